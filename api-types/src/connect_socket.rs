@@ -1,0 +1,50 @@
+//! `POST /prospect/connectsocket`: the endpoint of the document.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{body::RequestBody, pattern};
+
+/// Which device asks for a websocket, and the one-use secret that will open it.
+///
+/// The document gives each property as a string; the lengths and patterns are the gateway's
+/// refinement of it and never contradict it.
+#[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t",
+    "deviceTag": "my_deviceTag"
+}))]
+pub struct ConnectSocketRequest {
+    /// A long random string
+    #[validate(length(min = 32, max = 512), regex(path = *pattern::HALF_REF))]
+    #[schema(min_length = 32, max_length = 512, pattern = "^[!-~]{32,512}$")]
+    pub half_ref: String,
+
+    /// The device tag (id)
+    #[validate(length(min = 1, max = 128), regex(path = *pattern::DEVICE_TAG))]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^(\.*[A-Za-z0-9_:@~+=-][A-Za-z0-9._:@~+=-]*|\.{3,})$"
+    )]
+    pub device_tag: String,
+
+    /// A link to another user
+    #[validate(length(max = 2048))]
+    #[schema(max_length = 2048)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linkinjected: Option<String>,
+}
+
+impl RequestBody for ConnectSocketRequest {}
+
+/// The websocket is authorised: open it within the lifetime of the authorisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"success": true}))]
+pub struct ConnectSocketResponse {
+    /// Always `true`: a refusal is a `Problem`.
+    pub success: bool,
+}

@@ -1,0 +1,85 @@
+//! `GET /livez`, `GET /readyz` and `GET /metrics`: for the platform that runs the gateway.
+
+use actix_web::{FromRequest, HttpRequest, HttpResponse, get, web::Data};
+use api_types::{health::HealthResponse, problem::ProblemKind};
+
+use crate::{
+    config::MetricsAccess,
+    gateway::Gateway,
+    http::credentials::Operator,
+    metrics,
+    problem::{Refusal, refusals},
+};
+
+/// Is the process alive?
+///
+/// Answers for as long as the process can answer at all.
+#[utoipa::path(
+    operation_id = "getLiveness",
+    tag = "platform",
+    responses((status = 200, description = "It is.", body = HealthResponse), LivenessRefusals),
+    security(())
+)]
+#[get("/livez")]
+pub async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(HealthResponse { success: true })
+}
+
+refusals!(LivenessRefusals: BadRequest;);
+refusals!(ReadinessRefusals: BadRequest, Draining, EngineUnavailable;);
+
+/// Should requests come here?
+///
+/// Refuses while the gateway shuts down and while it cannot reach its engine.
+#[utoipa::path(
+    operation_id = "getReadiness",
+    tag = "platform",
+    responses((status = 200, description = "They should.", body = HealthResponse), ReadinessRefusals),
+    security(())
+)]
+#[get("/readyz")]
+pub async fn readyz(gateway: Data<Gateway>) -> Result<HttpResponse, Refusal> {
+    if gateway.is_draining() {
+        return Err(ProblemKind::Draining.into());
+    }
+    gateway.engine.ready().await?;
+    Ok(HttpResponse::Ok().json(HealthResponse { success: true }))
+}
+
+refusals!(MetricsRefusals: OperatorKeyUnknown, TooManyWrongKeys;);
+
+/// Metrics
+///
+/// The counters of this process, for Prometheus. Needs the operator key, unless the gateway was
+/// started with `--metrics open`.
+#[utoipa::path(
+    operation_id = "getMetrics",
+    tag = "platform",
+    responses(
+        (
+            status = 200,
+            description = "The metrics, in the OpenMetrics text format.",
+            body = String,
+            content_type = "application/openmetrics-text",
+            example = "# HELP connectsocket_sockets Open sockets.\n# TYPE connectsocket_sockets gauge\nconnectsocket_sockets 0\n# EOF\n"
+        ),
+        MetricsRefusals
+    ),
+    security(("operatorKey" = []))
+)]
+#[get("/metrics")]
+pub async fn get_metrics(
+    request: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Refusal> {
+    if gateway.config.metrics == MetricsAccess::Operator {
+        Operator::extract(&request).await?;
+    }
+    let text = gateway
+        .metrics
+        .exposition()
+        .map_err(|_| ProblemKind::Internal)?;
+    Ok(HttpResponse::Ok()
+        .content_type(metrics::MEDIA_TYPE)
+        .body(text))
+}

@@ -1,0 +1,237 @@
+//! The contract beside its operations: what it says of itself, its security, and the documents in
+//! which it is served.
+
+mod openapi_30;
+
+use api_types::{
+    frame::{ByeFrame, ClientFrame, HelloFrame, PingFrame, PongFrame, ServerFrame},
+    problem::{FieldCode, FieldError, Problem, ProblemKind},
+};
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
+        OpenApiBuilder, PathItem, RefOr, Schema, ServerBuilder,
+        extensions::ExtensionsBuilder,
+        path::Operation,
+        schema::{AdditionalProperties, SchemaType, Type},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+
+use crate::{
+    http::{credentials::TOKEN_HEADER, scope::REQUEST_ID_HEADER},
+    problem::EXAMPLE_REQUEST_ID,
+};
+
+const DESCRIPTION: &str = "\
+A company has *prospects*: people who are not yet users, known by the `deviceTag` of their phone or \
+browser. This gateway authorises a websocket for a prospect and holds it.
+
+1. `PUT /token` gives the prospect's device a token.
+2. `POST /prospect/connectsocket` has a websocket authorised, under a one-use secret of the client's \
+own making, the `halfRef`.
+3. `GET /prospect/socket` opens it.
+
+`POST /prospect/connectsocket` is the documented endpoint and fixed; `x-origin` tells its parts from \
+what the gateway adds to make it real. Everything that goes wrong is one `Problem` (RFC 9457); \
+`x-problem-types` lists them all.";
+
+/// What the contract says before any operation is in it.
+#[must_use]
+pub fn base() -> OpenApi {
+    let license = LicenseBuilder::new()
+        .name("MIT OR Apache-2.0")
+        .identifier(Some("MIT OR Apache-2.0"));
+    let info = InfoBuilder::new()
+        .title("Connect Socket gateway")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(license.build()));
+    let tags = [
+        ("prospect", "What a prospect's app or web page calls."),
+        ("operator", "What the operator's backend calls."),
+        ("platform", "What runs and watches the gateway."),
+        ("contract", "This contract, for people and programs."),
+    ];
+    let servers = [
+        ("/", "The gateway that serves this document."),
+        (
+            "http://127.0.0.1:8080",
+            "A gateway started with its defaults.",
+        ),
+    ];
+    let mut components = Components::new();
+    components.add_security_scheme(
+        "token",
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            TOKEN_HEADER,
+            "A long random string token received from /token request",
+        ))),
+    );
+    components.add_security_scheme(
+        "operatorKey",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some(
+                    "An operator key. A trial makes its own and shows it at its start.",
+                ))
+                .build(),
+        ),
+    );
+    OpenApiBuilder::new()
+        .info(info.build())
+        .tags(Some(tags.map(|(name, description)| {
+            TagBuilder::new()
+                .name(name)
+                .description(Some(description))
+                .build()
+        })))
+        .servers(Some(servers.map(|(url, description)| {
+            ServerBuilder::new()
+                .url(url)
+                .description(Some(description))
+                .build()
+        })))
+        .components(Some(components))
+        .build()
+}
+
+/// Adds what holds for the whole contract once all operations are in it.
+#[must_use]
+pub fn finished(mut contract: OpenApi) -> OpenApi {
+    add_schemas(contract.components.get_or_insert_default());
+    for (path, item) in &mut contract.paths.paths {
+        let origin = if path == "/prospect/connectsocket" {
+            "document"
+        } else {
+            "gateway"
+        };
+        for operation in operations_of(item) {
+            let extension = ExtensionsBuilder::new()
+                .add("x-origin", json!(origin))
+                .build();
+            operation
+                .extensions
+                .get_or_insert_default()
+                .merge(extension);
+            add_request_id(operation);
+        }
+    }
+    let problems: Vec<Value> = ProblemKind::ALL
+        .iter()
+        .map(|kind| {
+            json!({
+                "type": kind.uri(),
+                "status": kind.status(),
+                "title": kind.title(),
+                "detail": kind.detail(),
+            })
+        })
+        .collect();
+    let problems = ExtensionsBuilder::new()
+        .add("x-problem-types", json!(problems))
+        .build();
+    contract.extensions.get_or_insert_default().merge(problems);
+    contract
+}
+
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Every answer names its request.
+fn add_request_id(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        let id = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .examples([json!(EXAMPLE_REQUEST_ID)]);
+        let header = HeaderBuilder::new()
+            .schema(Some(id))
+            .description(Some("Names this request: also in the gateway's log."))
+            .build();
+        response
+            .headers
+            .insert(REQUEST_ID_HEADER.to_owned(), header.into());
+    }
+}
+
+/// The schemas that no operation's derive collects: those of problems and of frames.
+fn add_schemas(components: &mut Components) {
+    fn add<T: ToSchema>(components: &mut Components) {
+        components
+            .schemas
+            .insert(T::name().into_owned(), T::schema());
+    }
+    add::<Problem>(components);
+    add::<FieldError>(components);
+    add::<FieldCode>(components);
+    add::<HelloFrame>(components);
+    add::<PingFrame>(components);
+    add::<PongFrame>(components);
+    add::<ByeFrame>(components);
+    add_union::<ServerFrame>(components);
+    add_union::<ClientFrame>(components);
+}
+
+fn add_union<T: ToSchema>(components: &mut Components) {
+    components
+        .schemas
+        .insert(T::name().into_owned(), T::schema());
+}
+
+/// An OpenAPI document, as a schema: an object.
+pub struct Document;
+
+impl PartialSchema for Document {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Object))
+            .description(Some("An OpenAPI document."))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .into()
+    }
+}
+
+impl ToSchema for Document {}
+
+/// The contract as it is served and committed, byte for byte.
+pub struct Documents {
+    /// In OpenAPI 3.1.
+    pub openapi: String,
+    /// In OpenAPI 3.0.
+    pub openapi_30: String,
+}
+
+impl Documents {
+    /// The documents of a contract.
+    ///
+    /// # Panics
+    /// Never: the contract holds nothing that is not JSON.
+    #[must_use]
+    pub fn of(contract: &OpenApi) -> Self {
+        let openapi = serde_json::to_value(contract).expect("a contract is JSON");
+        let openapi_30 = openapi_30::down_converted(&openapi);
+        Self {
+            openapi: written(&openapi),
+            openapi_30: written(&openapi_30),
+        }
+    }
+}
+
+fn written(document: &Value) -> String {
+    format!("{document:#}\n")
+}

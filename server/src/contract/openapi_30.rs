@@ -1,0 +1,64 @@
+//! The contract in OpenAPI 3.0, from the one in 3.1, for programs that read no other.
+//!
+//! Only what this contract uses is converted; a validator in the tests finds whatever else.
+
+use serde_json::{Map, Value, json};
+
+/// The same contract in 3.0.3.
+#[must_use]
+pub fn down_converted(document: &Value) -> Value {
+    let mut document = document.clone();
+    document["openapi"] = json!("3.0.3");
+    // An SPDX identifier is new in 3.1.
+    if let Some(license) = document["info"]["license"].as_object_mut() {
+        license.remove("identifier");
+    }
+    convert(&mut document);
+    document
+}
+
+/// Converts a node and all below it. Examples are data and stay as they are.
+fn convert(node: &mut Value) {
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(convert),
+        Value::Object(members) => {
+            convert_schema(members);
+            for (name, member) in members.iter_mut() {
+                let data = matches!(name.as_str(), "example" | "examples" | "enum" | "default")
+                    || name.starts_with("x-");
+                if !data {
+                    convert(member);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn convert_schema(schema: &mut Map<String, Value>) {
+    // `type: [string, null]` is `nullable` in 3.0.
+    if let Some(Value::Array(types)) = schema.get("type") {
+        let rest: Vec<Value> = types
+            .iter()
+            .filter(|kind| *kind != "null")
+            .cloned()
+            .collect();
+        if let [only] = &rest[..] {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+            schema.insert("nullable".to_owned(), json!(true));
+        }
+    }
+    // A schema has a list of examples in 3.1 and one in 3.0; elsewhere `examples` is a map.
+    if let Some(Value::Array(examples)) = schema.get("examples") {
+        let first = examples.first().cloned();
+        schema.remove("examples");
+        if let Some(first) = first {
+            schema.insert("example".to_owned(), first);
+        }
+    }
+    // Beside a reference 3.0 knows nothing else.
+    if schema.contains_key("$ref") {
+        schema.retain(|name, _| name == "$ref");
+    }
+}

@@ -1,0 +1,9 @@
+//! What every request goes through, whatever it is for.
+
+pub mod address;
+pub mod body;
+pub mod credentials;
+pub mod cross_origin;
+pub mod fallback;
+pub mod rate;
+pub mod scope;

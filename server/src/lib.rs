@@ -1,0 +1,15 @@
+//! The Connect Socket gateway as a library: the binary, the program that writes the contract and
+//! the tests all use it.
+
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod contract;
+pub mod descriptors;
+pub mod engine;
+pub mod gateway;
+mod http;
+pub mod metrics;
+pub mod problem;
+pub mod secret;
+pub mod socket;

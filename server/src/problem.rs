@@ -1,0 +1,355 @@
+//! How a refusal becomes an answer and how the contract shows it: one shape, one registry.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use api_types::{
+    body::{self, BodyError, RequestBody},
+    problem::{FieldError, Problem, ProblemKind},
+};
+use serde_json::json;
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder,
+    example::{Example, ExampleBuilder},
+    schema::{SchemaType, Type},
+};
+
+use crate::engine::{AuthoriseError, RequestTokenError, TokenError, Unavailable};
+
+/// The media type of every refusal (RFC 9457).
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// How long a client waits where the gateway cannot know better.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a request is refused. Handlers return it; the request's scope renders it, because only the
+/// scope knows the request's id.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Which problem it is.
+    pub kind: ProblemKind,
+    detail: Option<Cow<'static, str>>,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    allow: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with more exact words than its kind's.
+    #[must_use]
+    pub fn with_detail(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..kind.into()
+        }
+    }
+
+    /// A refusal that is over after some time.
+    #[must_use]
+    pub fn for_a_while(kind: ProblemKind, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..kind.into()
+        }
+    }
+
+    /// The path takes other methods: these.
+    #[must_use]
+    pub fn method_not_allowed(allow: String) -> Self {
+        Self {
+            allow: Some(allow),
+            ..ProblemKind::MethodNotAllowed.into()
+        }
+    }
+
+    /// The problem as the client reads it.
+    #[must_use]
+    pub fn problem(&self, request_id: &str) -> Problem {
+        let mut problem = Problem::new(self.kind, request_id);
+        if let Some(detail) = &self.detail {
+            detail.as_ref().clone_into(&mut problem.detail);
+        }
+        problem.errors.clone_from(&self.errors);
+        problem
+    }
+
+    /// The whole answer.
+    #[must_use]
+    pub fn render(&self, request_id: &str) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        response.content_type(MEDIA_TYPE);
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        match self.kind.status() {
+            401 => {
+                let scheme = match self.kind {
+                    ProblemKind::OperatorKeyUnknown => "Bearer",
+                    _ => "Token",
+                };
+                response.insert_header((header::WWW_AUTHENTICATE, scheme));
+            }
+            426 => {
+                response.insert_header((header::UPGRADE, "websocket"));
+                response.insert_header((header::CONNECTION, "upgrade"));
+            }
+            _ => {}
+        }
+        response.body(serde_json::to_vec(&self.problem(request_id)).unwrap_or_default())
+    }
+
+    /// Rounded up, so that who waits that long does not come too early.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        let wait = match self.kind.status() {
+            429 | 503 => self.retry_after.unwrap_or(RETRY_AFTER),
+            _ => self.retry_after?,
+        };
+        Some(
+            u64::try_from(wait.as_millis().div_ceil(1000))
+                .unwrap_or(u64::MAX)
+                .max(1),
+        )
+    }
+}
+
+impl From<ProblemKind> for Refusal {
+    fn from(kind: ProblemKind) -> Self {
+        Self {
+            kind,
+            detail: None,
+            errors: Vec::new(),
+            retry_after: None,
+            allow: None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.kind.title())
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Empty but for the refusal itself: see [`Refusal`].
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::new(self.status_code());
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::NotJson(place) => Self::with_detail(
+                ProblemKind::MalformedJson,
+                format!("The body {place}. {}", ProblemKind::MalformedJson.detail()),
+            ),
+            BodyError::Fields(errors) => Self {
+                errors,
+                ..ProblemKind::InvalidFields.into()
+            },
+        }
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Unknown => ProblemKind::TokenUnknown,
+            TokenError::Expired => ProblemKind::TokenExpired,
+            TokenError::Unavailable => ProblemKind::EngineUnavailable,
+        }
+        .into()
+    }
+}
+
+impl From<RequestTokenError> for Refusal {
+    fn from(error: RequestTokenError) -> Self {
+        match error {
+            RequestTokenError::DeviceClaimed => ProblemKind::DeviceClaimed,
+            RequestTokenError::DevicesFull => ProblemKind::DevicesFull,
+            RequestTokenError::Unavailable => ProblemKind::EngineUnavailable,
+        }
+        .into()
+    }
+}
+
+impl From<AuthoriseError> for Refusal {
+    fn from(error: AuthoriseError) -> Self {
+        match error {
+            AuthoriseError::Token(error) => error.into(),
+            AuthoriseError::DeviceMismatch => ProblemKind::DeviceMismatch.into(),
+            AuthoriseError::HalfRefSpent => ProblemKind::HalfRefSpent.into(),
+            AuthoriseError::HalfRefForeign => ProblemKind::HalfRefForeign.into(),
+            AuthoriseError::TooMany(wait) => {
+                Self::for_a_while(ProblemKind::TooManyAuthorisations, wait)
+            }
+            AuthoriseError::Full(wait) => Self::for_a_while(ProblemKind::AuthorisationsFull, wait),
+        }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(Unavailable: Unavailable) -> Self {
+        ProblemKind::EngineUnavailable.into()
+    }
+}
+
+/// A body that an operation refuses: in the contract as an example, in the tests as a request.
+pub struct BadBody {
+    /// The name of the example.
+    pub name: &'static str,
+    /// What is wrong with it, in a few words.
+    pub summary: &'static str,
+    /// What is sent.
+    pub body: &'static [u8],
+}
+
+/// The request id in the contract's examples.
+pub const EXAMPLE_REQUEST_ID: &str = "5f0c3a9be2d1-0000002a";
+
+/// The responses of an operation that can refuse in these ways, one for each status.
+#[must_use]
+pub fn responses(
+    kinds: &[ProblemKind],
+    bodies: Vec<(String, Example)>,
+) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
+    for kind in kinds {
+        by_status.entry(kind.status()).or_default().push(*kind);
+    }
+    let mut bodies: BTreeMap<u16, Vec<(String, Example)>> =
+        bodies
+            .into_iter()
+            .fold(BTreeMap::new(), |mut all, (name, example)| {
+                let status = example
+                    .value
+                    .as_ref()
+                    .and_then(|value| value["status"].as_u64());
+                all.entry(
+                    status
+                        .and_then(|status| u16::try_from(status).ok())
+                        .unwrap_or_default(),
+                )
+                .or_insert_with(Vec::new)
+                .push((name, example));
+                all
+            });
+    by_status
+        .into_iter()
+        .map(|(status, kinds)| {
+            let examples = bodies
+                .remove(&status)
+                .unwrap_or_else(|| kinds.iter().map(example_of).collect());
+            (
+                status.to_string(),
+                response(status, &kinds, examples).into(),
+            )
+        })
+        .collect()
+}
+
+fn response(status: u16, kinds: &[ProblemKind], examples: Vec<(String, Example)>) -> Response {
+    let titles: Vec<_> = kinds
+        .iter()
+        .map(|kind| format!("`{}`: {}.", kind.name(), kind.title()))
+        .collect();
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(examples)
+        .build();
+    let mut response = ResponseBuilder::new()
+        .description(titles.join(" "))
+        .content(MEDIA_TYPE, content);
+    if matches!(status, 429 | 503) {
+        let seconds = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Integer))
+            .minimum(Some(1))
+            .examples([json!(1)]);
+        let header = HeaderBuilder::new()
+            .schema(Some(seconds))
+            .description(Some("How long to wait, in seconds."))
+            .build();
+        response = response.header("Retry-After", header);
+    }
+    response.build()
+}
+
+fn example_of(kind: &ProblemKind) -> (String, Example) {
+    let refusal = Refusal::from(*kind);
+    (kind.name().to_owned(), example(kind.title(), &refusal))
+}
+
+fn example(summary: &str, refusal: &Refusal) -> Example {
+    let problem = serde_json::to_value(refusal.problem(EXAMPLE_REQUEST_ID)).unwrap_or_default();
+    ExampleBuilder::new()
+        .summary(summary)
+        .value(Some(problem))
+        .build()
+}
+
+/// The examples of what an operation answers to these bodies: made by refusing them.
+#[must_use]
+pub fn examples<T: RequestBody>(bodies: &[BadBody]) -> Vec<(String, Example)> {
+    bodies
+        .iter()
+        .filter_map(|bad| {
+            let error = body::parse::<T>(bad.body).err()?;
+            Some((bad.name.to_owned(), example(bad.summary, &error.into())))
+        })
+        .collect()
+}
+
+/// Names the ways in which one operation refuses, for its part of the contract.
+macro_rules! refusals {
+    ($name:ident: $($kind:ident),+ $(,)?; $($body:ty: $samples:expr)?) => {
+        struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+                #[allow(unused_mut, reason = "not every operation has a body")]
+                let mut examples = Vec::new();
+                $(examples.extend($crate::problem::examples::<$body>($samples));)?
+                $crate::problem::responses(&[$(api_types::problem::ProblemKind::$kind),+], examples)
+            }
+        }
+    };
+}
+pub(crate) use refusals;
+
+/// A refusal for an answer that was made elsewhere, by its status.
+#[must_use]
+pub fn by_status(status: StatusCode) -> Refusal {
+    match status.as_u16() {
+        404 => ProblemKind::NotFound,
+        405 => ProblemKind::MethodNotAllowed,
+        408 => ProblemKind::RequestTimeout,
+        413 => ProblemKind::BodyTooLarge,
+        415 => ProblemKind::UnsupportedMediaType,
+        400..500 => ProblemKind::BadRequest,
+        _ => ProblemKind::Internal,
+    }
+    .into()
+}
+
+/// The value of the header that names a request.
+#[must_use]
+pub fn request_id_value(request_id: &str) -> HeaderValue {
+    HeaderValue::from_str(request_id).unwrap_or(HeaderValue::from_static("unknown"))
+}

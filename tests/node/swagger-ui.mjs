@@ -1,0 +1,175 @@
+// Walks a newcomer's path through the Swagger UI of a gateway in trial mode, in a headless Chromium:
+// `node swagger-ui.mjs <base-url> <screenshot-directory>`; CHROMIUM names another browser.
+// Stops at the first thing that is not as it should be, with a message and exit code 1.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const STEP_MS = 15_000;
+const RUN_MS = 120_000;
+const [base, screenshots] = process.argv.slice(2);
+if (!base || !screenshots) throw new Error('usage: node swagger-ui.mjs <base-url> <screenshot-directory>');
+const { origin } = new URL(base);
+const ui = `${origin}/swagger-ui/`;
+
+const complaints = [];
+let step = 'start';
+
+async function newcomer(context) {
+  const page = await openPage(context);
+  await says('/ leads to the Swagger UI', async () => {
+    const response = await page.goto(`${origin}/`);
+    assert.equal(response.status(), 200);
+    assert.equal(page.url(), ui);
+    await page.locator('.opblock').first().waitFor();
+    await page.screenshot({ path: join(screenshots, 'swagger-ui.png') });
+  });
+  const token = await says('requestToken runs as it is prefilled', async () => {
+    const operation = await open(page, 'prospect', 'requestToken');
+    assert.deepEqual(await prefilled(operation), {
+      channel: 'test', deviceTag: 'my_deviceTag', deviceData: { platform: 'test' },
+    });
+    const answer = await execute(operation);
+    assert.match(answer.token, /^\S{64,}$/);
+    return answer.token;
+  });
+  await says('the token is authorised', async () => {
+    const form = await authorization(page);
+    await form.locator('input').fill(token);
+    await form.getByRole('button', { name: 'Apply credentials' }).click();
+    await form.getByRole('button', { name: 'Remove authorization' }).waitFor();
+  });
+  await says('the authorisation outlives a reload', async () => {
+    await page.reload();
+    const form = await authorization(page);
+    await form.getByRole('button', { name: 'Remove authorization' }).waitFor();
+    await page.locator('.modal-ux').getByRole('button', { name: 'Close' }).last().click();
+  });
+  await says('connectSocket runs as it is prefilled', async () => {
+    const operation = await open(page, 'prospect', 'connectSocket');
+    assert.deepEqual(Object.keys(await prefilled(operation)), ['halfRef', 'deviceTag']);
+    assert.deepEqual(await execute(operation), { success: true });
+    await operation.locator('.responses-wrapper').evaluate((element) => element.scrollIntoView());
+    await page.screenshot({ path: join(screenshots, 'connect-socket.png') });
+  });
+  await says('the request is shown as curl, and how long it took', async () => {
+    const operation = page.locator('#operations-prospect-connectSocket');
+    const curl = operation.locator('.request-snippets .curl');
+    assert.match(await curl.innerText(), /^curl -X 'POST'[^]*\/prospect\/connectsocket/);
+    assert.match(await operation.locator('.live-responses-table').innerText(), /Request duration\s+\d+ ms/);
+  });
+  await page.close();
+}
+
+async function deepLink(context) {
+  const page = await openPage(context);
+  await says('a deep link opens its operation', async () => {
+    await page.goto(`${ui}#/prospect/connectSocket`);
+    await page.locator('#operations-prospect-connectSocket.is-open').waitFor();
+    assert.equal(await page.locator('.opblock.is-open').count(), 1);
+  });
+  await page.close();
+}
+
+async function bothDocuments(context) {
+  const page = await openPage(context);
+  await says('both documents can be chosen', async () => {
+    await page.goto(ui);
+    const choice = page.locator('.topbar select');
+    await choice.waitFor();
+    const values = await choice.locator('option').evaluateAll((options) => options.map((option) => option.value));
+    assert.deepEqual(values, ['/openapi.json', '/openapi-3.0.json']);
+    await shows(page, 'OAS 3.1');
+    await choice.selectOption('/openapi-3.0.json');
+    await shows(page, 'OAS 3.0');
+  });
+  await page.close();
+}
+
+async function shows(page, version) {
+  await page.locator('.version-stamp', { hasText: version }).waitFor();
+  await page.locator('#operations-prospect-connectSocket').waitFor();
+  await page.waitForLoadState('networkidle');
+  assert.equal(await page.locator('.errors-wrapper').count(), 0, 'the page shows errors in the document');
+}
+
+async function open(page, tag, operationId) {
+  const operation = page.locator(`#operations-${tag}-${operationId}`);
+  await operation.waitFor();
+  if (!(await operation.getAttribute('class')).includes('is-open')) {
+    await operation.locator('.opblock-summary-control').click();
+  }
+  return operation;
+}
+
+async function prefilled(operation) {
+  return JSON.parse(await operation.locator('textarea.body-param__text').inputValue());
+}
+
+async function execute(operation) {
+  await operation.getByRole('button', { name: 'Execute' }).click();
+  const response = operation.locator('.live-responses-table tr.response');
+  await response.waitFor();
+  assert.match(await response.locator('.response-col_status').innerText(), /^200\b/);
+  return JSON.parse(await response.locator('.highlight-code pre').first().innerText());
+}
+
+async function authorization(page) {
+  await page.locator('.auth-wrapper > button.authorize').click();
+  const form = page.locator('.modal-ux .auth-container', { has: page.locator('h4 code', { hasText: /^token$/ }) });
+  await form.waitFor();
+  return form;
+}
+
+async function openPage(context) {
+  const page = await context.newPage();
+  page.on('console', (message) => message.type() === 'error' && complaints.push(`console: ${message.text()}`));
+  page.on('pageerror', (error) => complaints.push(`page error: ${error}`));
+  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+  page.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`));
+  page.on('request', (request) => {
+    const { protocol, origin: from } = new URL(request.url());
+    if (protocol !== 'data:' && from !== origin) complaints.push(`another origin: ${request.url()}`);
+  });
+  return page;
+}
+
+async function says(what, act) {
+  step = what;
+  const result = await act();
+  assert.deepEqual(complaints, [], 'the browser complains');
+  console.log(`ok: ${what}`);
+  return result;
+}
+
+function fail(reason) {
+  console.error(`not ok: ${step}\n${reason}`);
+  for (const complaint of complaints) console.error(`  ${complaint}`);
+  process.exit(1);
+}
+
+setTimeout(() => fail(`not done after ${RUN_MS} ms`), RUN_MS).unref();
+mkdirSync(screenshots, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+  timeout: 60_000,
+  args: [
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  ],
+});
+try {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context.setDefaultTimeout(STEP_MS);
+  await context.addInitScript(() =>
+    document.addEventListener('securitypolicyviolation', (event) =>
+      console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
+  await newcomer(context);
+  await deepLink(context);
+  await bothDocuments(context);
+} catch (error) {
+  await browser.close();
+  fail(error);
+}
+await browser.close();

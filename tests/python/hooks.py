@@ -1,0 +1,75 @@
+"""Gives each Schemathesis case its credentials: the operator's key, or a token of the device that it speaks of."""
+
+import os
+
+import requests
+import schemathesis
+
+DEVICE = "my_deviceTag"
+TIMEOUT_SECONDS = 10
+
+newest = {}
+"""The newest token of each device, by `deviceTag`: requesting one may end those before it."""
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(operation_id=["requestToken", "connectSocket"])
+class TokenOfDevice:
+    """The token of the body's own device; to request one, only a device that has one already sends it."""
+
+    def get(self, case, context):
+        device = device_of(case)
+        if context.operation.definition.raw["operationId"] == "requestToken":
+            return newest.get(device)
+        return newest.get(device) or request_token(case, device) or newest.get(DEVICE) or request_token(case, DEVICE)
+
+    def set(self, case, data, context):
+        case.headers["token"] = data
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(operation_id="revokeToken")
+class TokenToRevoke:
+    """A fresh token of a device that nothing else uses."""
+
+    def get(self, case, context):
+        return request_token(case, "to-be-revoked")
+
+    def set(self, case, data, context):
+        case.headers["token"] = data
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(
+    lambda context: {"operatorKey": []} in context.operation.definition.raw.get("security", [])
+)
+class OperatorKey:
+    """The key that the gateway was started with."""
+
+    def get(self, case, context):
+        return os.environ["OPERATOR_KEY"]
+
+    def set(self, case, data, context):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Keeps the token that a case of `requestToken` was given."""
+    if case.operation.label == "PUT /token" and response.status_code == 200:
+        newest[device_of(case)] = response.json()["token"]
+
+
+def device_of(case):
+    device = case.body.get("deviceTag") if isinstance(case.body, dict) else None
+    return device if isinstance(device, str) else DEVICE
+
+
+def request_token(case, device):
+    """A token from the test channel, or `None` where the gateway does not take the device's name."""
+    response = requests.put(
+        f"{case.operation.base_url}/token",
+        json={"channel": "test", "deviceTag": device},
+        timeout=TIMEOUT_SECONDS,
+    )
+    if response.status_code != 200:
+        return None
+    newest[device] = response.json()["token"]
+    return newest[device]
