@@ -33,7 +33,7 @@ pub enum BodyError {
 /// [`BodyError::NotJson`] for what is not UTF-8 or not JSON, else [`BodyError::Fields`].
 pub fn parse<T: RequestBody>(bytes: &[u8]) -> Result<T, BodyError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        BodyError::NotJson(format!("not UTF-8 from byte {}", error.valid_up_to()))
+        BodyError::NotJson(format!("is not UTF-8 from byte {} on", error.valid_up_to()))
     })?;
     let Members(members) = serde_json::from_str(text).map_err(|error| {
         if error.is_data() {

@@ -50,7 +50,9 @@ impl Problem {
 pub struct FieldError {
     /// Where the field is in the body: a JSON Pointer (RFC 6901), empty for the body itself.
     pub pointer: String,
-    /// Which rule is broken.
+    /// Which rule is broken: `missing`, `unknown`, `duplicate`, `type`, `length`, `pattern` or
+    /// `value`. More may come.
+    #[schema(value_type = String, example = "length")]
     pub code: FieldCode,
     /// The rule in words.
     pub detail: String,
@@ -75,8 +77,9 @@ impl FieldError {
     }
 }
 
-/// The rules that a field can break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// The rules that a field can break. In the contract it is a string, because a closed list that
+/// grows breaks clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldCode {
     /// A required field is not there.

@@ -32,8 +32,10 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let documents = Documents::of(&server::app::contract());
-    let documents =
-        [("openapi.json", documents.openapi), ("openapi-3.0.json", documents.openapi_30)];
+    let documents = [
+        ("openapi.json", documents.openapi),
+        ("openapi-3.0.json", documents.openapi_30),
+    ];
     let done = match cli.command {
         Command::Generate => generate(&cli.folder, &documents),
         Command::Check => check(&cli.folder, &documents),
@@ -79,6 +81,9 @@ fn difference(name: &str, committed: &str, made: &str) -> String {
     TextDiff::from_lines(committed, made)
         .unified_diff()
         .context_radius(6)
-        .header(&format!("openapi/{name} (committed)"), &format!("openapi/{name} (made by the code)"))
+        .header(
+            &format!("openapi/{name} (committed)"),
+            &format!("openapi/{name} (made by the code)"),
+        )
         .to_string()
 }

@@ -5,17 +5,17 @@ mod openapi_30;
 
 use api_types::{
     frame::{ByeFrame, ClientFrame, HelloFrame, PingFrame, PongFrame, ServerFrame},
-    problem::{FieldCode, FieldError, Problem, ProblemKind},
+    problem::{FieldError, Problem, ProblemKind},
 };
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
-        OpenApiBuilder, PathItem, RefOr, Schema, ServerBuilder,
+        Components, Header, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
+        OpenApiBuilder, PathItem, Ref, RefOr, Schema, ServerBuilder,
         extensions::ExtensionsBuilder,
         path::Operation,
-        schema::{AdditionalProperties, SchemaType, Type},
+        schema::{AdditionalProperties, Discriminator, OneOfBuilder, SchemaType, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -82,6 +82,9 @@ pub fn base() -> OpenApi {
                 .build(),
         ),
     );
+    components
+        .headers
+        .extend(headers().map(|(name, header)| (name.to_owned(), header.into())));
     OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags.map(|(name, description)| {
@@ -153,44 +156,90 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// Every answer names its request.
 fn add_request_id(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
-        let RefOr::T(response) = response else {
-            continue;
-        };
-        let id = ObjectBuilder::new()
-            .schema_type(SchemaType::new(Type::String))
-            .examples([json!(EXAMPLE_REQUEST_ID)]);
-        let header = HeaderBuilder::new()
-            .schema(Some(id))
-            .description(Some("Names this request: also in the gateway's log."))
-            .build();
-        response
-            .headers
-            .insert(REQUEST_ID_HEADER.to_owned(), header.into());
+        if let RefOr::T(response) = response {
+            let id = Ref::new("#/components/headers/RequestId");
+            response
+                .headers
+                .insert(REQUEST_ID_HEADER.to_owned(), RefOr::Ref(id));
+        }
     }
+}
+
+/// The headers that many answers share.
+fn headers() -> [(&'static str, Header); 2] {
+    let id = ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::String))
+        .examples([json!(EXAMPLE_REQUEST_ID)]);
+    let seconds = ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::Integer))
+        .minimum(Some(1))
+        .examples([json!(1)]);
+    let header = |schema: ObjectBuilder, description| {
+        HeaderBuilder::new()
+            .schema(Some(schema))
+            .description(Some(description))
+            .build()
+    };
+    [
+        (
+            "RequestId",
+            header(id, "Names this request: also in the gateway's log."),
+        ),
+        (
+            "RetryAfter",
+            header(seconds, "How long to wait, in seconds."),
+        ),
+    ]
 }
 
 /// The schemas that no operation's derive collects: those of problems and of frames.
 fn add_schemas(components: &mut Components) {
-    fn add<T: ToSchema>(components: &mut Components) {
-        components
-            .schemas
-            .insert(T::name().into_owned(), T::schema());
-    }
     add::<Problem>(components);
     add::<FieldError>(components);
-    add::<FieldCode>(components);
     add::<HelloFrame>(components);
-    add::<PingFrame>(components);
     add::<PongFrame>(components);
     add::<ByeFrame>(components);
     add_union::<ServerFrame>(components);
+    add::<PingFrame>(components);
     add_union::<ClientFrame>(components);
 }
 
-fn add_union<T: ToSchema>(components: &mut Components) {
+fn add<T: ToSchema>(components: &mut Components) {
     components
         .schemas
         .insert(T::name().into_owned(), T::schema());
+}
+
+/// Adds a union of frames in the shape that generators understand: each member has its `type`
+/// itself, and a discriminator maps one to the other. utoipa's derive wraps each member instead,
+/// which a closed member contradicts.
+fn add_union<T: ToSchema>(components: &mut Components) {
+    let derived = serde_json::to_value(T::schema()).unwrap_or_default();
+    let variants = derived["oneOf"].as_array().into_iter().flatten();
+    let mut union = OneOfBuilder::new().description(derived["description"].as_str());
+    let mut discriminator = Discriminator::new("type");
+    for variant in variants {
+        let reference = variant["allOf"][0]["$ref"].as_str().unwrap_or_default();
+        let tag = &variant["allOf"][1]["properties"]["type"]["enum"][0];
+        let member = reference.rsplit('/').next().unwrap_or_default();
+        if let Some(RefOr::T(Schema::Object(member))) = components.schemas.get_mut(member) {
+            let kind = ObjectBuilder::new()
+                .schema_type(SchemaType::new(Type::String))
+                .enum_values(Some([tag.clone()]))
+                .description(Some("The kind of frame."));
+            member.properties.insert("type".to_owned(), kind.into());
+            member.required.insert(0, "type".to_owned());
+        }
+        let tag = tag.as_str().unwrap_or_default();
+        discriminator
+            .mapping
+            .insert(tag.to_owned(), reference.to_owned());
+        union = union.item(Ref::new(reference));
+    }
+    let union = union.discriminator(Some(discriminator));
+    components
+        .schemas
+        .insert(T::name().into_owned(), union.into());
 }
 
 /// An OpenAPI document, as a schema: an object.

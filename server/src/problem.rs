@@ -14,11 +14,9 @@ use api_types::{
     body::{self, BodyError, RequestBody},
     problem::{FieldError, Problem, ProblemKind},
 };
-use serde_json::json;
 use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder,
+    ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
     example::{Example, ExampleBuilder},
-    schema::{SchemaType, Type},
 };
 
 use crate::engine::{AuthoriseError, RequestTokenError, TokenError, Unavailable};
@@ -278,15 +276,7 @@ fn response(status: u16, kinds: &[ProblemKind], examples: Vec<(String, Example)>
         .description(titles.join(" "))
         .content(MEDIA_TYPE, content);
     if matches!(status, 429 | 503) {
-        let seconds = ObjectBuilder::new()
-            .schema_type(SchemaType::new(Type::Integer))
-            .minimum(Some(1))
-            .examples([json!(1)]);
-        let header = HeaderBuilder::new()
-            .schema(Some(seconds))
-            .description(Some("How long to wait, in seconds."))
-            .build();
-        response = response.header("Retry-After", header);
+        response = response.header_ref("Retry-After", Ref::new("#/components/headers/RetryAfter"));
     }
     response.build()
 }

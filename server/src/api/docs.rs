@@ -19,6 +19,7 @@ use utoipa_swagger_ui::{Config, Url};
 use crate::{
     contract::{Document, Documents},
     gateway::Gateway,
+    http::body::NoBody,
     problem::{Refusal, refusals},
 };
 
@@ -122,7 +123,7 @@ impl Page {
     }
 }
 
-refusals!(DocumentRefusals: OutOfDescriptors, BadRequest;);
+refusals!(DocumentRefusals: RequestTimeout, BodyTooLarge, OutOfDescriptors;);
 
 /// The contract in OpenAPI 3.1
 #[utoipa::path(
@@ -136,7 +137,7 @@ refusals!(DocumentRefusals: OutOfDescriptors, BadRequest;);
     security(())
 )]
 #[get("/openapi.json")]
-pub async fn get_openapi(request: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
+pub async fn get_openapi(_: NoBody, request: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
     gateway.pages.openapi.answer(&request)
 }
 
@@ -154,7 +155,11 @@ pub async fn get_openapi(request: HttpRequest, gateway: Data<Gateway>) -> HttpRe
     security(())
 )]
 #[get("/openapi-3.0.json")]
-pub async fn get_openapi_30(request: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
+pub async fn get_openapi_30(
+    _: NoBody,
+    request: HttpRequest,
+    gateway: Data<Gateway>,
+) -> HttpResponse {
     gateway.pages.openapi_30.answer(&request)
 }
 

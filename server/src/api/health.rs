@@ -6,7 +6,7 @@ use api_types::{health::HealthResponse, problem::ProblemKind};
 use crate::{
     config::MetricsAccess,
     gateway::Gateway,
-    http::credentials::Operator,
+    http::{body::NoBody, credentials::Operator},
     metrics,
     problem::{Refusal, refusals},
 };
@@ -21,12 +21,12 @@ use crate::{
     security(())
 )]
 #[get("/livez")]
-pub async fn livez() -> HttpResponse {
+pub async fn livez(_: NoBody) -> HttpResponse {
     HttpResponse::Ok().json(HealthResponse { success: true })
 }
 
-refusals!(LivenessRefusals: BadRequest;);
-refusals!(ReadinessRefusals: BadRequest, Draining, EngineUnavailable;);
+refusals!(LivenessRefusals: BodyTooLarge, RequestTimeout;);
+refusals!(ReadinessRefusals: BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
 
 /// Should requests come here?
 ///
@@ -38,7 +38,7 @@ refusals!(ReadinessRefusals: BadRequest, Draining, EngineUnavailable;);
     security(())
 )]
 #[get("/readyz")]
-pub async fn readyz(gateway: Data<Gateway>) -> Result<HttpResponse, Refusal> {
+pub async fn readyz(_: NoBody, gateway: Data<Gateway>) -> Result<HttpResponse, Refusal> {
     if gateway.is_draining() {
         return Err(ProblemKind::Draining.into());
     }

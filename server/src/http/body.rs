@@ -47,6 +47,21 @@ async fn collect(mut payload: Payload, at_most: usize) -> Arrived {
     Ok(body.freeze())
 }
 
+/// No body is needed: one that arrives whole is read past, and one that does not is refused.
+pub struct NoBody;
+
+impl FromRequest for NoBody {
+    type Error = Refusal;
+    type Future = Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match request.extensions().get::<Arrived>() {
+            Some(Err(kind)) => Err((*kind).into()),
+            Some(Ok(_)) | None => Ok(Self),
+        })
+    }
+}
+
 /// A JSON body, or why it is refused: an operation looks at its token first.
 pub struct Json<T>(Result<T, Refusal>);
 

@@ -1,0 +1,3 @@
+//! The operations over HTTP, as their users call them.
+
+mod connect_socket;

@@ -1,0 +1,316 @@
+//! A gateway under test: the real binary, on a free port, ended with the test.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::client::{Answer, Call};
+
+/// How long anything may take that is expected to happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The gateway's binary, built once by the test run.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let root = root();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--bins", "--locked"])
+            .current_dir(&root)
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "the gateway builds");
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+        target.join("debug").join("server")
+    })
+}
+
+/// The top folder of the project.
+///
+/// # Panics
+/// Never: the tests live in a folder of it.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a parent")
+        .to_owned()
+}
+
+/// How a gateway is to be started.
+#[derive(Default)]
+pub struct GatewayBuilder {
+    flags: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl GatewayBuilder {
+    /// With this flag.
+    #[must_use]
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONNECTSOCKET_")) {
+            command.env_remove(name);
+        }
+        // A test calls much faster than a prospect, and from one address.
+        if !self
+            .flags
+            .iter()
+            .any(|flag| flag == "--token-requests-per-second")
+        {
+            command.args(["--token-requests-per-second", "1000"]);
+        }
+        if !self.flags.iter().any(|flag| flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command
+            .args(&self.flags)
+            .envs(self.variables.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start(self) -> Gateway {
+        let folder = TempDir::new().expect("a temporary folder");
+        let log = folder.path().join("log");
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a log"))
+            .spawn()
+            .expect("the gateway starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("its first line");
+        let Some(url) = line
+            .trim()
+            .strip_prefix("Swagger UI: ")
+            .and_then(|url| url.strip_suffix("/swagger-ui/"))
+        else {
+            let _ = child.wait();
+            panic!(
+                "the gateway did not start: {}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
+        };
+        let url = url.to_owned();
+        let mut key = String::new();
+        if !self.is_given_a_key() {
+            stdout.read_line(&mut key).expect("its second line");
+        }
+        let operator_key = key.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        Gateway {
+            child,
+            url,
+            operator_key,
+            log,
+            _folder: folder,
+        }
+    }
+
+    fn is_given_a_key(&self) -> bool {
+        let keys = |name: &str| {
+            name.to_lowercase()
+                .replace('_', "-")
+                .contains("operator-key")
+        };
+        self.flags.iter().any(|flag| keys(flag))
+            || self.variables.iter().any(|(name, _)| keys(name))
+    }
+
+    /// Runs it where it is expected to end by itself.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn refused(self) -> Output {
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the gateway starts");
+        if wait(&mut child).is_none() {
+            let _ = child.kill();
+        }
+        child.wait_with_output().expect("its output")
+    }
+}
+
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// Waits for `happened` to be true.
+///
+/// # Panics
+/// When it does not come true.
+pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "did not happen: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A running gateway. It is killed when the test lets go of it.
+pub struct Gateway {
+    child: Child,
+    /// Where it listens, without a slash at the end.
+    pub url: String,
+    /// The key that a trial made; empty otherwise.
+    pub operator_key: String,
+    log: PathBuf,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// A trial with default settings.
+    #[must_use]
+    pub fn trial() -> Self {
+        Self::builder().start()
+    }
+
+    /// A gateway with settings of its own.
+    #[must_use]
+    pub fn builder() -> GatewayBuilder {
+        GatewayBuilder::default()
+    }
+
+    /// Host and port.
+    ///
+    /// # Panics
+    /// Never: the gateway said its URL itself.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.url.strip_prefix("http://").expect("an http URL")
+    }
+
+    /// A call to this gateway.
+    #[must_use]
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        Call::new(method, &format!("{}{path}", self.url))
+    }
+
+    /// GET.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Answer {
+        self.call("GET", path).send()
+    }
+
+    /// `PUT /token` through a channel, showing a token or none.
+    #[must_use]
+    pub fn request_token(&self, channel: &str, device: &str, shown: Option<&str>) -> Answer {
+        let call = self
+            .call("PUT", "/token")
+            .json(&json!({"channel": channel, "deviceTag": device}));
+        match shown {
+            Some(token) => call.header("token", token).send(),
+            None => call.send(),
+        }
+    }
+
+    /// A token of the test channel.
+    ///
+    /// # Panics
+    /// When the gateway gives none.
+    #[must_use]
+    pub fn token(&self, device: &str) -> String {
+        self.request_token("test", device, None).ok()["token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
+    }
+
+    /// `DELETE /token`.
+    #[must_use]
+    pub fn revoke_token(&self, token: &str) -> Answer {
+        self.call("DELETE", "/token").header("token", token).send()
+    }
+
+    /// `POST /prospect/connectsocket`.
+    #[must_use]
+    pub fn connect_socket(&self, token: &str, device: &str, half_ref: &str) -> Answer {
+        self.call("POST", "/prospect/connectsocket")
+            .header("token", token)
+            .json(&json!({"halfRef": half_ref, "deviceTag": device}))
+            .send()
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, by its name for `kill`.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for it to end by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn ended(&mut self) -> ExitStatus {
+        wait(&mut self.child).expect("the gateway ends")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
