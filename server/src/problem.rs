@@ -254,7 +254,7 @@ pub fn responses(
         .map(|(status, kinds)| {
             let examples = bodies
                 .remove(&status)
-                .unwrap_or_else(|| kinds.iter().map(example_of).collect());
+                .unwrap_or_else(|| kinds.iter().copied().map(example_of).collect());
             (
                 status.to_string(),
                 response(status, &kinds, examples).into(),
@@ -281,8 +281,8 @@ fn response(status: u16, kinds: &[ProblemKind], examples: Vec<(String, Example)>
     response.build()
 }
 
-fn example_of(kind: &ProblemKind) -> (String, Example) {
-    let refusal = Refusal::from(*kind);
+fn example_of(kind: ProblemKind) -> (String, Example) {
+    let refusal = Refusal::from(kind);
     (kind.name().to_owned(), example(kind.title(), &refusal))
 }
 

@@ -9,7 +9,6 @@ use super::{credentials::TOKEN_HEADER, scope::REQUEST_ID_HEADER};
 const MAX_AGE_SECONDS: usize = 3600;
 
 /// What browsers are told. A page of the gateway's own origin needs no leave.
-#[must_use]
 pub fn cors(allowed_origins: &[String]) -> Cors {
     let mut cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "DELETE"])

@@ -55,11 +55,11 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
         .insert_header((header::SEC_WEBSOCKET_ACCEPT, accept))
         .insert_header((header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL))
         .finish();
-    let _connection = gateway.descriptors.connect();
+    let counted = gateway.descriptors.connect();
     response.extensions_mut().insert(Session {
         seat,
         opened,
-        _connection,
+        counted,
     });
     Ok(response)
 }

@@ -33,7 +33,8 @@ pub struct Session {
     /// The device's socket; or why there is none, which the peer is told by a close code.
     pub(super) opened: Result<Opened, CloseCode>,
     /// Counts the descriptor for as long as the session lives.
-    pub(super) _connection: Connection,
+    #[expect(dead_code, reason = "counts its descriptor until it is dropped")]
+    pub(super) counted: Connection,
 }
 
 /// How a socket ended.
@@ -51,7 +52,8 @@ impl Session {
     pub async fn run(self, gateway: Arc<Gateway>, stream: TcpStream, early: BytesMut) {
         gateway.metrics.socket_opened();
         let limit = gateway.config.inbound_frame_bytes as usize;
-        let mut wire = Wire::new(stream, early, limit, gateway.config.pong_timeout);
+        let mut wire = Wire::new(stream, &early, limit, gateway.config.pong_timeout);
+        drop(early);
         let end = match &self.opened {
             Ok(opened) => self.converse(&gateway, &mut wire, opened).await,
             Err(code) => End::Close(*code),
@@ -167,9 +169,9 @@ thread_local! {
 }
 
 impl Wire {
-    fn new(stream: TcpStream, early: BytesMut, limit: usize, write_deadline: Duration) -> Self {
+    fn new(stream: TcpStream, early: &[u8], limit: usize, write_deadline: Duration) -> Self {
         // Copied, because what actix read into is a buffer of many KB.
-        let input = BytesMut::from(&early[..]);
+        let input = BytesMut::from(early);
         let codec = Codec::new().max_size(limit);
         Self {
             stream,
@@ -218,7 +220,7 @@ impl Wire {
             match frame {
                 Frame::Text(text) => return utf8(text).map(Some),
                 Frame::Continuation(Item::FirstText(part)) => {
-                    self.fragments = Some(BytesMut::from(&part[..]))
+                    self.fragments = Some(BytesMut::from(&part[..]));
                 }
                 Frame::Continuation(Item::Continue(part)) => self.append(&part)?,
                 Frame::Continuation(Item::Last(part)) => {
