@@ -52,8 +52,8 @@ pub fn parse<T: RequestBody>(bytes: &[u8]) -> Result<T, BodyError> {
             Ok(()) => Ok(value),
             Err(errors) => Err(BodyError::Fields(broken_rules(errors))),
         },
-        (_, Err(error)) if error.is_data() => Err(BodyError::Fields(misfits::<T>(&members, text))),
-        (_, Err(error)) => Err(BodyError::NotJson(position(&error))),
+        // It is JSON, as the members showed; so it does not fit, whatever serde calls that.
+        (_, Err(_)) => Err(BodyError::Fields(misfits::<T>(&members, text))),
     }
 }
 
@@ -188,7 +188,7 @@ fn deeper<T: RequestBody>(text: &str) -> FieldError {
     // What follows "expected" is the contract's side; what stands before it is the sender's.
     let message = error.inner().to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
-    let detail = match message.split_once("expected ") {
+    let detail = match message.split_once(", expected ") {
         Some((_, expected)) => format!("must be {}", expected.replace('`', "")),
         None => "does not fit".to_owned(),
     };

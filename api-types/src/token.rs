@@ -61,10 +61,9 @@ pub struct TokenRequest {
 
     /// What the device says of itself: up to 64 members of any kind. It is checked and not kept.
     #[validate(length(max = 64))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "DeviceData::is_empty")]
     #[cfg_attr(feature = "schemars", schemars(with = "Map<String, Value>"))]
-    pub device_data: Option<DeviceData>,
+    pub device_data: DeviceData,
 }
 
 impl RequestBody for TokenRequest {}
@@ -72,6 +71,14 @@ impl RequestBody for TokenRequest {}
 /// The members of `deviceData`, each named once.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeviceData(pub Map<String, Value>);
+
+impl DeviceData {
+    /// Whether the device says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 // By hand, because utoipa's derive knows no `maxProperties`.
 impl PartialSchema for DeviceData {

@@ -178,9 +178,10 @@ fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Server> {
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .keep_alive(KEEP_ALIVE)
-            .tcp_nodelay(true)
             .graceful_shutdown_signal(move || ending.clone().cancelled_owned())
-            .on_connect_ext(move |_: &TcpStream, data| {
+            .on_connect_ext(move |stream: &TcpStream, data| {
+                // Small frames go at once. That it cannot be set costs time, not truth.
+                let _ = stream.set_nodelay(true);
                 data.insert(descriptors.connect());
             })
             .upgrade(upgrades(gateway.clone()))

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, Header, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
-        OpenApiBuilder, PathItem, Ref, RefOr, Schema, ServerBuilder,
+        Components, ContactBuilder, Header, HeaderBuilder, InfoBuilder, LicenseBuilder,
+        ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Schema, ServerBuilder,
         extensions::ExtensionsBuilder,
         path::Operation,
         schema::{AdditionalProperties, Discriminator, OneOfBuilder, SchemaType, Type},
@@ -50,6 +50,8 @@ pub fn base() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
         .license(Some(license.build()));
+    let contact = ContactBuilder::new().name(Some("The Connect Socket gateway's maintainers"));
+    let info = info.contact(Some(contact.build()));
     let tags = [
         ("prospect", "What a prospect's app or web page calls."),
         ("operator", "What the operator's backend calls."),

@@ -39,12 +39,9 @@ for (const name of ['openapi.json', 'openapi-3.0.json']) {
   test(`${name} with another unused schema is a finding of both`, () => {
     const document = committed();
     document.components.schemas.Spare = { type: 'object', description: 'Unused.' };
-    assert.deepEqual(lint(document), {
-      status: 1,
-      findings: [
-        'spectral oas3-unused-component at components.schemas.Spare',
-        'redocly no-unused-components at #/components/schemas/Spare',
-      ],
-    });
+    const { status, findings } = lint(document);
+    assert.equal(status, 1);
+    assert(findings.includes('spectral oas3-unused-component at components.schemas.Spare'));
+    assert(findings.includes('redocly no-unused-components at #/components/schemas/Spare'));
   });
 }

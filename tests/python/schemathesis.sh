@@ -19,10 +19,10 @@ import sys
 
 report = json.load(open(sys.argv[1]))
 selected = report["operations"]["selected"]
-accepted = {name: sum(phase["accepted"] for phase in phases.values()) for name, phases in report["valid_rates"].items()}
-refused = [name for name, count in accepted.items() if count == 0]
+counts = {name: sum(phase["accepted"] for phase in phases.values()) for name, phases in report["valid_rates"].items()}
+accepted = {name: count for name, count in counts.items() if count > 0}
 for name, count in accepted.items():
     print(f"{name}: {count} valid requests accepted")
-if selected == 0 or refused or len(accepted) != selected:
-    sys.exit(f"{len(accepted) - len(refused)} of {selected} operations accepted a valid request; refused all: {refused}")
+if selected == 0 or len(accepted) != selected:
+    sys.exit(f"{selected - len(accepted)} of {selected} operations, all but those above, accepted no valid request")
 PYTHON

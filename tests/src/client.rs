@@ -118,6 +118,15 @@ impl Answer {
         self.json()
     }
 
+    /// The token of a 200.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn token(&self) -> String {
+        self.ok()["token"].as_str().expect("a token").to_owned()
+    }
+
     /// The problem, after everything that holds for every problem was checked.
     ///
     /// # Panics

@@ -55,6 +55,7 @@ pub fn root() -> PathBuf {
 pub struct GatewayBuilder {
     flags: Vec<String>,
     variables: Vec<(String, String)>,
+    descriptors: Option<u32>,
 }
 
 impl GatewayBuilder {
@@ -72,8 +73,34 @@ impl GatewayBuilder {
         self
     }
 
+    /// With this flag, which takes no value.
+    #[must_use]
+    pub fn switch(mut self, name: &str) -> Self {
+        self.flags.push(name.to_owned());
+        self
+    }
+
+    /// In a process that may hold so many descriptors.
+    #[must_use]
+    pub fn descriptors(mut self, at_most: u32) -> Self {
+        self.descriptors = Some(at_most);
+        self
+    }
+
+    fn program(&self) -> Command {
+        let Some(at_most) = self.descriptors else {
+            return Command::new(binary());
+        };
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!(r#"ulimit -n {at_most} && exec "$0" "$@""#))
+            .arg(binary());
+        shell
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = self.program();
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONNECTSOCKET_")) {
             command.env_remove(name);
         }
@@ -253,10 +280,24 @@ impl Gateway {
     /// When the gateway gives none.
     #[must_use]
     pub fn token(&self, device: &str) -> String {
-        self.request_token("test", device, None).ok()["token"]
-            .as_str()
-            .expect("a token")
-            .to_owned()
+        self.request_token("test", device, None).token()
+    }
+
+    /// The token of whoever claims the device: the first.
+    ///
+    /// # Panics
+    /// When the gateway gives none.
+    #[must_use]
+    pub fn claim(&self, device: &str) -> String {
+        self.request_token("browser", device, None).token()
+    }
+
+    /// `POST /operator/prospects/{deviceTag}/token`.
+    #[must_use]
+    pub fn issue_token(&self, operator_key: &str, device: &str) -> Answer {
+        self.call("POST", &format!("/operator/prospects/{device}/token"))
+            .header("authorization", &format!("Bearer {operator_key}"))
+            .send()
     }
 
     /// `DELETE /token`.

@@ -1,11 +1,13 @@
 //! The harness of the suites: a real gateway to test, and clients that read like sentences.
 
 pub mod client;
+pub mod connection;
 pub mod gateway;
 pub mod socket;
 pub mod tools;
 
 pub use client::{Answer, Call};
+pub use connection::Connection;
 pub use gateway::{Gateway, GatewayBuilder};
 pub use socket::Socket;
 

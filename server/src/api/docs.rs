@@ -126,6 +126,8 @@ impl Page {
 refusals!(DocumentRefusals: RequestTimeout, BodyTooLarge, OutOfDescriptors;);
 
 /// The contract in OpenAPI 3.1
+///
+/// Made from the code of the gateway that serves it.
 #[utoipa::path(
     operation_id = "getOpenApi",
     tag = "contract",

@@ -4,12 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, get, web::Data};
 
 use crate::{
     gateway::Gateway,
+    http::body::NoBody,
     problem::{Refusal, refusals},
     socket::handshake,
 };
 
 refusals!(Refusals:
-    BadHandshake, HalfRefUnknown, OriginRefused, UpgradeRequired, TooManySockets, Draining,
+    BadHandshake, BadRequest, RequestTimeout, BodyTooLarge, HalfRefUnknown, OriginRefused, UpgradeRequired, TooManySockets, Draining,
     OutOfDescriptors, EngineUnavailable;
 );
 
@@ -45,6 +46,7 @@ refusals!(Refusals:
 )]
 #[get("/prospect/socket")]
 pub async fn open_socket(
+    _: NoBody,
     request: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Refusal> {

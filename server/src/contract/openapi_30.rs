@@ -9,9 +9,11 @@ use serde_json::{Map, Value, json};
 pub fn down_converted(document: &Value) -> Value {
     let mut document = document.clone();
     document["openapi"] = json!("3.0.3");
-    // An SPDX identifier is new in 3.1.
-    if let Some(license) = document["info"]["license"].as_object_mut() {
-        license.remove("identifier");
+    // An SPDX identifier is new in 3.1; 3.0 has a place for the address of the text alone.
+    if let Some(license) = document["info"]["license"].as_object_mut()
+        && license.remove("identifier").is_some()
+    {
+        license.insert("url".to_owned(), json!("https://spdx.org/licenses/"));
     }
     convert(&mut document);
     document

@@ -7,7 +7,7 @@ use std::future::{Ready, ready};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
-    dev::{Payload, ServiceRequest},
+    dev::{Extensions, Payload, ServiceRequest},
     http::header,
     web::{Bytes, BytesMut},
 };
@@ -33,6 +33,11 @@ pub async fn read(request: &mut ServiceRequest, config: &Config) {
         .await
         .unwrap_or(Err(ProblemKind::RequestTimeout));
     request.extensions_mut().insert(arrived);
+}
+
+/// Has a request count as one whose body cannot be read.
+pub fn refuse(extensions: &mut Extensions) {
+    extensions.insert(Arrived::Err(ProblemKind::BadRequest));
 }
 
 async fn collect(mut payload: Payload, at_most: usize) -> Arrived {

@@ -3,7 +3,7 @@
 //! An idle socket holds no buffer: bytes are read into one that all sockets of a thread share, and
 //! only what is left of an unfinished frame stays.
 
-use std::{cell::RefCell, io, sync::Arc, time::Duration};
+use std::{cell::RefCell, future::poll_fn, io, sync::Arc, time::Duration};
 
 use actix_codec::{Decoder, Encoder};
 use actix_http::ws::{CloseReason, Codec, Frame, Item, Message, ProtocolError};
@@ -186,7 +186,11 @@ impl Wire {
     /// Waits until something arrived.
     async fn read(&mut self) -> Result<(), End> {
         loop {
-            self.stream.readable().await.map_err(|_| End::Gone)?;
+            // Not `readable()`: that leaves in place the waker of the task which actix had the
+            // connection in, and with it that task's memory, 2.8 KB a socket.
+            poll_fn(|context| self.stream.poll_read_ready(context))
+                .await
+                .map_err(|_| End::Gone)?;
             let read: io::Result<usize> = READ.with_borrow_mut(|scratch| {
                 let read = self.stream.try_read(scratch)?;
                 self.input.extend_from_slice(&scratch[..read]);
@@ -209,6 +213,7 @@ impl Wire {
                 .decode(&mut self.input)
                 .map_err(|error| End::Close(breach(&error)))?;
             let Some(frame) = frame else {
+                // The codec looks at the limit only once a frame is whole.
                 if self.input.len() > self.limit + FRAME_HEAD {
                     return Err(End::Close(CloseCode::TooBig));
                 }
@@ -266,7 +271,7 @@ impl Wire {
 
     async fn write_all(&self, mut output: &[u8]) -> io::Result<()> {
         while !output.is_empty() {
-            self.stream.writable().await?;
+            poll_fn(|context| self.stream.poll_write_ready(context)).await?;
             match self.stream.try_write(output) {
                 Ok(written) => output = &output[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

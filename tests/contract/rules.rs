@@ -1,0 +1,329 @@
+//! The schema's rules are the validation's: tried one below, at and one above each limit, on a
+//! running gateway.
+
+use api_types::{connect_socket::ConnectSocketRequest, token::TokenRequest};
+use regex::Regex;
+use serde_json::{Map, Value, json};
+use tests::{Answer, DEVICE, Gateway, half_ref};
+
+use crate::served::Contract;
+
+/// An operation with a JSON body, and a body that it accepts.
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    accepted: Value,
+    /// The limits that the types' own validation states, as schemars reads them.
+    validated: Value,
+}
+
+fn operations() -> [Operation; 2] {
+    [
+        Operation {
+            method: "PUT",
+            path: "/token",
+            accepted: json!({"channel": "test", "deviceTag": DEVICE}),
+            validated: schemars::schema_for!(TokenRequest).to_value(),
+        },
+        Operation {
+            method: "POST",
+            path: "/prospect/connectsocket",
+            accepted: json!({"halfRef": half_ref(), "deviceTag": DEVICE}),
+            validated: schemars::schema_for!(ConnectSocketRequest).to_value(),
+        },
+    ]
+}
+
+/// Each property of each body with the schema that is served for it.
+fn each_property(mut with: impl FnMut(&Operation, &str, &Value)) {
+    let contract = Contract::newest();
+    let operations = operations();
+    let bodies = contract
+        .operations()
+        .iter()
+        .filter(|(_, _, it)| it["requestBody"].is_object())
+        .count();
+    assert_eq!(
+        bodies,
+        operations.len(),
+        "an operation with a body is missing here"
+    );
+    for operation in &operations {
+        let served = contract.operation(operation.method, operation.path);
+        let schema = contract.request_schema(served);
+        for (name, property) in schema["properties"].as_object().expect("properties") {
+            with(operation, name, contract.resolved(property));
+        }
+    }
+}
+
+struct Trial {
+    gateway: Gateway,
+    token: String,
+}
+
+impl Trial {
+    fn start() -> Self {
+        let gateway = Gateway::builder()
+            .flag("--authorisations-per-second", "1000")
+            .flag("--open-authorisations", "1000000")
+            .start();
+        let token = gateway.token(DEVICE);
+        Self { gateway, token }
+    }
+
+    fn send(&self, operation: &Operation, name: &str, value: Value) -> Answer {
+        let mut body = operation.accepted.clone();
+        body[name] = value;
+        self.gateway
+            .call(operation.method, operation.path)
+            .header("token", &self.token)
+            .json(&body)
+            .send()
+    }
+
+    /// Whether the gateway finds nothing wrong with the value of this field. That the token is for
+    /// another device is another matter.
+    fn accepts(&self, operation: &Operation, name: &str, value: Value) -> bool {
+        let answer = self.send(operation, name, value);
+        match answer.status {
+            200 | 403 => true,
+            422 => {
+                let pointer = format!("/{name} ");
+                assert!(
+                    answer
+                        .field_errors()
+                        .iter()
+                        .all(|error| error.starts_with(&pointer)),
+                    "{}",
+                    answer.text()
+                );
+                false
+            }
+            _ => panic!("{}", answer.text()),
+        }
+    }
+}
+
+/// A value of this length, of the kind that the property takes.
+fn of_length(property: &Value, length: u64) -> Value {
+    if property["type"] == "object" {
+        let members: Map<String, Value> =
+            (0..length).map(|n| (format!("m{n}"), json!(n))).collect();
+        return members.into();
+    }
+    "a".repeat(usize::try_from(length).expect("a length"))
+        .into()
+}
+
+#[test]
+fn a_lower_limit_holds_one_below_at_and_one_above() {
+    let (trial, mut tried) = (Trial::start(), 0);
+    each_property(|operation, name, property| {
+        let Some(limit) = property["minLength"].as_u64() else {
+            return;
+        };
+        assert!(
+            !trial.accepts(operation, name, of_length(property, limit - 1)),
+            "{name} n-1"
+        );
+        assert!(
+            trial.accepts(operation, name, of_length(property, limit)),
+            "{name} n"
+        );
+        assert!(
+            trial.accepts(operation, name, of_length(property, limit + 1)),
+            "{name} n+1"
+        );
+        tried += 1;
+    });
+    assert_eq!(tried, 3);
+}
+
+#[test]
+fn an_upper_limit_holds_one_below_at_and_one_above() {
+    let (trial, mut tried) = (Trial::start(), 0);
+    each_property(|operation, name, property| {
+        let limit = property["maxLength"]
+            .as_u64()
+            .or(property["maxProperties"].as_u64());
+        let Some(limit) = limit else {
+            assert!(property["enum"].is_array(), "{name} has no upper limit");
+            return;
+        };
+        assert!(
+            trial.accepts(operation, name, of_length(property, limit - 1)),
+            "{name} n-1"
+        );
+        assert!(
+            trial.accepts(operation, name, of_length(property, limit)),
+            "{name} n"
+        );
+        assert!(
+            !trial.accepts(operation, name, of_length(property, limit + 1)),
+            "{name} n+1"
+        );
+        tried += 1;
+    });
+    assert_eq!(tried, 5);
+}
+
+#[test]
+fn a_length_is_counted_in_characters_and_not_in_bytes() {
+    let trial = Trial::start();
+    let [_, connect] = operations();
+    assert!(trial.accepts(&connect, "linkinjected", "é".repeat(2048).into()));
+    assert!(!trial.accepts(&connect, "linkinjected", "é".repeat(2049).into()));
+}
+
+#[test]
+fn a_pattern_allows_the_characters_that_the_schema_says_and_no_others() {
+    let (trial, mut tried) = (Trial::start(), 0);
+    each_property(|operation, name, property| {
+        let Some(pattern) = property["pattern"].as_str() else {
+            return;
+        };
+        let pattern = Regex::new(pattern).expect("a pattern");
+        let padding = "a".repeat(32);
+        for character in (0..=127u8).map(char::from).chain(['é', '\u{2028}', '😀']) {
+            for text in [
+                format!("{padding}{character}"),
+                format!("{character}{padding}"),
+            ] {
+                let allowed = pattern.is_match(&text);
+                assert_eq!(
+                    trial.accepts(operation, name, text.clone().into()),
+                    allowed,
+                    "{name} {text:?}"
+                );
+            }
+        }
+        tried += 1;
+    });
+    assert_eq!(tried, 3);
+}
+
+#[test]
+fn a_device_tag_is_no_dot_segment_of_a_path() {
+    let trial = Trial::start();
+    for operation in &operations() {
+        for (tag, allowed) in [
+            (".", false),
+            ("..", false),
+            ("...", true),
+            (".a", true),
+            ("a.", true),
+            ("..a", true),
+        ] {
+            assert_eq!(
+                trial.accepts(operation, "deviceTag", tag.into()),
+                allowed,
+                "{tag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_in_a_list_is_accepted_and_no_other() {
+    let (trial, mut tried) = (Trial::start(), 0);
+    each_property(|operation, name, property| {
+        let Some(names) = property["enum"].as_array() else {
+            return;
+        };
+        for (n, listed) in names.iter().enumerate() {
+            let mut body = operation.accepted.clone();
+            body[name] = listed.clone();
+            body["deviceTag"] = format!("device-{n}").into();
+            let answer = trial
+                .gateway
+                .call(operation.method, operation.path)
+                .json(&body)
+                .send();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        assert!(!trial.accepts(operation, name, "another".into()));
+        tried += 1;
+    });
+    assert_eq!(tried, 1);
+}
+
+#[test]
+fn null_is_accepted_where_the_schema_says_so_and_nowhere_else() {
+    let trial = Trial::start();
+    let contract = Contract::newest();
+    for operation in &operations() {
+        let schema = contract.request_schema(contract.operation(operation.method, operation.path));
+        for (name, property) in schema["properties"].as_object().expect("properties") {
+            let nullable = Contract::types(property).1;
+            assert_eq!(
+                trial.accepts(operation, name, Value::Null),
+                nullable,
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
+    let trial = Trial::start();
+    let body = operations()[0].accepted.to_string();
+    let sent = |length: usize| {
+        let padded = format!("{body}{}", " ".repeat(length - body.len()));
+        trial
+            .gateway
+            .call("PUT", "/token")
+            .json_text(padded)
+            .send()
+            .status
+    };
+    assert_eq!(
+        [sent(16 * 1024 - 1), sent(16 * 1024), sent(16 * 1024 + 1)],
+        [200, 200, 413]
+    );
+}
+
+#[test]
+fn the_path_takes_the_device_tags_that_a_body_takes() {
+    let gateway = Gateway::trial();
+    let issued = |tag: &str| {
+        let key = format!("Bearer {}", gateway.operator_key);
+        let path = format!("/operator/prospects/{tag}/token");
+        gateway
+            .call("POST", &path)
+            .header("authorization", &key)
+            .send()
+            .status
+    };
+    assert_eq!(
+        [issued(&"a".repeat(128)), issued(&"a".repeat(129))],
+        [200, 404]
+    );
+    assert_eq!(
+        [issued("a%20b"), issued("a%40b"), issued("...")],
+        [404, 200, 200]
+    );
+}
+
+/// A limit that is only validated would show in no test above.
+#[test]
+fn a_limit_that_is_validated_is_in_the_schema() {
+    each_property(|operation, name, served| {
+        let validated = &operation.validated["properties"][name];
+        for limit in ["minLength", "maxLength", "pattern"] {
+            assert_eq!(validated[limit], served[limit], "{name} {limit}");
+        }
+    });
+}
+
+#[test]
+fn what_is_required_by_the_types_is_required_by_the_schema() {
+    let contract = Contract::newest();
+    for operation in operations() {
+        let schema = contract.request_schema(contract.operation(operation.method, operation.path));
+        assert_eq!(schema["required"], operation.validated["required"]);
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(operation.validated["additionalProperties"], false);
+    }
+}

@@ -1,0 +1,85 @@
+//! The contract as reviewers read it: whole, and as the document's own property tables.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+use tests::Gateway;
+
+use crate::served::Contract;
+
+#[test]
+fn the_contract_in_openapi_31() {
+    insta::assert_snapshot!(Gateway::trial().get("/openapi.json").text());
+}
+
+#[test]
+fn the_contract_in_openapi_30() {
+    insta::assert_snapshot!(Gateway::trial().get("/openapi-3.0.json").text());
+}
+
+/// A table in the document's form: Property, Description, Required, Schema. The schema is shown as
+/// OpenAPI 3.0 has it, as in the document; the description comes from 3.1, because 3.0 has none
+/// beside a reference.
+fn table([newest, older]: &[Contract; 2], title: &str, schema: &Value) -> String {
+    let described = newest.resolved(schema);
+    let schema = older.resolved(schema);
+    let mut text = format!("{title}\n\nProperty | Description | Required | Schema\n");
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let description = described["properties"][name]["description"]
+            .as_str()
+            .unwrap_or_default()
+            .replace('\n', " ");
+        let need = if required.contains(&name.clone().into()) {
+            "Yes"
+        } else {
+            "No"
+        };
+        let rules: Map<String, Value> = property
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(rule, _)| *rule != "description")
+            .map(|(rule, value)| (rule.clone(), value.clone()))
+            .collect();
+        writeln!(
+            text,
+            "{name} | {description} | {need} | {}",
+            Value::from(rules)
+        )
+        .expect("written");
+    }
+    text
+}
+
+#[test]
+fn the_property_tables() {
+    let both = Contract::both();
+    let contract = &both[1];
+    let mut text = String::new();
+    for (method, path, operation) in contract.operations() {
+        let request = &operation["requestBody"]["content"]["application/json"]["schema"];
+        if request.is_object() {
+            let title = format!("{method} {path}: request");
+            writeln!(text, "{}", table(&both, &title, request)).expect("written");
+        }
+        for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+            let schema = &response["content"]["application/json"]["schema"];
+            if schema["$ref"].is_string() {
+                let title = format!("{method} {path}: response {status}");
+                writeln!(text, "{}", table(&both, &title, schema)).expect("written");
+            }
+        }
+    }
+    for (name, schema) in contract.0["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        if name.ends_with("Frame") && schema["properties"].is_object() {
+            let title = format!("Frame {name}");
+            writeln!(text, "{}", table(&both, &title, schema)).expect("written");
+        }
+    }
+    insta::assert_snapshot!(text);
+}

@@ -1,0 +1,126 @@
+//! A bare connection, for what an HTTP client hides: which request went over which connection, and
+//! requests that no client would send.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+};
+
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{Answer, Gateway, gateway::PATIENCE};
+
+/// One TCP connection to a gateway.
+pub struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    /// Opens one.
+    ///
+    /// # Panics
+    /// When the gateway does not listen.
+    #[must_use]
+    pub fn open(gateway: &Gateway) -> Self {
+        let stream = TcpStream::connect(gateway.authority()).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        Self(BufReader::new(stream))
+    }
+
+    /// Sends these bytes.
+    ///
+    /// # Panics
+    /// When the connection does not take them.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).expect("sent");
+    }
+
+    /// Sends a request, such as `PUT /token`, and reads its answer.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub fn ask(&mut self, what: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        self.send(request(what, headers, body));
+        if what.starts_with("HEAD ") {
+            self.answer_without_body()
+        } else {
+            self.answer()
+        }
+    }
+
+    /// The next answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn answer(&mut self) -> Answer {
+        let mut answer = self.answer_without_body();
+        let length = answer.header("content-length").parse().unwrap_or(0);
+        answer.body = vec![0; length];
+        self.0.read_exact(&mut answer.body).expect("a body");
+        answer
+    }
+
+    /// The next answer, where none of its body is sent, whatever its headers say.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn answer_without_body(&mut self) -> Answer {
+        let status = self.line();
+        let status = status
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|line| line.get(..3)?.parse().ok())
+            .unwrap_or_else(|| panic!("no status line: {status:?}"));
+        let mut headers = HeaderMap::new();
+        loop {
+            let line = self.line();
+            let Some((name, value)) = line.split_once(": ") else {
+                break;
+            };
+            let name: HeaderName = name.parse().expect("a header's name");
+            headers.append(name, HeaderValue::from_str(value).expect("its value"));
+        }
+        Answer {
+            status,
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    /// Waits for the gateway to close the connection; what it still sends is read past.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn closed(&mut self) {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("not closed: {error}"),
+        }
+    }
+}
+
+/// A request as it goes over the wire. A body brings its length along, unless a header says how
+/// it ends.
+#[must_use]
+pub fn request(what: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut lines = vec![format!("{what} HTTP/1.1"), "Host: gateway".to_owned()];
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    let frames = |(name, _): &(&str, &str)| matches!(*name, "content-length" | "transfer-encoding");
+    if !body.is_empty() && !headers.iter().any(frames) {
+        lines.push(format!("content-length: {}", body.len()));
+    }
+    let mut request = format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes();
+    request.extend_from_slice(body);
+    request
+}

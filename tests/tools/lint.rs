@@ -1,0 +1,39 @@
+//! Linters and validators find nothing in the committed documents.
+
+use std::process::Command;
+
+use tests::{
+    gateway::root,
+    tools::{node, succeed},
+};
+
+#[test]
+#[ignore = "needs Node"]
+fn spectral_and_redocly_find_nothing() {
+    let openapi = root().join("openapi");
+    let documents = [
+        openapi.join("openapi.json"),
+        openapi.join("openapi-3.0.json"),
+    ];
+    succeed(node("lint.mjs").args(documents), "");
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn the_linters_exceptions_hold_for_the_places_they_name_and_no_others() {
+    succeed(node("--test").arg("lint.test.mjs"), "");
+}
+
+#[test]
+#[ignore = "needs Python"]
+fn openapi_spec_validator_finds_nothing() {
+    let validator = root().join("tests/python/.venv/bin/openapi-spec-validator");
+    let openapi = root().join("openapi");
+    succeed(
+        Command::new(validator).args([
+            openapi.join("openapi.json"),
+            openapi.join("openapi-3.0.json"),
+        ]),
+        "",
+    );
+}

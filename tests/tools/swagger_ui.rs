@@ -1,0 +1,21 @@
+//! A newcomer's way through the Swagger UI, in a real browser.
+
+use tempfile::TempDir;
+use tests::{
+    Gateway,
+    tools::{node, succeed},
+};
+
+/// Token, Authorize, Execute, 200 seen; no error in the console and no request to anywhere else.
+/// The screenshots stay where `SCREENSHOTS` says.
+#[test]
+#[ignore = "needs Node and Chromium"]
+fn a_newcomer_gets_a_200() {
+    let gateway = Gateway::trial();
+    let folder = TempDir::new().expect("a folder");
+    let screenshots = std::env::var_os("SCREENSHOTS").unwrap_or_else(|| folder.path().into());
+    succeed(
+        node("swagger-ui.mjs").arg(&gateway.url).arg(screenshots),
+        "",
+    );
+}
