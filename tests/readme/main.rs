@@ -1,1 +1,106 @@
-//! placeholder
+//! The README says what is so: its tables are made from the contract and the settings, and its
+//! first session runs as it stands.
+
+use std::{fs, process::Command};
+
+use clap::CommandFactory;
+use serde_json::Value;
+use server::config::Config;
+use tests::{Gateway, gateway::root, tools::succeed};
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).expect("a README")
+}
+
+/// Holds what stands between the marks of a name against what should; `README=write` writes it.
+fn assert_section(name: &str, expected: &str) {
+    let text = readme();
+    let (before, rest) = text
+        .split_once(&format!("<!-- {name} -->\n"))
+        .expect("its first mark");
+    let (found, after) = rest
+        .split_once(&format!("<!-- /{name} -->"))
+        .expect("its last mark");
+    if std::env::var_os("README").is_some_and(|value| value == "write") {
+        let text = format!("{before}<!-- {name} -->\n{expected}<!-- /{name} -->{after}");
+        fs::write(root().join("README.md"), text).expect("written");
+        return;
+    }
+    assert_eq!(
+        found, expected,
+        "README=write cargo test -p tests --test readme -- --test-threads 1"
+    );
+}
+
+#[test]
+fn the_table_of_operations_is_the_contracts() {
+    let contract = Gateway::trial().get("/openapi.json").ok();
+    let mut table = String::from("| operation | id | who | what |\n|---|---|---|---|\n");
+    for (path, item) in contract["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            table += &format!(
+                "| `{} {path}` | `{}` | {} | {} |\n",
+                method.to_uppercase(),
+                text(&operation["operationId"]),
+                text(&operation["tags"][0]),
+                text(&operation["summary"]),
+            );
+        }
+    }
+    assert_section("operations", &table);
+}
+
+#[test]
+fn the_table_of_settings_is_the_programs() {
+    let command = Config::command();
+    let mut table = String::from("| flag | variable | default | what |\n|---|---|---|---|\n");
+    for argument in command.get_arguments() {
+        let Some(variable) = argument.get_env() else {
+            continue;
+        };
+        let default: Vec<_> = argument
+            .get_default_values()
+            .iter()
+            .map(|value| value.to_string_lossy())
+            .collect();
+        let default = if default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", default.join(","))
+        };
+        let help = argument
+            .get_help()
+            .expect("each setting has its help")
+            .to_string();
+        table += &format!(
+            "| `--{}` | `{}` | {default} | {help} |\n",
+            argument.get_long().expect("each setting is a flag"),
+            variable.to_string_lossy(),
+        );
+    }
+    assert_section("settings", &table);
+}
+
+#[test]
+#[ignore = "needs curl"]
+fn the_first_session_opens_a_socket_as_it_stands() {
+    let gateway = Gateway::trial();
+    let text = readme();
+    let session = text
+        .split("```sh\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let session = session
+        .expect("a session")
+        .replace("http://127.0.0.1:8080", &gateway.url);
+    assert!(session.contains(&gateway.url));
+    // The socket stays open until curl's own deadline, which is how the last command ends.
+    let printed = succeed(
+        Command::new("bash").args(["-c", &format!("{session}\ntest $? = 28")]),
+        "",
+    );
+    assert!(printed.starts_with(r#"{"success":true}"#), "{printed}");
+    assert!(printed.contains("101 Switching Protocols"), "{printed}");
+    assert!(printed.contains(r#"{"type":"hello","#), "{printed}");
+}
