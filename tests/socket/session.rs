@@ -1,25 +1,642 @@
 //! An open socket.
 
-use serde_json::json;
-use tests::{DEVICE, Gateway, Socket, half_ref};
+use serde_json::{Value, json};
+use tests::{DEVICE, Gateway, Socket, gateway::eventually, half_ref};
 use tungstenite::Message;
 
-fn opened(gateway: &Gateway) -> Socket {
-    let half_ref = half_ref();
-    assert_eq!(
-        gateway
-            .connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref)
-            .status,
-        200
-    );
-    Socket::open(gateway, &half_ref)
+use crate::{
+    authorise, waiting,
+    wire::{
+        BINARY, CLOSE, CONTINUATION, FINAL, Frame, Handshake, PING, PING_FRAME, PONG, Peer, TEXT,
+        claim_of, frame, text, unmasked,
+    },
+};
+
+/// The largest frame that a gateway takes from a prospect by default.
+const LARGEST: usize = 4096;
+
+/// An open socket, past its `hello`.
+fn opened(gateway: &Gateway, device: &str) -> Socket {
+    let mut socket = Socket::open(gateway, &waiting(gateway, device));
+    socket.hello();
+    socket
 }
 
-#[test]
-fn a_ping_frame_is_answered_with_a_pong_frame() {
-    let gateway = Gateway::trial();
-    let mut socket = opened(&gateway);
+/// The open socket of a client that does nothing by itself, past its `hello`.
+fn raw(gateway: &Gateway, device: &str) -> Peer {
+    let mut peer = Handshake::of(gateway, &waiting(gateway, device)).opened(gateway);
+    peer.hello();
+    peer
+}
+
+/// An open socket of a claimed device, past its `hello`, and the device's token.
+fn claimed(gateway: &Gateway, device: &str) -> (Socket, String) {
+    let token = gateway.claim(device);
+    let half_ref = half_ref();
+    authorise(gateway, &token, device, &half_ref);
+    let mut socket = Socket::open(gateway, &half_ref);
     socket.hello();
+    (socket, token)
+}
+
+/// Whether a socket still carries something each way.
+fn lives(socket: &mut Socket) -> bool {
     socket.send(Message::text(r#"{"type":"ping"}"#));
-    assert_eq!(socket.frame(), json!({"type": "pong"}));
+    socket.frame() == json!({"type": "pong"})
+}
+
+/// The `bye` of a code after which the client does not come back by itself.
+fn final_bye(code: u16) -> (u16, Option<Value>) {
+    (code, Some(json!({"type": "bye", "code": code})))
+}
+
+/// How the gateway closes a socket that sends this.
+fn closed_by(sent: &[u8]) -> (u16, Option<Value>) {
+    let gateway = Gateway::trial();
+    let mut peer = raw(&gateway, DEVICE);
+    peer.send(sent);
+    peer.closed()
+}
+
+/// Fails unless each of these is closed with the code, and without a `bye`.
+fn all_are_closed_silently(code: u16, cases: &[(&str, Vec<u8>)]) {
+    let gateway = Gateway::trial();
+    for (place, (what, sent)) in cases.iter().enumerate() {
+        let mut peer = raw(&gateway, &format!("device-{place}"));
+        peer.send(sent);
+        assert_eq!(peer.closed(), (code, None), "{what}");
+    }
+}
+
+fn pong() -> Frame {
+    Frame {
+        head: FINAL | TEXT,
+        payload: br#"{"type":"pong"}"#.to_vec(),
+    }
+}
+
+mod hello {
+    use super::*;
+
+    #[test]
+    fn hello_names_the_connection_the_epoch_and_the_heartbeat() {
+        let gateway = Gateway::trial();
+        let hello = Socket::open(&gateway, &waiting(&gateway, DEVICE)).hello();
+        assert!(!hello["connectionId"].as_str().expect("text").is_empty());
+        assert!(!hello["epoch"].as_str().expect("text").is_empty());
+        assert_eq!(hello["heartbeat"], 25);
+    }
+
+    #[test]
+    fn hello_tells_the_heartbeat_of_this_gateway() {
+        let gateway = Gateway::builder().flag("--heartbeat", "7s").start();
+        let hello = Socket::open(&gateway, &waiting(&gateway, DEVICE)).hello();
+        assert_eq!(hello["heartbeat"], 7);
+    }
+
+    #[test]
+    fn sockets_of_one_device_share_the_epoch_and_not_the_connection() {
+        let gateway = Gateway::trial();
+        let hello = || Socket::open(&gateway, &waiting(&gateway, DEVICE)).hello();
+        let (one, other) = (hello(), hello());
+        assert_eq!(one["epoch"], other["epoch"]);
+        assert_ne!(one["connectionId"], other["connectionId"]);
+    }
+
+    #[test]
+    fn two_devices_have_two_epochs() {
+        let gateway = Gateway::trial();
+        let hello = |device| Socket::open(&gateway, &waiting(&gateway, device)).hello();
+        assert_ne!(hello("phone")["epoch"], hello("tablet")["epoch"]);
+    }
+}
+
+mod pings {
+    use super::*;
+
+    #[test]
+    fn a_ping_frame_is_answered_with_a_pong_frame() {
+        let gateway = Gateway::trial();
+        let mut socket = opened(&gateway, DEVICE);
+        socket.send(Message::text(r#"{"type":"ping"}"#));
+        assert_eq!(socket.frame(), json!({"type": "pong"}));
+    }
+
+    #[test]
+    fn a_websocket_ping_is_answered_with_its_payload() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        for payload in [&b""[..], b"are you there?", &[0xff; 125]] {
+            peer.send(&frame(FINAL | PING, payload));
+            let pong = Frame {
+                head: FINAL | PONG,
+                payload: payload.to_vec(),
+            };
+            assert_eq!(peer.frame(), pong);
+        }
+    }
+
+    #[test]
+    fn a_pong_that_nobody_asked_for_is_let_pass() {
+        let gateway = Gateway::trial();
+        let mut socket = opened(&gateway, DEVICE);
+        socket.send(Message::Pong("unasked".into()));
+        assert!(lives(&mut socket));
+    }
+
+    #[test]
+    fn a_client_that_answers_is_pinged_again_and_again() {
+        let gateway = Gateway::builder().flag("--heartbeat", "50ms").start();
+        let mut peer = raw(&gateway, DEVICE);
+        for _ in 0..4 {
+            let ping = peer.frame();
+            assert_eq!(ping.head, FINAL | PING);
+            peer.send(&frame(FINAL | PONG, &ping.payload));
+        }
+    }
+
+    #[test]
+    fn a_client_that_does_not_answer_is_closed() {
+        let gateway = Gateway::builder()
+            .flag("--heartbeat", "300ms")
+            .flag("--pong-timeout", "300ms")
+            .start();
+        let mut peer = raw(&gateway, DEVICE);
+        assert_eq!(peer.frame().head, FINAL | PING);
+        let (code, bye) = peer.closed();
+        assert_eq!(code, 4201);
+        assert_eq!(
+            bye,
+            Some(json!({"type": "bye", "code": 4201, "retryAfterMs": 0}))
+        );
+    }
+
+    #[test]
+    fn other_frames_are_no_answer_to_a_ping() {
+        let gateway = Gateway::builder()
+            .flag("--heartbeat", "300ms")
+            .flag("--pong-timeout", "300ms")
+            .start();
+        let mut peer = raw(&gateway, DEVICE);
+        assert_eq!(peer.frame().head, FINAL | PING);
+        peer.send(&text(PING_FRAME));
+        assert_eq!(peer.closed().0, 4201);
+    }
+}
+
+mod endings {
+    use super::*;
+
+    #[test]
+    fn a_newer_socket_supersedes_the_older() {
+        let gateway = Gateway::trial();
+        let mut older = opened(&gateway, DEVICE);
+        let mut newer = opened(&gateway, DEVICE);
+        assert_eq!(older.closed(), final_bye(4004));
+        assert!(lives(&mut newer));
+    }
+
+    #[test]
+    fn sockets_of_two_devices_live_side_by_side() {
+        let gateway = Gateway::trial();
+        let mut phone = opened(&gateway, "phone");
+        let mut tablet = opened(&gateway, "tablet");
+        assert!(lives(&mut phone));
+        assert!(lives(&mut tablet));
+    }
+
+    #[test]
+    fn a_revoked_token_ends_its_socket() {
+        let gateway = Gateway::trial();
+        let (mut socket, token) = claimed(&gateway, DEVICE);
+        assert_eq!(gateway.revoke_token(&token).status, 204);
+        assert_eq!(socket.closed(), final_bye(4003));
+    }
+
+    #[test]
+    fn a_claim_ends_the_socket_of_the_test_channel() {
+        let gateway = Gateway::trial();
+        let mut socket = opened(&gateway, DEVICE);
+        let _claim = gateway.claim(DEVICE);
+        assert_eq!(socket.closed(), final_bye(4003));
+    }
+
+    #[test]
+    fn a_token_that_ends_takes_its_socket_along() {
+        let gateway = Gateway::builder().flag("--token-ttl", "3s").start();
+        let (code, bye) = opened(&gateway, DEVICE).closed();
+        assert_eq!(code, 4202);
+        assert_eq!(
+            bye,
+            Some(json!({"type": "bye", "code": 4202, "retryAfterMs": 0}))
+        );
+    }
+
+    #[test]
+    fn a_renewed_token_keeps_its_socket() {
+        let gateway = Gateway::builder()
+            .flag("--token-ttl", "3s")
+            .flag("--authorisations-per-second", "1000")
+            .start();
+        let (mut socket, mut newest) = claimed(&gateway, DEVICE);
+        // A token that was given later than the first one and ends later.
+        let later = gateway.token("another-device");
+        eventually("the later token ends", || {
+            newest = gateway
+                .request_token("browser", DEVICE, Some(&newest))
+                .token();
+            let answer = gateway.connect_socket(&later, "another-device", &half_ref());
+            answer.status == 401 && answer.problem_name() == "token-expired"
+        });
+        assert!(lives(&mut socket));
+    }
+
+    #[test]
+    fn a_gateway_that_goes_away_says_when_to_come_back() {
+        let gateway = Gateway::trial();
+        let mut socket = opened(&gateway, DEVICE);
+        gateway.signal("TERM");
+        let (code, bye) = socket.closed();
+        assert_eq!(code, 4200);
+        let bye = bye.expect("a bye");
+        assert_eq!(bye["code"], 4200);
+        assert!(bye["retryAfterMs"].as_u64().expect("a number") > 0);
+    }
+
+    #[test]
+    fn a_gateway_with_open_sockets_ends_when_it_is_told_to() {
+        let mut gateway = Gateway::trial();
+        let _sockets = ["phone", "tablet"].map(|device| opened(&gateway, device));
+        gateway.signal("TERM");
+        assert!(gateway.ended().success());
+    }
+
+    #[test]
+    fn a_close_is_answered_with_its_code() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&frame(
+            FINAL | CLOSE,
+            &[&1000_u16.to_be_bytes()[..], b"done"].concat(),
+        ));
+        assert_eq!(peer.frame().close_code(), 1000);
+        assert!(peer.is_ended());
+    }
+
+    #[test]
+    fn a_close_without_a_code_is_answered_without_one() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&frame(FINAL | CLOSE, b""));
+        let close = Frame {
+            head: FINAL | CLOSE,
+            payload: Vec::new(),
+        };
+        assert_eq!(peer.frame(), close);
+        assert!(peer.is_ended());
+    }
+
+    #[test]
+    fn what_follows_a_close_is_not_answered() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        let close = frame(FINAL | CLOSE, &1000_u16.to_be_bytes());
+        peer.send(&[close, text(PING_FRAME)].concat());
+        assert_eq!(peer.frame().close_code(), 1000);
+        assert!(peer.is_ended());
+    }
+
+    fn with_one_seat() -> Gateway {
+        Gateway::builder()
+            .flag("--sockets-per-address", "1")
+            .start()
+    }
+
+    /// Fails unless a seat becomes free.
+    fn a_seat_becomes_free(gateway: &Gateway) {
+        let half_ref = waiting(gateway, "another-device");
+        eventually("a seat is free", || {
+            let (answer, mut peer) = Handshake::of(gateway, &half_ref).send(gateway);
+            if answer.status == 101 {
+                peer.hello();
+            }
+            answer.status == 101
+        });
+    }
+
+    #[test]
+    fn a_client_that_closes_frees_its_seat() {
+        let gateway = with_one_seat();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&frame(FINAL | CLOSE, &1000_u16.to_be_bytes()));
+        assert_eq!(peer.frame().close_code(), 1000);
+        a_seat_becomes_free(&gateway);
+    }
+
+    #[test]
+    fn a_client_that_vanishes_frees_its_seat() {
+        let gateway = with_one_seat();
+        drop(raw(&gateway, DEVICE));
+        a_seat_becomes_free(&gateway);
+    }
+
+    #[test]
+    fn a_client_that_is_closed_frees_its_seat() {
+        let gateway = with_one_seat();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&text("no JSON"));
+        assert_eq!(peer.closed().0, 4000);
+        a_seat_becomes_free(&gateway);
+    }
+}
+
+mod frames {
+    use super::*;
+
+    #[test]
+    fn what_is_no_frame_of_the_contract_is_closed() {
+        let gateway = Gateway::trial();
+        let wrongs = [
+            "",
+            "ping",
+            "{",
+            r#"{"type":"ping"}{"type":"ping"}"#,
+            "null",
+            r#""ping""#,
+            r#"["ping"]"#,
+            r#"[{"type":"ping"}]"#,
+            "{}",
+            r#"{"type":null}"#,
+            r#"{"type":7}"#,
+            r#"{"type":"Ping"}"#,
+            r#"{"type":"hello"}"#,
+            r#"{"type":"pong"}"#,
+            r#"{"type":"ping","id":"1"}"#,
+            r#"{"type":"ping","type":"ping"}"#,
+        ];
+        for (place, wrong) in wrongs.into_iter().enumerate() {
+            let mut peer = raw(&gateway, &format!("device-{place}"));
+            peer.send(&text(wrong));
+            assert_eq!(peer.closed(), final_bye(4000), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_binary_frame_is_closed() {
+        all_are_closed_silently(
+            1003,
+            &[
+                ("whole", frame(FINAL | BINARY, PING_FRAME)),
+                ("empty", frame(FINAL | BINARY, b"")),
+                ("begun", frame(BINARY, b"{")),
+            ],
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_closed() {
+        all_are_closed_silently(
+            1007,
+            &[
+                ("a byte of no character", text(b"{\"type\":\"\xff\"}")),
+                ("a surrogate", text(b"\xed\xa0\x80")),
+                ("an overlong character", text(b"\xc0\xaf")),
+                ("half a character", text(b"\xc3")),
+                (
+                    "in the second fragment",
+                    [
+                        frame(TEXT, b"{\"type\":\""),
+                        frame(FINAL | CONTINUATION, b"\xff\"}"),
+                    ]
+                    .concat(),
+                ),
+                (
+                    "half a character in the last fragment",
+                    [frame(TEXT, b"{"), frame(FINAL | CONTINUATION, b"\xc3")].concat(),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_close_whose_reason_is_not_utf_8_is_closed_as_such() {
+        let payload = [&1000_u16.to_be_bytes()[..], b"\xff"].concat();
+        assert_eq!(closed_by(&frame(FINAL | CLOSE, &payload)), (1007, None));
+    }
+
+    #[test]
+    fn a_character_may_be_split_over_fragments() {
+        let sent = [
+            frame(TEXT, b"{\"type\":\"caf\xc3"),
+            frame(FINAL | CONTINUATION, b"\xa9\"}"),
+        ];
+        // The text is whole; it is the type that is not known.
+        assert_eq!(closed_by(&sent.concat()), final_bye(4000));
+    }
+
+    #[test]
+    fn a_breach_of_the_protocol_is_closed() {
+        let ping_of_126 = frame(FINAL | PING, &[b' '; 126]);
+        let close_of = |code: u16| frame(FINAL | CLOSE, &code.to_be_bytes());
+        all_are_closed_silently(
+            1002,
+            &[
+                ("reserved bit 1", frame(FINAL | 0x40 | TEXT, PING_FRAME)),
+                ("reserved bit 2", frame(FINAL | 0x20 | TEXT, PING_FRAME)),
+                ("reserved bit 3", frame(FINAL | 0x10 | TEXT, PING_FRAME)),
+                ("not masked", unmasked(FINAL | TEXT, PING_FRAME)),
+                ("reserved data opcode", frame(FINAL | 0x3, b"")),
+                ("reserved control opcode", frame(FINAL | 0xB, b"")),
+                (
+                    "a continuation of nothing",
+                    frame(FINAL | CONTINUATION, PING_FRAME),
+                ),
+                ("a middle of nothing", frame(CONTINUATION, PING_FRAME)),
+                (
+                    "a continuation of what has ended",
+                    [text(PING_FRAME), frame(FINAL | CONTINUATION, b"")].concat(),
+                ),
+                (
+                    "a message inside of another",
+                    [frame(TEXT, b"{"), text(PING_FRAME)].concat(),
+                ),
+                (
+                    "a fragment inside of another message",
+                    [frame(TEXT, b"{"), frame(TEXT, b"{")].concat(),
+                ),
+                ("a ping too long", ping_of_126),
+                ("a close too long", frame(FINAL | CLOSE, &[b' '; 126])),
+                ("a ping in fragments", frame(PING, b"")),
+                ("a close in fragments", frame(CLOSE, b"")),
+                ("a close with half a code", frame(FINAL | CLOSE, &[3])),
+                ("a close with a code below all", close_of(999)),
+                ("a close with a code not for the wire", close_of(1005)),
+                ("a close with a reserved code", close_of(2999)),
+                ("a close with a code above all", close_of(5000)),
+            ],
+        );
+    }
+
+    /// A ping frame of the contract of this length.
+    fn padded_ping(length: usize) -> Vec<u8> {
+        let mut ping = PING_FRAME.to_vec();
+        ping.resize(length, b' ');
+        ping
+    }
+
+    #[test]
+    fn a_message_of_the_largest_size_is_taken() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&text(padded_ping(LARGEST)));
+        assert_eq!(peer.frame(), pong());
+    }
+
+    #[test]
+    fn a_message_over_the_largest_size_is_closed() {
+        all_are_closed_silently(
+            1009,
+            &[
+                ("by one", text(padded_ping(LARGEST + 1))),
+                ("by far", text(padded_ping(20 * LARGEST))),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_largest_size_is_a_setting() {
+        let gateway = Gateway::builder()
+            .flag("--inbound-frame-bytes", "100")
+            .start();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&text(padded_ping(100)));
+        assert_eq!(peer.frame(), pong());
+        peer.send(&text(padded_ping(101)));
+        assert_eq!(peer.closed(), (1009, None));
+    }
+
+    #[test]
+    fn fragments_of_the_largest_size_together_are_taken() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        let ping = padded_ping(LARGEST);
+        let (one, other) = ping.split_at(LARGEST / 2);
+        peer.send(&[frame(TEXT, one), frame(FINAL | CONTINUATION, other)].concat());
+        assert_eq!(peer.frame(), pong());
+    }
+
+    #[test]
+    fn fragments_over_the_largest_size_together_are_closed() {
+        let ping = padded_ping(LARGEST + 1);
+        let (one, other) = ping.split_at(LARGEST / 2);
+        let (more, rest) = other.split_at(LARGEST / 2);
+        all_are_closed_silently(
+            1009,
+            &[
+                (
+                    "at the last",
+                    [frame(TEXT, one), frame(FINAL | CONTINUATION, other)].concat(),
+                ),
+                (
+                    "before the last",
+                    [
+                        frame(TEXT, one),
+                        frame(CONTINUATION, more),
+                        frame(CONTINUATION, rest),
+                    ]
+                    .concat(),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_claim_of_a_huge_length_is_not_waited_for() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&claim_of(1 << 40));
+        peer.send(&[b' '; 2 * LARGEST]);
+        assert_eq!(peer.closed(), (1009, None));
+    }
+
+    #[test]
+    fn a_message_may_come_in_fragments() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        let sent = [
+            frame(TEXT, b""),
+            frame(CONTINUATION, b"{\"type\""),
+            frame(CONTINUATION, b""),
+            frame(CONTINUATION, b":\"ping\"}"),
+            frame(FINAL | CONTINUATION, b""),
+        ];
+        peer.send(&sent.concat());
+        assert_eq!(peer.frame(), pong());
+    }
+
+    #[test]
+    fn a_ping_between_fragments_is_answered_at_once() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        peer.send(&frame(TEXT, b"{\"type\""));
+        peer.send(&frame(FINAL | PING, b"between"));
+        let websocket_pong = Frame {
+            head: FINAL | PONG,
+            payload: b"between".to_vec(),
+        };
+        assert_eq!(peer.frame(), websocket_pong);
+        peer.send(&frame(FINAL | CONTINUATION, b":\"ping\"}"));
+        assert_eq!(peer.frame(), pong());
+    }
+
+    #[test]
+    fn frames_that_arrive_together_are_answered_in_order() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        let sent = [
+            text(PING_FRAME),
+            frame(FINAL | PING, b"1"),
+            text(PING_FRAME),
+            frame(FINAL | PING, b"2"),
+            text(PING_FRAME),
+        ];
+        peer.send(&sent.concat());
+        let heads = [(); 5].map(|()| peer.frame().head & 0xF);
+        assert_eq!(heads, [TEXT, PONG, TEXT, PONG, TEXT]);
+    }
+
+    #[test]
+    fn a_frame_may_arrive_byte_by_byte() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        for sent in [text(PING_FRAME), text(padded_ping(200))] {
+            for byte in sent {
+                peer.send(&[byte]);
+            }
+            assert_eq!(peer.frame(), pong());
+        }
+    }
+
+    #[test]
+    fn a_frame_may_arrive_with_the_beginning_of_the_next() {
+        let gateway = Gateway::trial();
+        let mut peer = raw(&gateway, DEVICE);
+        let sent = [text(PING_FRAME), text(PING_FRAME)].concat();
+        let (one, other) = sent.split_at(sent.len() / 2 + 3);
+        peer.send(one);
+        assert_eq!(peer.frame(), pong());
+        peer.send(other);
+        assert_eq!(peer.frame(), pong());
+    }
+
+    #[test]
+    fn the_first_frame_may_arrive_with_the_handshake() {
+        let gateway = Gateway::trial();
+        let handshake = Handshake::of(&gateway, &waiting(&gateway, DEVICE));
+        let mut peer = Peer::connect(&gateway);
+        peer.send(&[handshake.bytes(), text(PING_FRAME)].concat());
+        assert_eq!(peer.answer().status, 101);
+        peer.hello();
+        assert_eq!(peer.frame(), pong());
+    }
 }

@@ -118,6 +118,14 @@ impl Answer {
         self.json()
     }
 
+    /// Holds that it is a 200.
+    ///
+    /// # Panics
+    /// When it is something else.
+    pub fn succeeds(&self) {
+        let _ = self.ok();
+    }
+
     /// The token of a 200.
     ///
     /// # Panics

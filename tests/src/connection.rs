@@ -2,7 +2,7 @@
 //! requests that no client would send.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
 };
 
@@ -23,6 +23,7 @@ impl Connection {
         let stream = TcpStream::connect(gateway.authority()).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
         Self(BufReader::new(stream))
     }
 
@@ -31,7 +32,15 @@ impl Connection {
     /// # Panics
     /// When the connection does not take them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.get_mut().write_all(bytes.as_ref()).expect("sent");
+        self.try_send(bytes).expect("sent");
+    }
+
+    /// Sends these bytes to a gateway that may not take them.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.0.get_mut().write_all(bytes.as_ref())
     }
 
     /// Sends a request, such as `PUT /token`, and reads its answer.
@@ -66,8 +75,8 @@ impl Connection {
     pub fn answer_without_body(&mut self) -> Answer {
         let status = self.line();
         let status = status
-            .strip_prefix("HTTP/1.1 ")
-            .and_then(|line| line.get(..3)?.parse().ok())
+            .strip_prefix("HTTP/1.")
+            .and_then(|line| line.get(2..5)?.parse().ok())
             .unwrap_or_else(|| panic!("no status line: {status:?}"));
         let mut headers = HeaderMap::new();
         loop {
@@ -91,17 +100,36 @@ impl Connection {
         line.trim_end().to_owned()
     }
 
+    /// The next bytes, as many as these.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub fn bytes<const COUNT: usize>(&mut self) -> [u8; COUNT] {
+        let mut bytes = [0; COUNT];
+        self.0.read_exact(&mut bytes).expect("more bytes");
+        bytes
+    }
+
+    /// Waits for the gateway to close the connection, and gives what it still sends.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("not closed: {error}"),
+        }
+        rest
+    }
+
     /// Waits for the gateway to close the connection; what it still sends is read past.
     ///
     /// # Panics
     /// When it does not.
     pub fn closed(&mut self) {
-        let mut rest = Vec::new();
-        match self.0.read_to_end(&mut rest) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-            Err(error) => panic!("not closed: {error}"),
-        }
+        drop(self.rest());
     }
 }
 

@@ -108,7 +108,7 @@ impl GatewayBuilder {
         if !self
             .flags
             .iter()
-            .any(|flag| flag == "--token-requests-per-second")
+            .any(|flag| flag.starts_with("--token-requests-per-second"))
         {
             command.args(["--token-requests-per-second", "1000"]);
         }

@@ -62,6 +62,10 @@ impl Socket {
     ///
     /// # Panics
     /// When there is no answer.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an answer is what the test looks at next"
+    )]
     pub fn try_open(gateway: &Gateway, request: Request) -> Result<Self, Answer> {
         let stream = TcpStream::connect(gateway.authority()).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

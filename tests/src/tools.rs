@@ -46,10 +46,6 @@ pub fn run(command: &mut Command, input: &str) -> Output {
 ///
 /// # Panics
 /// With all it said, when it fails.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "that it succeeds is often all that is wanted"
-)]
 pub fn succeed(command: &mut Command, input: &str) -> String {
     let output = run(command, input);
     let (out, err) = (

@@ -1,0 +1,268 @@
+//! The contract as it is served, and what every answer tells a browser.
+
+use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
+
+const FILES: [(&str, &str); 6] = [
+    ("/openapi.json", "application/json"),
+    ("/openapi-3.0.json", "application/json"),
+    ("/swagger-ui/", "text/html"),
+    ("/swagger-ui/index.html", "text/html"),
+    ("/swagger-ui/swagger-ui.css", "text/css"),
+    ("/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
+];
+
+fn get_unless(gateway: &Gateway, path: &str, tag: &str) -> Answer {
+    let call = gateway.call("GET", path);
+    call.header("if-none-match", tag).send()
+}
+
+#[test]
+fn people_are_sent_to_the_swagger_ui() {
+    let gateway = Gateway::trial();
+    for path in ["/", "/swagger-ui", "/?from=somewhere"] {
+        let answer = gateway.get(path);
+        assert_eq!(answer.status, 308, "{path}");
+        assert_eq!(answer.header("location"), "/swagger-ui/");
+    }
+}
+
+#[test]
+fn every_page_says_what_it_is() {
+    let gateway = Gateway::trial();
+    for (path, content_type) in FILES {
+        let answer = gateway.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        let said = answer.header("content-type").split(';').next();
+        assert_eq!(said, Some(content_type), "{path}");
+        assert!(!answer.body.is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_from_elsewhere() {
+    let page = Gateway::trial().get("/swagger-ui/").text();
+    assert!(page.contains("swagger-ui-bundle.js"));
+    for elsewhere in ["http://", "https://", "src=\"//", "href=\"//"] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+}
+
+#[test]
+fn the_page_knows_both_documents() {
+    let script = Gateway::trial()
+        .get("/swagger-ui/swagger-initializer.js")
+        .text();
+    for document in ["/openapi.json", "/openapi-3.0.json"] {
+        assert!(script.contains(document), "{document}");
+    }
+}
+
+#[test]
+fn the_documents_are_of_the_versions_that_they_are_named_after() {
+    let gateway = Gateway::trial();
+    for (path, version) in [("/openapi.json", "3.1."), ("/openapi-3.0.json", "3.0.")] {
+        let document = gateway.get(path).ok();
+        assert!(
+            document["openapi"].as_str().unwrap().starts_with(version),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_page_that_is_known_is_not_sent_again() {
+    let gateway = Gateway::trial();
+    for (path, _) in FILES {
+        let tag = gateway.get(path).header("etag").to_owned();
+        let answer = get_unless(&gateway, path, &tag);
+        assert_eq!(answer.status, 304, "{path}");
+        assert!(answer.body.is_empty(), "{path}");
+        assert_eq!(answer.header("etag"), tag, "{path}");
+    }
+}
+
+#[test]
+fn a_page_is_known_among_others_and_by_a_weak_tag() {
+    let gateway = Gateway::trial();
+    let tag = gateway.get("/openapi.json").header("etag").to_owned();
+    for tags in [
+        format!("\"other\", {tag}"),
+        format!("W/{tag}"),
+        "*".to_owned(),
+    ] {
+        assert_eq!(
+            get_unless(&gateway, "/openapi.json", &tags).status,
+            304,
+            "{tags}"
+        );
+    }
+}
+
+#[test]
+fn a_page_of_another_tag_is_sent() {
+    let gateway = Gateway::trial();
+    for tag in ["\"other\"", "not a tag", ""] {
+        assert_eq!(
+            get_unless(&gateway, "/openapi.json", tag).status,
+            200,
+            "{tag}"
+        );
+    }
+}
+
+#[test]
+fn every_page_has_a_tag_of_its_own() {
+    let gateway = Gateway::trial();
+    let tag = |path| gateway.get(path).header("etag").to_owned();
+    assert_eq!(tag("/swagger-ui/"), tag("/swagger-ui/index.html"));
+    assert_ne!(tag("/openapi.json"), tag("/openapi-3.0.json"));
+}
+
+#[test]
+fn a_known_page_behind_head_is_not_sent_either() {
+    let gateway = Gateway::trial();
+    let tag = gateway.get("/openapi.json").header("etag").to_owned();
+    let call = gateway.call("HEAD", "/openapi.json");
+    assert_eq!(call.header("if-none-match", &tag).send().status, 304);
+}
+
+#[test]
+fn pages_are_asked_for_again_each_time() {
+    let gateway = Gateway::trial();
+    for (path, _) in FILES {
+        let answer = gateway.get(path);
+        assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
+        let known = get_unless(&gateway, path, answer.header("etag"));
+        assert_eq!(known.header("cache-control"), "no-cache", "{path}");
+    }
+}
+
+#[test]
+fn an_unknown_file_is_not_found() {
+    let gateway = Gateway::trial();
+    for file in [
+        "nothing.js",
+        "index.htm",
+        "oauth2-redirect.html/",
+        "index.html/x",
+        "Cargo.toml",
+    ] {
+        let answer = gateway.get(&format!("/swagger-ui/{file}"));
+        assert_eq!(answer.problem_name(), "not-found", "{file}");
+    }
+}
+
+#[test]
+fn no_path_leads_out_of_the_folder() {
+    let gateway = Gateway::trial();
+    for path in [
+        "/swagger-ui/../openapi.json",
+        "/swagger-ui/../../etc/passwd",
+        "/swagger-ui/./index.html",
+        "/swagger-ui/%2e%2e/openapi.json",
+        "/swagger-ui/..%2f..%2fetc%2fpasswd",
+        "/swagger-ui/..%5c..%5cetc%5cpasswd",
+        "/swagger-ui//etc/passwd",
+        "/swagger-ui/%2fetc%2fpasswd",
+        "/swagger-ui/index.html%00",
+        "/swagger-ui/%ff",
+        "/../swagger-ui/index.html",
+        "/%2e%2e/etc/passwd",
+    ] {
+        let answer = Connection::open(&gateway).ask(&format!("GET {path}"), &[], "");
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.problem_name(), "not-found", "{path}");
+    }
+}
+
+#[test]
+fn a_page_takes_no_other_method() {
+    let gateway = Gateway::trial();
+    for (path, _) in FILES {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let answer = gateway.call(method, path).send();
+            assert_eq!(
+                answer.problem_name(),
+                "method-not-allowed",
+                "{method} {path}"
+            );
+        }
+    }
+}
+
+/// One answer of each kind, by how it comes about.
+fn every_kind_of_answer(gateway: &Gateway) -> Vec<Answer> {
+    let token = gateway.token(DEVICE);
+    let tag = gateway.get("/openapi.json").header("etag").to_owned();
+    vec![
+        gateway.request_token("test", DEVICE, None),
+        gateway.connect_socket(&token, DEVICE, &half_ref()),
+        gateway.revoke_token(&token),
+        gateway.issue_token(&gateway.operator_key, DEVICE),
+        gateway.issue_token("wrong", DEVICE),
+        gateway.get("/livez"),
+        gateway.get("/readyz"),
+        gateway.get("/metrics"),
+        gateway.get("/nowhere"),
+        gateway.get("/token"),
+        gateway.get("/prospect/socket"),
+        gateway.call("PUT", "/token").send(),
+        gateway.call("PUT", "/token").json_text("{}").send(),
+        gateway.get("/"),
+        gateway.get("/openapi.json"),
+        get_unless(gateway, "/openapi.json", &tag),
+        gateway.get("/swagger-ui/"),
+        gateway.get("/swagger-ui/nothing"),
+        gateway.call("HEAD", "/livez").send(),
+    ]
+}
+
+#[test]
+fn every_answer_has_the_security_headers() {
+    let gateway = Gateway::trial();
+    for answer in every_kind_of_answer(&gateway) {
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            "nosniff",
+            "{answer:?}"
+        );
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{answer:?}");
+        assert_eq!(
+            answer.header("referrer-policy"),
+            "no-referrer",
+            "{answer:?}"
+        );
+        assert!(!answer.header("x-request-id").is_empty(), "{answer:?}");
+    }
+}
+
+#[test]
+fn every_answer_has_a_strict_content_security_policy() {
+    let gateway = Gateway::trial();
+    for answer in every_kind_of_answer(&gateway) {
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';"), "{answer:?}");
+        assert!(policy.ends_with("frame-ancestors 'none'"), "{answer:?}");
+        assert!(!policy.contains("unsafe"), "{answer:?}");
+    }
+}
+
+#[test]
+fn no_answer_of_an_operation_is_stored() {
+    let gateway = Gateway::trial();
+    for answer in every_kind_of_answer(&gateway) {
+        let is_a_page = !answer.header("etag").is_empty();
+        let expected = if is_a_page { "no-cache" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), expected, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_page_that_asks_to_be_upgraded_is_served() {
+    let gateway = Gateway::trial();
+    let headers = [("connection", "upgrade"), ("upgrade", "websocket")];
+    for (path, _) in FILES {
+        let answer = Connection::open(&gateway).ask(&format!("GET {path}"), &headers, "");
+        assert_eq!(answer.body, gateway.get(path).body, "{path}");
+    }
+}

@@ -1,0 +1,264 @@
+//! What the platform asks, and how a gateway ends.
+
+use std::net::TcpStream;
+
+use tests::{
+    Connection, DEVICE, Gateway, Socket, connection::request, gateway::eventually, half_ref,
+};
+
+use crate::OPERATOR_KEY;
+
+fn open_socket(gateway: &Gateway) -> Socket {
+    let half_ref = half_ref();
+    gateway
+        .connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref)
+        .succeeds();
+    let mut socket = Socket::open(gateway, &half_ref);
+    socket.hello();
+    socket
+}
+
+fn open_metrics() -> Gateway {
+    Gateway::builder().flag("--metrics", "open").start()
+}
+
+fn ends_cleanly(signal: &str) {
+    let mut gateway = Gateway::trial();
+    gateway.signal(signal);
+    assert_eq!(gateway.ended().code(), Some(0));
+    assert!(TcpStream::connect(gateway.authority()).is_err());
+}
+
+#[test]
+fn a_gateway_is_alive() {
+    let answer = Gateway::trial().get("/livez");
+    assert_eq!(answer.ok(), serde_json::json!({"success": true}));
+}
+
+#[test]
+fn a_gateway_is_ready() {
+    let answer = Gateway::trial().get("/readyz");
+    assert_eq!(answer.ok(), serde_json::json!({"success": true}));
+}
+
+#[test]
+fn metrics_need_the_operators_key() {
+    let answer = Gateway::trial().get("/metrics");
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.problem_name(), "operator-key-unknown");
+}
+
+#[test]
+fn metrics_are_the_operators() {
+    let gateway = Gateway::trial();
+    let bearer = format!("Bearer {}", gateway.operator_key);
+    let call = gateway.call("GET", "/metrics");
+    let answer = call.header("authorization", &bearer).send();
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/openmetrics-text;")
+    );
+}
+
+#[test]
+fn metrics_can_be_open_to_everyone() {
+    let gateway = Gateway::builder()
+        .flag("--metrics", "open")
+        .flag("--operator-key", OPERATOR_KEY)
+        .start();
+    assert_eq!(gateway.get("/metrics").status, 200);
+}
+
+#[test]
+fn metrics_end_as_their_format_asks() {
+    let text = open_metrics().get("/metrics").text();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[test]
+fn metrics_count_requests_by_route_and_status() {
+    let gateway = open_metrics();
+    let _ = gateway.token(DEVICE);
+    let _ = gateway.token(DEVICE);
+    let text = gateway.get("/metrics").text();
+    let line = r#"connectsocket_http_requests_total{route="/token",status="200"} 2"#;
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
+fn metrics_count_problems_by_type() {
+    let gateway = open_metrics();
+    for _ in 0..3 {
+        let _ = gateway.call("DELETE", "/token").send();
+    }
+    let text = gateway.get("/metrics").text();
+    let line = r#"connectsocket_http_problems_total{type="token-missing"} 3"#;
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
+fn metrics_name_routes_and_not_paths() {
+    let gateway = open_metrics();
+    for path in [
+        "/nowhere/4711",
+        "/operator/prospects/4711/token",
+        "/swagger-ui/4711",
+    ] {
+        let _ = gateway.get(path);
+    }
+    let _ = gateway.issue_token(&gateway.operator_key, "device-4711");
+    let text = gateway.get("/metrics").text();
+    assert!(!text.contains("4711"), "{text}");
+    assert!(
+        text.contains(r#"route="/operator/prospects/{deviceTag}/token""#),
+        "{text}"
+    );
+}
+
+#[test]
+fn metrics_count_open_sockets() {
+    let gateway = open_metrics();
+    let _socket = open_socket(&gateway);
+    let text = gateway.get("/metrics").text();
+    assert!(text.contains("\nconnectsocket_sockets 1\n"), "{text}");
+}
+
+#[test]
+fn metrics_count_closed_sockets_by_their_code() {
+    let gateway = open_metrics();
+    let (token, half_ref) = (gateway.token(DEVICE), half_ref());
+    gateway.connect_socket(&token, DEVICE, &half_ref).succeeds();
+    let mut socket = Socket::open(&gateway, &half_ref);
+    assert_eq!(gateway.revoke_token(&token).status, 204);
+    assert_eq!(socket.closed().0, 4003);
+    let text = gateway.get("/metrics").text();
+    assert!(
+        text.contains(r#"connectsocket_sockets_closed_total{code="4003"} 1"#),
+        "{text}"
+    );
+    assert!(text.contains("\nconnectsocket_sockets 0\n"), "{text}");
+}
+
+#[test]
+fn metrics_tell_the_connections_and_their_limit() {
+    let text = Gateway::builder()
+        .flag("--metrics", "open")
+        .descriptors(300)
+        .start()
+        .get("/metrics")
+        .text();
+    assert!(text.contains("\nconnectsocket_connections 1\n"), "{text}");
+    assert!(
+        text.contains("\nconnectsocket_connections_limit 172\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_gateway_ends_on_sigterm() {
+    ends_cleanly("TERM");
+}
+
+#[test]
+fn a_gateway_ends_on_ctrl_c() {
+    ends_cleanly("INT");
+}
+
+#[test]
+fn the_end_is_logged() {
+    let mut gateway = Gateway::trial();
+    gateway.signal("TERM");
+    let _ = gateway.ended();
+    for word in ["draining", "ended"] {
+        assert!(gateway.log().contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_gateway_ends_though_a_client_keeps_its_connection() {
+    let mut gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    connection.ask("GET /livez", &[], "").succeeds();
+    gateway.signal("TERM");
+    connection.closed();
+    assert_eq!(gateway.ended().code(), Some(0));
+}
+
+#[test]
+fn a_gateway_ends_though_a_socket_does_not_answer() {
+    let mut gateway = Gateway::trial();
+    let _socket = open_socket(&gateway);
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().code(), Some(0));
+}
+
+#[test]
+fn an_open_socket_is_told_that_the_gateway_goes_away() {
+    let gateway = Gateway::trial();
+    let mut socket = open_socket(&gateway);
+    gateway.signal("TERM");
+    let (code, bye) = socket.closed();
+    let bye = bye.expect("a bye");
+    assert_eq!((code, &bye["code"]), (4200, &4200.into()));
+    assert!(bye["retryAfterMs"].is_u64(), "{bye}");
+}
+
+/// A socket that was told to go and does not answer holds the gateway back for a while.
+fn draining(gateway: &Gateway) -> (Socket, Connection) {
+    let mut socket = open_socket(gateway);
+    let mut connection = Connection::open(gateway);
+    connection.ask("GET /readyz", &[], "").succeeds();
+    gateway.signal("TERM");
+    assert_eq!(socket.frame()["type"], "bye");
+    (socket, connection)
+}
+
+#[test]
+fn a_gateway_that_goes_away_is_not_ready() {
+    let gateway = Gateway::trial();
+    let (_socket, mut connection) = draining(&gateway);
+    let answer = connection.ask("GET /readyz", &[], "");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.problem_name(), "draining");
+}
+
+#[test]
+fn a_gateway_that_goes_away_is_still_alive() {
+    let gateway = Gateway::trial();
+    let (_socket, mut connection) = draining(&gateway);
+    connection.ask("GET /livez", &[], "").succeeds();
+}
+
+#[test]
+fn a_gateway_that_goes_away_opens_no_socket() {
+    let gateway = Gateway::trial();
+    let half_ref = half_ref();
+    let token = gateway.token("another");
+    gateway
+        .connect_socket(&token, "another", &half_ref)
+        .succeeds();
+    let _draining = draining(&gateway);
+    let handshake = tests::socket::handshake(&gateway, &half_ref);
+    let Err(answer) = Socket::try_open(&gateway, handshake) else {
+        panic!("the socket is open")
+    };
+    assert_eq!(answer.problem_name(), "draining");
+}
+
+#[test]
+fn a_second_signal_ends_a_gateway_that_still_waits() {
+    let mut gateway = Gateway::builder()
+        .flag("--drain-timeout", "10m")
+        .flag("--body-timeout", "10m")
+        .start();
+    let mut slow = Connection::open(&gateway);
+    let headers = [("content-length", "9"), ("expect", "100-continue")];
+    slow.send(request("PUT /token", &headers, ""));
+    assert_eq!(slow.answer_without_body().status, 100);
+    gateway.signal("TERM");
+    eventually("the gateway drains", || gateway.log().contains("draining"));
+    gateway.signal("TERM");
+    gateway.ended();
+}

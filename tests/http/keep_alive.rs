@@ -1,0 +1,272 @@
+//! One connection and many requests: a refusal does not cost the client its connection.
+
+use serde_json::json;
+use tests::{Connection, DEVICE, Gateway, connection::request, half_ref};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn is_still_answered(connection: &mut Connection) {
+    connection.ask("GET /livez", &[], "").succeeds();
+}
+
+#[test]
+fn a_request_without_a_token_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let body = "x".repeat(16 * 1024);
+    let answer = connection.ask("POST /prospect/connectsocket", &[JSON], body);
+    assert_eq!(answer.status, 401);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn an_operator_without_a_key_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let answer = connection.ask("POST /operator/prospects/a/token", &[JSON], "{}");
+    assert_eq!(answer.status, 401);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_token_of_another_device_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let token = gateway.token("another");
+    let body = json!({"halfRef": half_ref(), "deviceTag": DEVICE}).to_string();
+    let headers = [JSON, ("token", token.as_str())];
+    let answer = connection.ask("POST /prospect/connectsocket", &headers, body);
+    assert_eq!(answer.status, 403);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn an_unknown_path_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let answer = connection.ask("POST /nowhere", &[JSON], "{}");
+    assert_eq!(answer.status, 404);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_wrong_method_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    assert_eq!(connection.ask("POST /token", &[JSON], "{}").status, 405);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_wrong_content_type_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    assert_eq!(connection.ask("PUT /token", &[], "{}").status, 415);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn broken_json_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    assert_eq!(connection.ask("PUT /token", &[JSON], "{").status, 400);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_field_that_breaks_a_rule_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    assert_eq!(connection.ask("PUT /token", &[JSON], "{}").status, 422);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_claimed_device_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let _ = gateway.claim(DEVICE);
+    let mut connection = Connection::open(&gateway);
+    let body = json!({"channel": "browser", "deviceTag": DEVICE}).to_string();
+    assert_eq!(connection.ask("PUT /token", &[JSON], body).status, 409);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_rate_keeps_the_connection() {
+    let gateway = Gateway::builder()
+        .flag("--token-requests-per-second", "1")
+        .start();
+    let mut connection = Connection::open(&gateway);
+    let refused = (0..100).any(|_| connection.ask("PUT /token", &[JSON], "{}").status == 429);
+    assert!(refused);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_socket_that_is_asked_for_without_an_upgrade_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    assert_eq!(connection.ask("GET /prospect/socket", &[], "").status, 426);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_body_that_nobody_needs_keeps_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    for _ in 0..3 {
+        connection.ask("GET /livez", &[], "a body").succeeds();
+    }
+}
+
+#[test]
+fn many_refusals_keep_the_connection() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    for _ in 0..100 {
+        let answer = connection.ask("POST /prospect/connectsocket", &[JSON], "{}");
+        assert_eq!(answer.status, 401);
+    }
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn a_connection_that_is_to_close_is_closed() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    connection
+        .ask("GET /livez", &[("connection", "close")], "")
+        .succeeds();
+    connection.closed();
+}
+
+#[test]
+fn a_body_that_does_not_arrive_in_time_is_refused() {
+    let gateway = Gateway::builder().flag("--body-timeout", "200ms").start();
+    let mut connection = Connection::open(&gateway);
+    let headers = [JSON, ("content-length", "100")];
+    let answer = connection.ask("PUT /token", &headers, r#"{"channel": "#);
+    assert_eq!(answer.status, 408);
+    assert_eq!(answer.problem_name(), "request-timeout");
+}
+
+#[test]
+fn a_body_that_nobody_needs_is_not_waited_for_either() {
+    let gateway = Gateway::builder().flag("--body-timeout", "200ms").start();
+    for path in ["/livez", "/readyz", "/openapi.json", "/openapi-3.0.json"] {
+        let mut connection = Connection::open(&gateway);
+        let answer = connection.ask(&format!("GET {path}"), &[("content-length", "100")], "x");
+        assert_eq!(answer.status, 408, "{path}");
+    }
+}
+
+#[test]
+fn a_connection_whose_body_did_not_arrive_is_closed() {
+    let gateway = Gateway::builder().flag("--body-timeout", "200ms").start();
+    let mut connection = Connection::open(&gateway);
+    let _ = connection.ask("PUT /token", &[JSON, ("content-length", "100")], "{");
+    connection.closed();
+}
+
+#[test]
+fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
+    let length = body.len().to_string();
+    let headers = [
+        JSON,
+        ("expect", "100-continue"),
+        ("content-length", &*length),
+    ];
+    connection.send(request("PUT /token", &headers, ""));
+    assert_eq!(connection.answer_without_body().status, 100);
+    connection.send(body);
+    connection.answer().succeeds();
+}
+
+#[test]
+fn head_goes_wherever_get_goes() {
+    let gateway = Gateway::trial();
+    let key = format!("Bearer {}", gateway.operator_key);
+    for path in [
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+        "/openapi-3.0.json",
+        "/swagger-ui/",
+        "/swagger-ui/swagger-ui.css",
+        "/",
+        "/swagger-ui",
+    ] {
+        let mut connection = Connection::open(&gateway);
+        let headers = [("authorization", key.as_str())];
+        let head = connection.ask(&format!("HEAD {path}"), &headers, "");
+        let get = connection.ask(&format!("GET {path}"), &headers, "");
+        assert!(get.status < 400, "{path}");
+        assert_eq!(head.status, get.status, "{path}");
+        for name in [
+            "content-type",
+            "content-length",
+            "etag",
+            "location",
+            "cache-control",
+        ] {
+            assert_eq!(head.header(name), get.header(name), "{path} {name}");
+        }
+    }
+}
+
+#[test]
+fn head_of_the_metrics_has_no_body() {
+    let gateway = Gateway::trial();
+    let key = format!("Bearer {}", gateway.operator_key);
+    let mut connection = Connection::open(&gateway);
+    let head = connection.ask("HEAD /metrics", &[("authorization", key.as_str())], "");
+    assert_eq!(head.status, 200);
+    is_still_answered(&mut connection);
+}
+
+#[test]
+fn head_of_a_refusal_has_no_body() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    for (path, status) in [("/nowhere", 404), ("/token", 405), ("/metrics", 401)] {
+        let head = connection.ask(&format!("HEAD {path}"), &[], "");
+        assert_eq!(head.status, status, "{path}");
+        assert_eq!(head.header("content-type"), "application/problem+json");
+        is_still_answered(&mut connection);
+    }
+}
+
+#[test]
+fn requests_sent_together_are_answered_in_order() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let mut both = request("GET /readyz", &[], "");
+    both.extend(request("GET /nowhere", &[], ""));
+    connection.send(both);
+    assert_eq!(connection.answer().status, 200);
+    assert_eq!(connection.answer().status, 404);
+}
+
+#[test]
+fn a_request_behind_a_refused_body_is_answered() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let mut both = request("POST /prospect/connectsocket", &[JSON], "{}");
+    both.extend(request("GET /livez", &[], ""));
+    connection.send(both);
+    assert_eq!(connection.answer().status, 401);
+    assert_eq!(connection.answer().status, 200);
+}
+
+#[test]
+fn a_connection_goes_from_refusals_to_a_token() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
+    assert_eq!(connection.ask("PUT /token", &[], &body).status, 415);
+    assert_eq!(connection.ask("PUT /token", &[JSON], "[]").status, 422);
+    connection.ask("PUT /token", &[JSON], &body).succeeds();
+}

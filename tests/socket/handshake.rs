@@ -1,0 +1,801 @@
+//! Whether a socket opens: what is refused, in which order, and what a refusal leaves as it was.
+
+use std::{sync::Barrier, thread};
+
+use serde_json::json;
+use tests::{
+    Answer, DEVICE, Gateway, Socket,
+    gateway::eventually,
+    half_ref,
+    socket::{handshake, set},
+};
+
+use crate::{
+    authorise, waiting,
+    wire::{Handshake, PING_FRAME, Peer, offer, text},
+};
+
+const PROTOCOL: &str = "sec-websocket-protocol";
+
+/// A gateway and a `halfRef` whose socket waits there.
+fn ready() -> (Gateway, String) {
+    let gateway = Gateway::trial();
+    let half_ref = waiting(&gateway, DEVICE);
+    (gateway, half_ref)
+}
+
+/// Fails unless the handshake is refused in this way, and its `halfRef` opens a socket still.
+fn is_refused(gateway: &Gateway, handshake: &Handshake, half_ref: &str, status: u16, name: &str) {
+    let answer = handshake.refused(gateway);
+    assert_eq!(
+        (answer.status, &*answer.problem_name()),
+        (status, name),
+        "{}",
+        String::from_utf8_lossy(&handshake.bytes())
+    );
+    Handshake::of(gateway, half_ref).opened(gateway).hello();
+}
+
+fn answered(answer: &Answer) -> (u16, String) {
+    (answer.status, answer.problem_name())
+}
+
+mod opening {
+    use super::*;
+
+    #[test]
+    fn the_answer_names_the_protocol_alone() {
+        let (gateway, half_ref) = ready();
+        let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
+        assert_eq!(answer.status, 101);
+        let named: Vec<_> = answer.headers.get_all(PROTOCOL).iter().collect();
+        assert_eq!(named, ["prospect.v1"]);
+        assert!(!format!("{answer:?}").contains(&offer(&half_ref)));
+    }
+
+    #[test]
+    fn the_answer_is_that_of_rfc_6455() {
+        let (gateway, half_ref) = ready();
+        let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
+        // The key and its answer are the RFC's own example.
+        assert_eq!(
+            answer.header("sec-websocket-accept"),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+        assert_eq!(answer.header("upgrade").to_lowercase(), "websocket");
+        assert_eq!(answer.header("connection").to_lowercase(), "upgrade");
+    }
+
+    #[test]
+    fn the_answer_names_the_request() {
+        let (gateway, half_ref) = ready();
+        let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
+        assert!(!answer.header("x-request-id").is_empty());
+    }
+
+    #[test]
+    fn the_subprotocols_may_stand_in_any_order_and_way() {
+        let gateway = Gateway::trial();
+        for write in [
+            |offer: &str| vec![format!("{offer}, prospect.v1")],
+            |offer: &str| vec![format!("prospect.v1,{offer}")],
+            |offer: &str| vec!["prospect.v1".to_owned(), offer.to_owned()],
+            |offer: &str| vec![format!("prospect.v9, prospect.v1, {offer}, mqtt")],
+        ] {
+            let half_ref = waiting(&gateway, DEVICE);
+            let handshake = Handshake::of(&gateway, &half_ref).without(PROTOCOL);
+            let lines = write(&offer(&half_ref));
+            let handshake = lines
+                .iter()
+                .fold(handshake, |handshake, line| handshake.and(PROTOCOL, line));
+            handshake.opened(&gateway).hello();
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_upgrade_may_be_written_in_any_case() {
+        let (gateway, half_ref) = ready();
+        Handshake::of(&gateway, &half_ref)
+            .with("upgrade", "WebSocket")
+            .with("connection", "keep-alive, UPGRADE")
+            .opened(&gateway)
+            .hello();
+    }
+
+    #[test]
+    fn the_longest_half_ref_opens() {
+        let gateway = Gateway::trial();
+        let half_ref = "h".repeat(512);
+        authorise(&gateway, &gateway.token(DEVICE), DEVICE, &half_ref);
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn a_half_ref_of_every_visible_character_opens() {
+        let gateway = Gateway::trial();
+        let half_ref: String = ('!'..='~').collect();
+        authorise(&gateway, &gateway.token(DEVICE), DEVICE, &half_ref);
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn one_half_ref_opens_one_socket_however_many_try_at_once() {
+        const TRIES: usize = 8;
+        let (gateway, half_ref) = ready();
+        let start = Barrier::new(TRIES);
+        let attempt = || {
+            let mut peer = Peer::connect(&gateway);
+            start.wait();
+            peer.send(&Handshake::of(&gateway, &half_ref).bytes());
+            assert_eq!(peer.answer().status, 101);
+            peer.frame().json()
+        };
+        let frames = thread::scope(|scope| {
+            let threads = [(); TRIES].map(|()| scope.spawn(attempt));
+            threads.map(|thread| thread.join().expect("a frame"))
+        });
+        let hellos = frames.iter().filter(|frame| frame["type"] == "hello");
+        let spent = frames.iter().filter(|frame| frame["code"] == 4001);
+        assert_eq!((hellos.count(), spent.count()), (1, TRIES - 1));
+    }
+}
+
+mod upgrade {
+    use super::*;
+
+    #[test]
+    fn a_request_that_asks_for_no_websocket_is_told_to() {
+        let (gateway, half_ref) = ready();
+        let good = Handshake::of(&gateway, &half_ref);
+        for (what, wrong) in [
+            ("no Upgrade", good.clone().without("upgrade")),
+            ("no Connection", good.clone().without("connection")),
+            ("another protocol", good.clone().with("upgrade", "h2c")),
+            (
+                "a longer name",
+                good.clone().with("upgrade", "websocket-of-mine"),
+            ),
+            (
+                "another connection option",
+                good.clone().with("connection", "keep-alive"),
+            ),
+            ("no version", good.clone().without("sec-websocket-version")),
+            (
+                "another version",
+                good.clone().with("sec-websocket-version", "8"),
+            ),
+            ("HTTP/1.0", good.starting("GET /prospect/socket HTTP/1.0")),
+        ] {
+            let answer = wrong.refused(&gateway);
+            assert_eq!(
+                answered(&answer),
+                (426, "upgrade-required".to_owned()),
+                "{what}"
+            );
+            assert_eq!(answer.header("upgrade"), "websocket", "{what}");
+        }
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn another_version_is_told_which_one_is_spoken() {
+        let (gateway, half_ref) = ready();
+        let answer = Handshake::of(&gateway, &half_ref)
+            .with("sec-websocket-version", "8")
+            .refused(&gateway);
+        assert_eq!(answer.header("sec-websocket-version"), "13");
+    }
+
+    #[test]
+    fn a_key_that_is_not_of_sixteen_bytes_is_refused() {
+        let (gateway, half_ref) = ready();
+        let good = Handshake::of(&gateway, &half_ref);
+        for key in [
+            "",
+            "short",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "!!!!!!!!!!!!!!!!!!!!!!==",
+        ] {
+            let answer = good
+                .clone()
+                .with("sec-websocket-key", key)
+                .refused(&gateway);
+            assert_eq!(
+                answered(&answer),
+                (400, "bad-handshake".to_owned()),
+                "{key}"
+            );
+        }
+        let missing = good.without("sec-websocket-key");
+        is_refused(&gateway, &missing, &half_ref, 400, "bad-handshake");
+    }
+
+    #[test]
+    fn a_handshake_with_a_body_is_refused() {
+        let (gateway, half_ref) = ready();
+        let handshake = Handshake::of(&gateway, &half_ref).body(&text(PING_FRAME));
+        is_refused(&gateway, &handshake, &half_ref, 400, "bad-request");
+    }
+
+    #[test]
+    fn a_handshake_with_a_body_in_chunks_is_refused() {
+        let (gateway, half_ref) = ready();
+        let handshake = Handshake::of(&gateway, &half_ref)
+            .body(b"2\r\n{}\r\n0\r\n\r\n")
+            .without("content-length")
+            .with("transfer-encoding", "chunked");
+        is_refused(&gateway, &handshake, &half_ref, 426, "upgrade-required");
+    }
+
+    #[test]
+    fn only_get_opens_a_socket() {
+        let (gateway, half_ref) = ready();
+        let handshake =
+            Handshake::of(&gateway, &half_ref).starting("POST /prospect/socket HTTP/1.1");
+        let answer = handshake.refused(&gateway);
+        assert_eq!(answered(&answer), (405, "method-not-allowed".to_owned()));
+        assert_eq!(answer.header("allow"), "GET, HEAD");
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn head_opens_no_socket() {
+        let (gateway, half_ref) = ready();
+        let head = Handshake::of(&gateway, &half_ref).starting("HEAD /prospect/socket HTTP/1.1");
+        let mut peer = Peer::connect(&gateway);
+        peer.send(&head.bytes());
+        assert_eq!(peer.answer_without_body().status, 426);
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn another_path_is_answered_as_if_nothing_else_was_asked() {
+        let gateway = Gateway::trial();
+        let (answer, _) = Handshake::to(&gateway, "GET /livez HTTP/1.1").send(&gateway);
+        assert_eq!(answer.ok(), gateway.get("/livez").ok());
+    }
+
+    #[test]
+    fn a_large_page_is_answered_as_if_nothing_else_was_asked() {
+        let gateway = Gateway::trial();
+        let (answer, _) = Handshake::to(&gateway, "GET /openapi.json HTTP/1.1").send(&gateway);
+        assert_eq!(answer.ok(), gateway.get("/openapi.json").ok());
+    }
+
+    #[test]
+    fn an_unknown_path_is_answered_as_if_nothing_else_was_asked() {
+        let gateway = Gateway::trial();
+        let answer = Handshake::to(&gateway, "GET /nowhere HTTP/1.1").refused(&gateway);
+        assert_eq!(answered(&answer), (404, "not-found".to_owned()));
+    }
+
+    #[test]
+    fn a_body_beside_an_upgrade_is_refused_on_every_path() {
+        let gateway = Gateway::trial();
+        let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
+        let answer = Handshake::to(&gateway, "PUT /token HTTP/1.1")
+            .with("content-type", "application/json")
+            .body(body.as_bytes())
+            .refused(&gateway);
+        assert_eq!(answered(&answer), (400, "bad-request".to_owned()));
+    }
+}
+
+mod origin {
+    use super::*;
+
+    /// What becomes of a page of this origin.
+    fn status_for(gateway: &Gateway, origin: &str) -> u16 {
+        let half_ref = waiting_by_claim(gateway);
+        let handshake = Handshake::of(gateway, &half_ref).with("origin", origin);
+        let (answer, _) = handshake.send(gateway);
+        if answer.status != 101 {
+            assert_eq!(answered(&answer), (403, "origin-refused".to_owned()));
+        }
+        answer.status
+    }
+
+    /// A `halfRef` whose socket waits, on a gateway that may be no trial.
+    fn waiting_by_claim(gateway: &Gateway) -> String {
+        let (device, half_ref) = (format!("device-{}", half_ref()), half_ref());
+        let token = gateway.claim(&device);
+        authorise(gateway, &token, &device, &half_ref);
+        half_ref
+    }
+
+    fn in_production() -> tests::GatewayBuilder {
+        Gateway::builder().variable("CONNECTSOCKET_OPERATOR_KEY", &"k".repeat(32))
+    }
+
+    #[test]
+    fn a_program_that_sends_no_origin_is_let_in() {
+        let gateway = in_production().start();
+        Handshake::of(&gateway, &waiting_by_claim(&gateway))
+            .opened(&gateway)
+            .hello();
+    }
+
+    #[test]
+    fn an_origin_that_the_operator_names_is_let_in() {
+        let gateway = in_production()
+            .flag("--allowed-origin", "https://app.example.com")
+            .flag("--allowed-origin", "https://www.example.com:8443")
+            .start();
+        assert_eq!(status_for(&gateway, "https://app.example.com"), 101);
+        assert_eq!(status_for(&gateway, "https://www.example.com:8443"), 101);
+    }
+
+    #[test]
+    fn an_origin_that_is_only_like_one_is_refused() {
+        let gateway = in_production()
+            .flag("--allowed-origin", "https://app.example.com")
+            .start();
+        for origin in [
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.evil.example",
+            "https://evil.example/https://app.example.com",
+            "https://xapp.example.com",
+            "https://example.com",
+            "https://app.example.com, https://evil.example",
+            "null",
+            "*",
+            "",
+        ] {
+            assert_eq!(status_for(&gateway, origin), 403, "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_the_public_url_is_let_in() {
+        let gateway = in_production()
+            .flag("--public-url", "https://gateway.example.com/")
+            .start();
+        assert_eq!(status_for(&gateway, "https://gateway.example.com"), 101);
+        assert_eq!(status_for(&gateway, "http://gateway.example.com"), 403);
+    }
+
+    #[test]
+    fn a_trial_lets_in_the_loopback_names_with_its_port() {
+        let gateway = Gateway::trial();
+        let (_, port) = gateway.authority().rsplit_once(':').expect("a port");
+        for name in ["127.0.0.1", "localhost", "[::1]"] {
+            assert_eq!(status_for(&gateway, &format!("http://{name}:{port}")), 101);
+        }
+    }
+
+    #[test]
+    fn a_trial_refuses_what_is_only_like_a_loopback_name_with_its_port() {
+        let gateway = Gateway::trial();
+        let (_, port) = gateway.authority().rsplit_once(':').expect("a port");
+        for origin in [
+            "http://localhost".to_owned(),
+            "http://localhost:1".to_owned(),
+            format!("https://localhost:{port}"),
+            format!("http://localhost.evil.example:{port}"),
+            format!("http://127.0.0.2:{port}"),
+            "null".to_owned(),
+        ] {
+            assert_eq!(status_for(&gateway, &origin), 403, "{origin}");
+        }
+    }
+
+    #[test]
+    fn outside_of_a_trial_the_loopback_names_are_refused() {
+        let gateway = in_production().start();
+        let own = gateway.url.clone();
+        assert_eq!(status_for(&gateway, &own), 403);
+    }
+
+    #[test]
+    fn what_host_says_is_not_believed() {
+        let (gateway, half_ref) = ready();
+        let handshake = Handshake::of(&gateway, &half_ref)
+            .with("host", "evil.example")
+            .with("origin", "http://evil.example");
+        is_refused(&gateway, &handshake, &half_ref, 403, "origin-refused");
+    }
+
+    #[test]
+    fn what_a_proxy_header_says_is_not_believed() {
+        let (gateway, half_ref) = ready();
+        let handshake = Handshake::of(&gateway, &half_ref)
+            .with("x-forwarded-host", "evil.example")
+            .with("forwarded", "host=evil.example;proto=http")
+            .with("origin", "http://evil.example");
+        is_refused(&gateway, &handshake, &half_ref, 403, "origin-refused");
+    }
+
+    #[test]
+    fn a_handshake_with_two_origins_is_refused() {
+        let (gateway, half_ref) = ready();
+        let handshake = Handshake::of(&gateway, &half_ref)
+            .and("origin", &gateway.url)
+            .and("origin", &gateway.url);
+        is_refused(&gateway, &handshake, &half_ref, 403, "origin-refused");
+    }
+}
+
+mod subprotocol {
+    use super::*;
+
+    /// Fails unless offering these subprotocols is refused.
+    fn is_bad(gateway: &Gateway, half_ref: &str, offered: &str) {
+        let answer = Handshake::of(gateway, half_ref)
+            .with(PROTOCOL, offered)
+            .refused(gateway);
+        let bad = (400, "bad-handshake".to_owned());
+        assert_eq!(answered(&answer), bad, "{offered}");
+    }
+
+    #[test]
+    fn a_handshake_that_offers_too_little_is_refused() {
+        let (gateway, half_ref) = ready();
+        for offered in [
+            "prospect.v1",
+            &offer(&half_ref),
+            &format!("prospect.v2, {}", offer(&half_ref)),
+            &format!("Prospect.V1, {}", offer(&half_ref)),
+            &format!("prospect.v1; {}", offer(&half_ref)),
+            "",
+        ] {
+            is_bad(&gateway, &half_ref, offered);
+        }
+        let nothing = Handshake::of(&gateway, &half_ref).without(PROTOCOL);
+        is_refused(&gateway, &nothing, &half_ref, 400, "bad-handshake");
+    }
+
+    #[test]
+    fn a_handshake_that_offers_two_half_refs_is_refused() {
+        let (gateway, half_ref) = ready();
+        let one = offer(&half_ref);
+        is_bad(&gateway, &half_ref, &format!("prospect.v1, {one}, {one}"));
+        let lines = Handshake::of(&gateway, &half_ref).and(PROTOCOL, &one);
+        is_refused(&gateway, &lines, &half_ref, 400, "bad-handshake");
+    }
+
+    #[test]
+    fn a_half_ref_that_is_not_in_unpadded_base64url_is_refused() {
+        let gateway = Gateway::trial();
+        // 34 characters, so that padding would be two, with characters of both alphabets.
+        let half_ref = "~~~???>>>~~~???>>>~~~???>>>~~~???>".to_owned();
+        let token = gateway.token(DEVICE);
+        authorise(&gateway, &token, DEVICE, &half_ref);
+        let good = offer(&half_ref);
+        assert!(good.contains('-') || good.contains('_'), "{good}");
+        let standard = good.replace('-', "+").replace('_', "/");
+        for wrong in [
+            format!("{good}=="),
+            format!("{good}="),
+            standard,
+            "halfref.!!!!".to_owned(),
+            format!("{good}\u{e9}"),
+            format!("halfref.{half_ref}"),
+        ] {
+            is_bad(&gateway, &half_ref, &format!("prospect.v1, {wrong}"));
+        }
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn a_half_ref_over_the_longest_is_refused() {
+        let (gateway, half_ref) = ready();
+        for length in [513, 4000] {
+            let long = offer(&"h".repeat(length));
+            is_bad(&gateway, &half_ref, &format!("prospect.v1, {long}"));
+        }
+    }
+}
+
+mod order {
+    use super::*;
+
+    /// One thing that is wrong, and its answer.
+    type Fault = (u16, fn(Handshake) -> Handshake);
+
+    /// In the order in which they are found.
+    const FAULTS: [Fault; 4] = [
+        (426, |handshake| handshake.without("upgrade")),
+        (403, |handshake| {
+            handshake.with("origin", "https://evil.example")
+        }),
+        (400, |handshake| handshake.with(PROTOCOL, "prospect.v1")),
+        (401, |handshake| {
+            handshake.with(PROTOCOL, &format!("prospect.v1, {}", offer(&half_ref())))
+        }),
+    ];
+
+    #[test]
+    fn of_two_things_that_are_wrong_the_first_is_answered() {
+        let (gateway, half_ref) = ready();
+        for (place, (status, spoil)) in FAULTS.into_iter().enumerate() {
+            for (_, spoil_more) in &FAULTS[place..] {
+                // The later one first, because both may be about one header.
+                let handshake = spoil(spoil_more(Handshake::of(&gateway, &half_ref)));
+                assert_eq!(handshake.refused(&gateway).status, status);
+            }
+        }
+    }
+
+    #[test]
+    fn no_refusal_spends_the_half_ref() {
+        let (gateway, half_ref) = ready();
+        for (status, spoil) in FAULTS {
+            let handshake = spoil(Handshake::of(&gateway, &half_ref));
+            assert_eq!(handshake.refused(&gateway).status, status);
+        }
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn the_limit_of_the_address_comes_after_all_but_the_half_ref() {
+        let gateway = Gateway::builder()
+            .flag("--sockets-per-address", "1")
+            .start();
+        let _held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
+        let half_ref = waiting(&gateway, DEVICE);
+        for ((_, spoil), status) in FAULTS.into_iter().zip([426, 403, 400, 429]) {
+            let handshake = spoil(Handshake::of(&gateway, &half_ref));
+            assert_eq!(handshake.refused(&gateway).status, status);
+        }
+    }
+
+    #[test]
+    fn going_away_comes_after_the_subprotocol_and_before_the_limit_of_the_address() {
+        let gateway = Gateway::builder()
+            .flag("--sockets-per-address", "1")
+            .start();
+        // It does not answer the close, so the gateway waits for it a while.
+        let mut held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
+        let half_ref = waiting(&gateway, DEVICE);
+        let mut peers = FAULTS.map(|_| Peer::connect(&gateway));
+        gateway.signal("TERM");
+        assert_eq!(held.closed().0, 4200);
+        for (((_, spoil), status), peer) in
+            FAULTS.into_iter().zip([426, 403, 400, 503]).zip(&mut peers)
+        {
+            peer.send(&spoil(Handshake::of(&gateway, &half_ref)).bytes());
+            assert_eq!(peer.answer().status, status);
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_goes_away_refuses_new_sockets() {
+        let gateway = Gateway::trial();
+        let mut held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
+        let half_ref = waiting(&gateway, DEVICE);
+        gateway.signal("TERM");
+        assert_eq!(held.closed().0, 4200);
+        let answer = Handshake::of(&gateway, &half_ref).refused(&gateway);
+        assert_eq!(answered(&answer), (503, "draining".to_owned()));
+    }
+}
+
+mod half_refs {
+    use super::*;
+
+    #[test]
+    fn an_unknown_half_ref_is_refused() {
+        let gateway = Gateway::trial();
+        let answer = Handshake::of(&gateway, &half_ref()).refused(&gateway);
+        assert_eq!(answered(&answer), (401, "half-ref-unknown".to_owned()));
+    }
+
+    #[test]
+    fn a_spent_half_ref_is_told_so_by_a_close() {
+        let (gateway, half_ref) = ready();
+        let mut first = Socket::open(&gateway, &half_ref);
+        first.hello();
+        let mut replay = Handshake::of(&gateway, &half_ref).opened(&gateway);
+        let bye = json!({"type": "bye", "code": 4001, "retryAfterMs": 0});
+        assert_eq!(replay.frame().json(), bye);
+        assert_eq!(replay.frame().close_code(), 4001);
+    }
+
+    #[test]
+    fn a_replay_leaves_the_open_socket_alone() {
+        let (gateway, half_ref) = ready();
+        let mut first = Handshake::of(&gateway, &half_ref).opened(&gateway);
+        first.hello();
+        assert_eq!(
+            Handshake::of(&gateway, &half_ref)
+                .opened(&gateway)
+                .closed()
+                .0,
+            4001
+        );
+        first.send(&text(PING_FRAME));
+        assert_eq!(first.frame().json(), json!({"type": "pong"}));
+    }
+
+    #[test]
+    fn an_expired_half_ref_is_told_so_by_a_close() {
+        let gateway = Gateway::builder()
+            .flag("--authorisation-ttl", "1s")
+            .flag("--open-authorisations", "1")
+            .flag("--authorisations-per-second", "1000")
+            .start();
+        let (token, expired) = (gateway.token(DEVICE), half_ref());
+        authorise(&gateway, &token, DEVICE, &expired);
+        // There is room for another when the first has expired.
+        eventually("the authorisation expires", || {
+            gateway.connect_socket(&token, DEVICE, &half_ref()).status == 200
+        });
+        let mut peer = Handshake::of(&gateway, &expired).opened(&gateway);
+        let bye = json!({"type": "bye", "code": 4002, "retryAfterMs": 0});
+        assert_eq!(peer.frame().json(), bye);
+        assert_eq!(peer.frame().close_code(), 4002);
+    }
+
+    #[test]
+    fn a_revoked_half_ref_is_told_so_by_a_close() {
+        let gateway = Gateway::trial();
+        let (token, revoked) = (gateway.token(DEVICE), half_ref());
+        authorise(&gateway, &token, DEVICE, &revoked);
+        assert_eq!(gateway.revoke_token(&token).status, 204);
+        let mut peer = Handshake::of(&gateway, &revoked).opened(&gateway);
+        assert_eq!(peer.frame().json(), json!({"type": "bye", "code": 4003}));
+        assert_eq!(peer.frame().close_code(), 4003);
+    }
+
+    #[test]
+    fn a_half_ref_that_opened_may_not_be_authorised_again() {
+        let gateway = Gateway::trial();
+        let (token, spent) = (gateway.token(DEVICE), half_ref());
+        authorise(&gateway, &token, DEVICE, &spent);
+        Handshake::of(&gateway, &spent).opened(&gateway).hello();
+        let answer = gateway.connect_socket(&token, DEVICE, &spent);
+        assert_eq!(answered(&answer), (409, "half-ref-spent".to_owned()));
+    }
+}
+
+mod seats {
+    use super::*;
+
+    fn with_two_seats() -> Gateway {
+        Gateway::builder()
+            .flag("--sockets-per-address", "2")
+            .start()
+    }
+
+    #[test]
+    fn an_address_that_holds_its_sockets_gets_no_more() {
+        let gateway = with_two_seats();
+        let _held = ["phone", "tablet"]
+            .map(|device| Handshake::of(&gateway, &waiting(&gateway, device)).opened(&gateway));
+        let answer = Handshake::of(&gateway, &waiting(&gateway, "watch")).refused(&gateway);
+        assert_eq!(answered(&answer), (429, "too-many-sockets".to_owned()));
+    }
+
+    #[test]
+    fn a_socket_that_closes_makes_room_for_the_same_half_ref() {
+        let gateway = with_two_seats();
+        let [_kept, closed] = ["phone", "tablet"]
+            .map(|device| Handshake::of(&gateway, &waiting(&gateway, device)).opened(&gateway));
+        let third = Handshake::of(&gateway, &waiting(&gateway, "watch"));
+        assert_eq!(third.refused(&gateway).status, 429);
+        drop(closed);
+        eventually("a seat is free", || third.send(&gateway).0.status == 101);
+    }
+
+    #[test]
+    fn a_refused_handshake_takes_no_seat() {
+        let gateway = with_two_seats();
+        for _ in 0..5 {
+            let answer = Handshake::of(&gateway, &half_ref()).refused(&gateway);
+            assert_eq!(answer.status, 401);
+        }
+        let half_ref = waiting(&gateway, DEVICE);
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+    }
+
+    #[test]
+    fn an_address_that_a_stranger_writes_is_not_believed() {
+        let gateway = Gateway::builder()
+            .flag("--sockets-per-address", "1")
+            .start();
+        let _held = Handshake::of(&gateway, &waiting(&gateway, "phone")).opened(&gateway);
+        let answer = Handshake::of(&gateway, &waiting(&gateway, "tablet"))
+            .with("x-forwarded-for", "192.0.2.7")
+            .refused(&gateway);
+        assert_eq!(answer.status, 429);
+    }
+
+    #[test]
+    fn each_address_behind_a_trusted_proxy_has_its_own_seats() {
+        let gateway = Gateway::builder()
+            .flag("--sockets-per-address", "1")
+            .flag("--trusted-proxy", "127.0.0.0/8")
+            .start();
+        let from = |device, address| {
+            Handshake::of(&gateway, &waiting(&gateway, device)).with("x-forwarded-for", address)
+        };
+        let _one = from("phone", "192.0.2.7").opened(&gateway);
+        let _other = from("tablet", "192.0.2.8").opened(&gateway);
+        assert_eq!(from("watch", "192.0.2.7").refused(&gateway).status, 429);
+    }
+}
+
+mod traces {
+    use super::*;
+
+    #[test]
+    fn a_refused_handshake_is_logged_under_its_id() {
+        let gateway = Gateway::trial();
+        let answer = Handshake::of(&gateway, &half_ref()).refused(&gateway);
+        let id = answer.header("x-request-id").to_owned();
+        let log = gateway.log();
+        let line = log.lines().find(|line| line.contains(&id)).expect("a line");
+        for part in ["/prospect/socket", "401", "half-ref-unknown"] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_opened_socket_is_logged_under_its_id() {
+        let (gateway, half_ref) = ready();
+        let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
+        let id = answer.header("x-request-id").to_owned();
+        let log = gateway.log();
+        let line = log.lines().find(|line| line.contains(&id)).expect("a line");
+        assert!(line.contains("101"), "{line}");
+    }
+
+    #[test]
+    fn a_refused_handshake_is_counted() {
+        let gateway = Gateway::builder().flag("--metrics", "open").start();
+        for _ in 0..3 {
+            let _ = Handshake::of(&gateway, &half_ref()).refused(&gateway);
+        }
+        let metrics = gateway.get("/metrics").text();
+        for line in [
+            r#"connectsocket_http_problems_total{type="half-ref-unknown"} 3"#,
+            r#"connectsocket_http_requests_total{route="/prospect/socket",status="401"} 3"#,
+        ] {
+            assert!(metrics.contains(line), "{metrics}");
+        }
+    }
+
+    #[test]
+    fn open_sockets_are_counted_while_they_are_open() {
+        let gateway = Gateway::builder().flag("--metrics", "open").start();
+        let count = |number| {
+            let metrics = gateway.get("/metrics").text();
+            metrics.contains(&format!("\nconnectsocket_sockets {number}\n"))
+        };
+        let mut peer = Handshake::of(&gateway, &waiting(&gateway, DEVICE)).opened(&gateway);
+        peer.hello();
+        assert!(count(1));
+        drop(peer);
+        eventually("the socket is gone", || count(0));
+    }
+
+    #[test]
+    fn a_half_ref_is_not_logged_at_any_level() {
+        let gateway = Gateway::builder().flag("--log", "trace").start();
+        let half_ref = waiting(&gateway, DEVICE);
+        Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
+        let _ = Handshake::of(&gateway, &half_ref)
+            .with("origin", "https://evil.example")
+            .refused(&gateway);
+        let log = gateway.log();
+        assert!(log.contains("TRACE"), "the level is on");
+        for secret in [
+            half_ref.clone(),
+            offer(&half_ref)["halfref.".len()..].to_owned(),
+        ] {
+            assert!(!log.contains(&secret), "{secret} is in the log");
+        }
+    }
+
+    #[test]
+    fn an_independent_client_agrees_with_the_handshake() {
+        let (gateway, half_ref) = ready();
+        let mut request = handshake(&gateway, &half_ref);
+        set(&mut request, "origin", &gateway.url);
+        let mut socket = Socket::try_open(&gateway, request).unwrap_or_else(|answer| {
+            panic!("refused: {answer:?}");
+        });
+        socket.hello();
+    }
+}
