@@ -180,7 +180,9 @@ mod pings {
         let mut peer = raw(&gateway, DEVICE);
         assert_eq!(peer.frame().head, FINAL | PING);
         peer.send(&text(PING_FRAME));
-        assert_eq!(peer.closed().0, 4201);
+        assert_eq!(peer.frame(), pong());
+        // Were it an answer, another ping would come first.
+        assert_eq!(peer.frame().json()["code"], 4201);
     }
 }
 
