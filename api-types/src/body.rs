@@ -8,13 +8,16 @@ use serde::{
     de::{DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::{Value, value::RawValue};
-use utoipa::PartialSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use validator::{Validate, ValidationError, ValidationErrorsKind};
 
 use crate::problem::{FieldCode, FieldError};
 
 /// A type that arrives as a request body or as a client's frame.
-pub trait RequestBody: DeserializeOwned + Validate + PartialSchema {}
+pub trait RequestBody: DeserializeOwned + Validate + ToSchema {}
 
 /// Why a body is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +40,7 @@ pub fn parse<T: RequestBody>(bytes: &[u8]) -> Result<T, BodyError> {
     })?;
     let Members(members) = serde_json::from_str(text).map_err(|error| {
         if error.is_data() {
-            BodyError::Fields(vec![FieldError::new(
-                "",
-                FieldCode::Type,
-                "must be a JSON object",
-            )])
+            BodyError::Fields(vec![FieldError::new("", FieldCode::Type, "must be a JSON object")])
         } else {
             BodyError::NotJson(position(&error))
         }
@@ -59,11 +58,7 @@ pub fn parse<T: RequestBody>(bytes: &[u8]) -> Result<T, BodyError> {
 
 /// Where JSON breaks off. serde's own message may repeat what was sent, so only the place is used.
 fn position(error: &serde_json::Error) -> String {
-    let kind = if error.is_eof() {
-        "ends too early"
-    } else {
-        "is not JSON"
-    };
+    let kind = if error.is_eof() { "ends too early" } else { "is not JSON" };
     format!("{kind} at line {} column {}", error.line(), error.column())
 }
 
@@ -104,21 +99,16 @@ fn duplicates(members: &[(String, &RawValue)]) -> Vec<FieldError> {
         }
     }
     FieldError::list(twice.into_iter().map(|name| {
-        FieldError::new(
-            &pointer(name),
-            FieldCode::Duplicate,
-            "is given more than once",
-        )
+        FieldError::new(&pointer(name), FieldCode::Duplicate, "is given more than once")
     }))
 }
 
 /// Why the members are not a `T`, by holding them against its schema.
 fn misfits<T: RequestBody>(members: &[(String, &RawValue)], text: &str) -> Vec<FieldError> {
     let schema = serde_json::to_value(T::schema()).unwrap_or_default();
-    let properties = schema["properties"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+    let mut referred = Vec::new();
+    T::schemas(&mut referred);
+    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
     let required = schema["required"].as_array().cloned().unwrap_or_default();
 
     let missing = required
@@ -126,32 +116,26 @@ fn misfits<T: RequestBody>(members: &[(String, &RawValue)], text: &str) -> Vec<F
         .filter_map(Value::as_str)
         .filter(|name| members.iter().all(|(given, _)| given != name))
         .map(|name| FieldError::new(&pointer(name), FieldCode::Missing, "is required"));
-    let wrong = members
-        .iter()
-        .filter_map(|(name, value)| match properties.get(name) {
-            None => Some(FieldError::new(
-                &pointer(name),
-                FieldCode::Unknown,
-                "is not a known field",
-            )),
-            Some(property) => wrong_type(property, value).map(|expected| {
-                FieldError::new(
-                    &pointer(name),
-                    FieldCode::Type,
-                    &format!("must be {expected}"),
-                )
-            }),
-        });
+    let wrong = members.iter().filter_map(|(name, value)| match properties.get(name) {
+        None => Some(FieldError::new(&pointer(name), FieldCode::Unknown, "is not a known field")),
+        Some(property) => misfit(&pointer(name), &resolved(property, &referred), value),
+    });
     let errors = FieldError::list(missing.chain(wrong));
-    if errors.is_empty() {
-        vec![deeper::<T>(text)]
-    } else {
-        errors
+    if errors.is_empty() { vec![deeper::<T>(text)] } else { errors }
+}
+
+/// The schema that a property refers to, or its own.
+fn resolved(property: &Value, referred: &[(String, RefOr<Schema>)]) -> Value {
+    let name = property["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    let schema = name.and_then(|name| referred.iter().find(|(known, _)| known == name));
+    match schema {
+        Some((_, schema)) => serde_json::to_value(schema).unwrap_or_default(),
+        None => property.clone(),
     }
 }
 
-/// The types that a property takes, where `value` is of none of them.
-fn wrong_type(property: &Value, value: &RawValue) -> Option<String> {
+/// Why `value` is not what a property takes, as far as its schema tells.
+fn misfit(pointer: &str, property: &Value, value: &RawValue) -> Option<FieldError> {
     let allowed: Vec<&str> = match &property["type"] {
         Value::String(one) => vec![one],
         Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
@@ -166,33 +150,36 @@ fn wrong_type(property: &Value, value: &RawValue) -> Option<String> {
         _ => "number",
     };
     let fits = |kind: &&str| *kind == given || (*kind == "integer" && given == "number");
-    (!allowed.iter().any(fits)).then(|| allowed.join(" or "))
+    if !allowed.iter().any(fits) {
+        let detail = format!("must be {}", allowed.join(" or "));
+        return Some(FieldError::new(pointer, FieldCode::Type, &detail));
+    }
+    let listed = property["enum"].as_array()?;
+    let value: Value = serde_json::from_str(value.get()).ok()?;
+    (!listed.contains(&value)).then(|| {
+        let names: Vec<_> = listed.iter().filter_map(Value::as_str).collect();
+        let detail = format!("must be one of {}", names.join(", "));
+        FieldError::new(pointer, FieldCode::Value, &detail)
+    })
 }
 
-/// A misfit that the property list does not show: an unlisted name, or something further inside.
+/// A misfit that the property list does not show: something further inside. Only the place is
+/// told, because serde's own words may repeat what was sent.
 fn deeper<T: RequestBody>(text: &str) -> FieldError {
     let read: Result<T, _> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text));
-    let Err(error) = read else {
-        return FieldError::new("", FieldCode::Value, "does not fit");
-    };
-    let at: String = error
-        .path()
-        .iter()
-        .map(|segment| match segment {
-            serde_path_to_error::Segment::Map { key } => pointer(key),
-            serde_path_to_error::Segment::Seq { index } => format!("/{index}"),
-            _ => String::new(),
-        })
-        .collect();
-    // What follows "expected" is the contract's side; what stands before it is the sender's.
-    let message = error.inner().to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    let detail = match message.split_once(", expected ") {
-        Some((_, expected)) => format!("must be {}", expected.replace('`', "")),
-        None => "does not fit".to_owned(),
-    };
-    FieldError::new(&at, FieldCode::Value, &detail)
+    let at = read.err().map_or_else(String::new, |error| {
+        error
+            .path()
+            .iter()
+            .map(|segment| match segment {
+                serde_path_to_error::Segment::Map { key } => pointer(key),
+                serde_path_to_error::Segment::Seq { index } => format!("/{index}"),
+                _ => String::new(),
+            })
+            .collect()
+    });
+    FieldError::new(&at, FieldCode::Value, "does not fit")
 }
 
 /// The rules that the fields of a value break: the first of each field.
@@ -201,10 +188,7 @@ fn broken_rules(errors: validator::ValidationErrors) -> Vec<FieldError> {
     fields.sort_by(|(one, _), (other, _)| one.cmp(other));
     FieldError::list(fields.into_iter().filter_map(|(name, kind)| match kind {
         ValidationErrorsKind::Field(broken) => {
-            let first = broken
-                .iter()
-                .find(|rule| rule.code == "length")
-                .or(broken.first())?;
+            let first = broken.iter().find(|rule| rule.code == "length").or(broken.first())?;
             Some(broken_rule(&pointer(&camel_case(&name)), first))
         }
         ValidationErrorsKind::Struct(_) | ValidationErrorsKind::List(_) => None,
@@ -212,19 +196,21 @@ fn broken_rules(errors: validator::ValidationErrors) -> Vec<FieldError> {
 }
 
 fn broken_rule(pointer: &str, rule: &ValidationError) -> FieldError {
-    if rule.code != "length" {
-        return FieldError::new(
-            pointer,
-            FieldCode::Pattern,
-            "has a character that is not allowed",
-        );
-    }
-    let detail = match (rule.params.get("min"), rule.params.get("max")) {
-        (Some(min), Some(max)) => format!("must have a length of {min} to {max}"),
-        (_, Some(max)) => format!("must have a length of at most {max}"),
-        _ => "has a length that is not allowed".to_owned(),
+    let (code, what) = match &*rule.code {
+        "length" => (FieldCode::Length, "have a length"),
+        "range" => (FieldCode::Value, "be a number"),
+        _ => {
+            let detail = "has a character that is not allowed";
+            return FieldError::new(pointer, FieldCode::Pattern, detail);
+        }
     };
-    FieldError::new(pointer, FieldCode::Length, &detail)
+    let detail = match (rule.params.get("min"), rule.params.get("max")) {
+        (Some(min), Some(max)) => format!("must {what} of {min} to {max}"),
+        (Some(min), None) => format!("must {what} of at least {min}"),
+        (None, Some(max)) => format!("must {what} of at most {max}"),
+        (None, None) => format!("must {what} that is allowed"),
+    };
+    FieldError::new(pointer, code, &detail)
 }
 
 /// One step of a JSON Pointer (RFC 6901).
@@ -254,10 +240,9 @@ mod tests {
 
     fn refused(body: &str) -> Vec<(String, FieldCode, String)> {
         match parse::<TokenRequest>(body.as_bytes()) {
-            Err(BodyError::Fields(errors)) => errors
-                .into_iter()
-                .map(|error| (error.pointer, error.code, error.detail))
-                .collect(),
+            Err(BodyError::Fields(errors)) => {
+                errors.into_iter().map(|error| (error.pointer, error.code, error.detail)).collect()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -265,10 +250,7 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let errors = refused(r#"{"deviceTag": 7, "colour": "red"}"#);
-        let pointers: Vec<_> = errors
-            .iter()
-            .map(|(at, code, _)| (at.as_str(), *code))
-            .collect();
+        let pointers: Vec<_> = errors.iter().map(|(at, code, _)| (at.as_str(), *code)).collect();
         assert_eq!(
             pointers,
             [
@@ -308,9 +290,6 @@ mod tests {
     #[test]
     fn a_list_of_errors_is_bounded() {
         let many: Vec<_> = (0..1000).map(|n| format!(r#""x{n}": 1"#)).collect();
-        assert_eq!(
-            refused(&format!("{{{}}}", many.join(","))).len(),
-            FieldError::AT_MOST
-        );
+        assert_eq!(refused(&format!("{{{}}}", many.join(","))).len(), FieldError::AT_MOST);
     }
 }

@@ -6,11 +6,14 @@ use validator::Validate;
 
 use crate::{body::RequestBody, pattern};
 
+/// The longest `halfRef`, in characters.
+pub const HALF_REF_AT_MOST: usize = 512;
+
 /// Which device asks for a websocket, and the one-use secret that will open it.
 ///
 /// The document gives each property as a string; the lengths and patterns are the gateway's
 /// refinement of it and never contradict it.
-#[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, Validate, ToSchema)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({

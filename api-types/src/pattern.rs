@@ -14,6 +14,9 @@ pub static HALF_REF: LazyLock<Regex> = LazyLock::new(|| compile("^[!-~]{32,512}$
 pub static DEVICE_TAG: LazyLock<Regex> =
     LazyLock::new(|| compile(r"^(\.*[A-Za-z0-9_:@~+=-][A-Za-z0-9._:@~+=-]*|\.{3,})$"));
 
+/// A client's own name for a message.
+pub static MESSAGE_ID: LazyLock<Regex> = LazyLock::new(|| compile("^[!-~]{1,64}$"));
+
 fn compile(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the patterns of this module are valid")
 }

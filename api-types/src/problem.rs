@@ -65,11 +65,7 @@ impl FieldError {
     pub(crate) fn new(pointer: &str, code: FieldCode, detail: &str) -> Self {
         // A pointer may repeat a name that was sent, so it is cut where no field of ours reaches.
         let pointer = pointer.chars().take(128).collect();
-        Self {
-            pointer,
-            code,
-            detail: detail.to_owned(),
-        }
+        Self { pointer, code, detail: detail.to_owned() }
     }
 
     pub(crate) fn list(errors: impl Iterator<Item = Self>) -> Vec<Self> {
@@ -184,7 +180,16 @@ registry! {
         "The header Allow lists the methods that it takes.";
     /// The body did not arrive in time.
     RequestTimeout 408 "request-timeout" "The body took too long"
-        "Send the whole body within 10 seconds.";
+        "Send the whole body at once.";
+    /// The device is not known.
+    UnknownDevice 404 "unknown-device" "The device is not known"
+        "It never had a token, or everything kept for it has ended.";
+    /// An acknowledgement of what was not sent.
+    AckNotSent 409 "ack-not-sent" "This seq was not sent"
+        "Acknowledge what was received on this socket.";
+    /// The id is not that of an event of this stream.
+    EventUnknown 409 "event-unknown" "This event is not of the stream"
+        "Send the id of an event that was read from this stream.";
     /// The `halfRef` has opened a socket before.
     HalfRefSpent 409 "half-ref-spent" "The halfRef was used before"
         "A halfRef opens one socket. Make a new one.";
@@ -196,13 +201,22 @@ registry! {
         "Its next token is given only to whoever sends its newest one in the header token.";
     /// The body is larger than this operation takes.
     BodyTooLarge 413 "body-too-large" "The body is too large"
-        "A body has at most 16384 bytes here.";
+        "Send less: the settings of the gateway limit a body.";
     /// The body is not said to be JSON.
     UnsupportedMediaType 415 "unsupported-media-type" "The body must be JSON"
         "Send Content-Type: application/json.";
     /// The body is JSON and does not fit.
     InvalidFields 422 "invalid-fields" "The body breaks a rule"
         "Each entry of errors names a field and the rule that it breaks.";
+    /// The key was used before, for something else.
+    IdempotencyKeyReused 422 "idempotency-key-reused" "The Idempotency-Key was used for another body"
+        "Use a new key for each message; to repeat a request, repeat its body.";
+    /// The header is not a key.
+    IdempotencyKeyMalformed 422 "idempotency-key-malformed" "This is not an Idempotency-Key"
+        "A key has 1 to 255 visible ASCII characters.";
+    /// A parameter of the query is wrong.
+    InvalidParameter 422 "invalid-parameter" "A parameter breaks a rule"
+        "The contract lists the parameters that this operation takes.";
     /// The path is for websockets.
     UpgradeRequired 426 "upgrade-required" "This path speaks websocket"
         "Open it with a websocket client, over HTTP/1.1.";
@@ -221,6 +235,15 @@ registry! {
     /// This address sends wrong operator keys too often.
     TooManyWrongKeys 429 "too-many-wrong-keys" "Too many wrong operator keys"
         "Wait as long as Retry-After says, and look at the key.";
+    /// The device's outbox is full.
+    OutboxFull 429 "outbox-full" "The outbox is full"
+        "The prospect must acknowledge, or messages must expire, before more can be queued.";
+    /// The device has as many idempotency keys as are remembered.
+    IdempotencyKeysFull 429 "idempotency-keys-full" "Too many idempotency keys"
+        "So many keys of this device are remembered that no more can be. Wait as long as Retry-After says.";
+    /// As many event streams are open as may be.
+    TooManyStreams 429 "too-many-streams" "Too many event streams"
+        "Close one, or wait as long as Retry-After says.";
     /// Something that should not happen.
     Internal 500 "internal" "The gateway failed"
         "This is the gateway's mistake. The requestId finds it in the log.";
@@ -233,6 +256,9 @@ registry! {
     /// The gateway knows as many devices as it may.
     DevicesFull 503 "devices-full" "The gateway knows as many devices as it may"
         "Wait as long as Retry-After says.";
+    /// The event stream holds as much as it may.
+    EventsFull 503 "events-full" "The event stream is full"
+        "The operator must release events before more can come.";
     /// The engine cannot be reached.
     EngineUnavailable 503 "engine-unavailable" "The gateway cannot reach its engine"
         "Nothing was changed. Wait as long as Retry-After says.";

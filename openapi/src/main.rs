@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let documents = [
         ("openapi.json", documents.openapi),
         ("openapi-3.0.json", documents.openapi_30),
+        ("asyncapi.json", documents.asyncapi),
     ];
     let done = match cli.command {
         Command::Generate => generate(&cli.folder, &documents),

@@ -1,10 +1,12 @@
 //! The whole gateway put together: its operations, its listener, its start and its end.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
+    num::NonZeroUsize,
     rc::Rc,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -18,23 +20,32 @@ use actix_web::{
     rt::{
         System,
         net::TcpStream,
-        signal::unix::{SignalKind, signal},
+        signal::unix::{Signal, SignalKind, signal},
         time,
     },
     web::{self, Data},
 };
 use tokio::net::{TcpListener, TcpSocket};
-use tracing_subscriber::EnvFilter;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, UtoipaApp};
 
 use crate::{
-    api::{connect_socket, docs, health, operator, socket, token},
+    api::{
+        connect_socket,
+        docs::{self, Pages},
+        events::{self, Streams},
+        health, operator, socket, token,
+    },
     config::{Config, LogFormat, OperatorKeys},
-    contract,
-    descriptors::Descriptors,
+    contract::{self, Documents},
+    descriptors::{Descriptors, Room},
     gateway::Gateway,
-    http::{cross_origin::cors, fallback::fallback, scope::scope},
+    http::{
+        cross_origin::cors,
+        fallback::{Paths, fallback},
+        full::{self, refuse_newcomers},
+        scope::scope,
+    },
     socket::{close::CloseCode, upgrade::upgrade},
 };
 
@@ -73,12 +84,19 @@ fn operations() -> UtoipaApp<
         .service(token::revoke_token)
         .service(connect_socket::connect_socket)
         .service(socket::open_socket)
+        .service(operator::send_message)
+        .service(operator::list_prospects)
+        .service(operator::get_prospect)
+        .service(operator::disconnect_prospect)
         .service(operator::issue_token)
+        .service(events::stream_events)
+        .service(events::release_events)
         .service(health::livez)
         .service(health::readyz)
         .service(health::get_metrics)
         .service(docs::get_openapi)
         .service(docs::get_openapi_30)
+        .service(docs::get_asyncapi)
         .service(docs::get_swagger_ui)
 }
 
@@ -88,9 +106,32 @@ pub fn contract() -> OpenApi {
     contract::finished(operations().split_for_parts().1)
 }
 
+/// What the parts of the app share, made once and handed to every worker.
+#[derive(Clone)]
+pub struct Shared {
+    gateway: Data<Gateway>,
+    pages: Data<Pages>,
+    paths: Data<Paths>,
+    streams: Data<Streams>,
+}
+
+impl Shared {
+    /// All that `gateway` needs to answer requests.
+    #[must_use]
+    pub fn new(gateway: Data<Gateway>) -> Self {
+        let contract = contract();
+        Self {
+            gateway,
+            pages: Data::new(Pages::of(Documents::of(&contract))),
+            paths: Data::new(Paths::of(&contract)),
+            streams: Data::default(),
+        }
+    }
+}
+
 /// The app: the operations, and what every request goes through.
 pub fn app(
-    gateway: Data<Gateway>,
+    shared: Shared,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -100,11 +141,15 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let cors = cors(&gateway.config.allowed_origins);
+    let cors = cors(&shared.gateway.config.allowed_origins);
     operations()
         .into_app()
-        .app_data(gateway)
+        .app_data(shared.gateway)
+        .app_data(shared.pages)
+        .app_data(shared.paths)
+        .app_data(shared.streams)
         .default_service(web::to(fallback))
+        .wrap(from_fn(refuse_newcomers))
         .wrap(cors)
         .wrap(from_fn(scope))
 }
@@ -123,10 +168,14 @@ pub fn run(config: Config) -> Result<(), String> {
         let local = listener.local_addr().map_err(|error| error.to_string())?;
         let gateway = Data::new(Gateway::new(config, &keys, descriptors, local));
         let server = serve(&gateway, listener).map_err(|error| error.to_string())?;
+        let signals = Signals::listen().map_err(|error| error.to_string())?;
         announce(&gateway, &keys, local);
         let housekeeping = actix_web::rt::spawn(keep_house(gateway.clone()));
-        actix_web::rt::spawn(end_on_signal(gateway.into_inner(), server.handle()));
-        let ended = server.await.map_err(|error| error.to_string());
+        let handle = server.handle();
+        let ended = tokio::select! {
+            ended = server => ended.map_err(|error| error.to_string()),
+            () = end_on_signals(signals, &gateway, &handle) => Ok(()),
+        };
         housekeeping.abort();
         tracing::info!("ended");
         ended
@@ -134,10 +183,7 @@ pub fn run(config: Config) -> Result<(), String> {
 }
 
 fn start_log(config: &Config) -> Result<(), String> {
-    let filter: EnvFilter = config
-        .log
-        .parse()
-        .map_err(|error| format!("--log {:?} is no filter: {error}.", config.log))?;
+    let filter = config.log_filter()?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -163,29 +209,37 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// here as it would.
 fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Server> {
     let config = &gateway.config;
-    let mut server = Server::build()
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = config.workers.map_or_else(cores, |workers| workers as usize);
+    let shared = Shared::new(gateway.clone());
+    let server = Server::build()
+        .workers(workers)
         .disable_signals()
-        .shutdown_timeout(config.drain_timeout.as_secs())
-        .max_concurrent_connections(gateway.descriptors.room());
-    if let Some(workers) = config.workers {
-        server = server.workers(workers as usize);
-    }
-    let gateway = gateway.clone();
+        .shutdown_timeout(config.drain_timeout.as_secs() + 1)
+        // Past this, connections wait to be accepted, so that a burst of them does not take what
+        // is kept for other things. Sockets are not among those that actix counts.
+        .max_concurrent_connections(gateway.descriptors.accepted().div_ceil(workers));
     let server = server.listen("gateway", listener.into_std()?, move || {
-        let descriptors = Arc::clone(&gateway.descriptors);
-        let ending = gateway.ending.clone();
+        let connecting = shared.gateway.clone();
+        let ending = shared.gateway.ending.clone();
         HttpService::build()
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .keep_alive(KEEP_ALIVE)
+            // Who closes a connection is gone: an event stream would not notice otherwise.
+            .h1_allow_half_closed(false)
             .graceful_shutdown_signal(move || ending.clone().cancelled_owned())
             .on_connect_ext(move |stream: &TcpStream, data| {
+                let connection = connecting.descriptors.connect();
+                if connection.room == Room::No {
+                    full::turn_away(&connecting, stream);
+                }
                 // Small frames go at once. That it cannot be set costs time, not truth.
                 let _ = stream.set_nodelay(true);
-                data.insert(descriptors.connect());
+                data.insert(connection);
             })
-            .upgrade(upgrades(gateway.clone()))
-            .h1(map_config(app(gateway.clone()), |()| AppConfig::default()))
+            .upgrade(upgrades(shared.clone()))
+            .h1(map_config(app(shared.clone()), |()| AppConfig::default()))
             .tcp()
     })?;
     Ok(server.run())
@@ -193,7 +247,7 @@ fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Server> {
 
 /// The service that takes upgraded connections, with an app of its own to answer them.
 fn upgrades(
-    gateway: Data<Gateway>,
+    shared: Shared,
 ) -> impl ServiceFactory<
     (actix_http::Request, crate::socket::upgrade::Framed),
     Config = (),
@@ -201,7 +255,8 @@ fn upgrades(
     Error = Error,
     InitError = (),
 > {
-    let app = map_config(app(gateway.clone()), |()| AppConfig::default());
+    let gateway = shared.gateway.clone();
+    let app = map_config(app(shared), |()| AppConfig::default());
     fn_factory(move || {
         let app = app.new_service(());
         let gateway = gateway.clone().into_inner();
@@ -228,11 +283,11 @@ fn announce(gateway: &Gateway, keys: &OperatorKeys, local: SocketAddr) {
         trial = keys.trial,
         "listening"
     );
-    println!("Swagger UI: http://{local}/swagger-ui/");
-    if keys.trial {
-        for key in &keys.keys {
-            println!("This is a trial. Its operator key: {key}");
-        }
+    let mut terminal = io::stdout();
+    // Whoever closed the output does not want to read it.
+    let _ = writeln!(terminal, "Swagger UI: http://{local}/swagger-ui/");
+    for key in keys.keys.iter().filter(|_| keys.trial) {
+        let _ = writeln!(terminal, "This is a trial. Its operator key: {key}");
     }
 }
 
@@ -249,29 +304,39 @@ async fn keep_house(gateway: Data<Gateway>) {
     }
 }
 
-/// Waits for SIGTERM or ctrl-c and ends the gateway: first its sockets, then its requests. The
-/// second signal ends it at once.
-async fn end_on_signal(gateway: Arc<Gateway>, server: ServerHandle) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be received: only a kill ends this process");
-        return;
-    };
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+/// SIGTERM and ctrl-c.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on the signals are heard and do not end the process by themselves.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+}
+
+/// Waits for a signal and ends the gateway: first its sockets, then its requests. The second signal
+/// ends it at once, and so does the end of the time that there is for it.
+async fn end_on_signals(mut signals: Signals, gateway: &Gateway, server: &ServerHandle) {
+    signals.next().await;
     tracing::info!("draining");
     gateway.drain();
+    let until = tokio::time::Instant::now() + gateway.config.drain_timeout;
     let gracefully = async {
-        let _ = time::timeout(gateway.config.drain_timeout, drain_sockets(&gateway)).await;
+        let _ = tokio::time::timeout_at(until, drain_sockets(gateway)).await;
         gateway.ending.cancel();
-        server.stop(true).await;
+        let _ = tokio::time::timeout_at(until, server.stop(true)).await;
     };
-    tokio::select! {
-        () = gracefully => {}
-        _ = terminate.recv() => server.stop(false).await,
-        _ = interrupt.recv() => server.stop(false).await,
-    }
+    tokio::select! { () = gracefully => {}, () = signals.next() => {} }
 }
 
 async fn drain_sockets(gateway: &Gateway) {

@@ -2,13 +2,15 @@
 
 use std::{
     env, fs,
-    net::{IpAddr, SocketAddr},
+    net::{Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
 
+use actix_web::http::Uri;
 use clap::{CommandFactory, Parser, ValueEnum};
 use ipnet::IpNet;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{engine::EngineSettings, secret};
 
@@ -26,7 +28,7 @@ const OPERATOR_KEYS: usize = 2;
 ///
 /// Started with no operator key and no public URL, on a loopback address, it is a trial: it makes
 /// its own operator key, shows it once and opens the test channel.
-#[derive(Debug, Clone, Parser)]
+#[derive(Clone, Parser)]
 #[command(version)]
 pub struct Config {
     /// The address and port to listen on; port 0 takes a free one.
@@ -69,12 +71,7 @@ pub struct Config {
     pub operator_key_file: Option<PathBuf>,
 
     /// Who gets tokens: every prospect that asks, or the operator's backend alone.
-    #[arg(
-        long,
-        env = "CONNECTSOCKET_TOKEN_ISSUER",
-        value_name = "WHO",
-        default_value = "open"
-    )]
+    #[arg(long, env = "CONNECTSOCKET_TOKEN_ISSUER", value_name = "WHO", default_value = "open")]
     pub token_issuer: TokenIssuer,
 
     /// Whether the channel `test` gives tokens; on in a trial, else off.
@@ -125,6 +122,74 @@ pub struct Config {
     #[arg(long, env = "CONNECTSOCKET_BODY_BYTES", value_name = "N", default_value_t = 16 * 1024, value_parser = size)]
     pub body_bytes: u32,
 
+    /// The largest request body of a message to a prospect, in bytes.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_MESSAGE_BODY_BYTES",
+        value_name = "N",
+        default_value_t = 64 * 1024,
+        value_parser = size
+    )]
+    pub message_body_bytes: u32,
+
+    /// Messages in a device's outbox.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_OUTBOX_MESSAGES",
+        value_name = "N",
+        default_value_t = 1000,
+        value_parser = positive
+    )]
+    pub outbox_messages: u32,
+
+    /// Bytes of messages in a device's outbox.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_OUTBOX_BYTES",
+        value_name = "N",
+        default_value_t = 1024 * 1024,
+        value_parser = positive
+    )]
+    pub outbox_bytes: u32,
+
+    /// Idempotency keys remembered per device, each for 24 hours.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_IDEMPOTENCY_KEYS",
+        value_name = "N",
+        default_value_t = 10_000,
+        value_parser = positive
+    )]
+    pub idempotency_keys: u32,
+
+    /// Bytes of events kept for the operator; one device may take a hundredth.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_EVENT_BYTES",
+        value_name = "N",
+        default_value_t = 1024 * 1024 * 1024,
+        value_parser = bytes
+    )]
+    pub event_bytes: u64,
+
+    /// How long an event is kept for the operator.
+    #[arg(long, env = "CONNECTSOCKET_EVENT_TTL", value_name = "TIME", default_value = "24h", value_parser = lifetime)]
+    pub event_ttl: Duration,
+
+    /// How long a message sent with `?wait=ack` waits for the prospect at the most.
+    #[arg(long, env = "CONNECTSOCKET_ACK_WAIT", value_name = "TIME", default_value = "30s", value_parser = lifetime)]
+    pub ack_wait: Duration,
+
+    /// Event streams open at a time.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_EVENT_STREAMS",
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = positive
+    )]
+    pub event_streams: u32,
+
     /// How long a request body may take to arrive.
     #[arg(long, env = "CONNECTSOCKET_BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = lifetime)]
     pub body_timeout: Duration,
@@ -132,6 +197,16 @@ pub struct Config {
     /// The largest frame from a prospect, in bytes.
     #[arg(long, env = "CONNECTSOCKET_INBOUND_FRAME_BYTES", value_name = "N", default_value_t = 4 * 1024, value_parser = size)]
     pub inbound_frame_bytes: u32,
+
+    /// Frames from a prospect per second; twice as many in a burst.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_FRAMES_PER_SECOND",
+        value_name = "N",
+        default_value_t = 20,
+        value_parser = rate
+    )]
+    pub frames_per_second: u32,
 
     /// How often an open socket is pinged.
     #[arg(long, env = "CONNECTSOCKET_HEARTBEAT", value_name = "TIME", default_value = "25s", value_parser = lifetime)]
@@ -156,30 +231,15 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
 
     /// Who may read /metrics: the operator alone, or everyone.
-    #[arg(
-        long,
-        env = "CONNECTSOCKET_METRICS",
-        value_name = "WHO",
-        default_value = "operator"
-    )]
+    #[arg(long, env = "CONNECTSOCKET_METRICS", value_name = "WHO", default_value = "operator")]
     pub metrics: MetricsAccess,
 
     /// What is logged: a level, or tracing directives such as `info,server=debug`.
-    #[arg(
-        long,
-        env = "CONNECTSOCKET_LOG",
-        value_name = "FILTER",
-        default_value = "info"
-    )]
+    #[arg(long, env = "CONNECTSOCKET_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 
     /// How a log line looks.
-    #[arg(
-        long,
-        env = "CONNECTSOCKET_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text"
-    )]
+    #[arg(long, env = "CONNECTSOCKET_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
     /// Worker threads; as many as the machine has cores when not given.
@@ -245,22 +305,13 @@ impl Config {
         let mut keys = self.operator_keys.clone();
         if let Some(file) = &self.operator_key_file {
             let text = fs::read_to_string(file).map_err(|error| {
-                format!(
-                    "The operator key file {} cannot be read: {error}.",
-                    file.display()
-                )
+                format!("The operator key file {} cannot be read: {error}.", file.display())
             })?;
             keys.extend(
-                text.lines()
-                    .map(str::trim)
-                    .filter(|line| !line.is_empty())
-                    .map(Into::into),
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Into::into),
             );
             if keys.is_empty() {
-                return Err(format!(
-                    "The operator key file {} holds no key.",
-                    file.display()
-                ));
+                return Err(format!("The operator key file {} holds no key.", file.display()));
             }
         }
         if keys.len() > OPERATOR_KEYS {
@@ -273,20 +324,43 @@ impl Config {
             key.len() < OPERATOR_KEY_LENGTH || !key.bytes().all(|byte| byte.is_ascii_graphic())
         }) {
             return Err(format!(
-                "An operator key must have at least {OPERATOR_KEY_LENGTH} visible ASCII characters."
+                "An operator key must have at least {OPERATOR_KEY_LENGTH} visible ASCII characters, \
+                 and no comma."
             ));
         }
         match keys.is_empty() {
             false => Ok(OperatorKeys { keys, trial: false }),
-            true if self.may_be_a_trial() => Ok(OperatorKeys {
-                keys: vec![secret::new_operator_key()],
-                trial: true,
-            }),
+            true if self.may_be_a_trial() => {
+                Ok(OperatorKeys { keys: vec![secret::new_operator_key()], trial: true })
+            }
             true => Err("An operator key is needed: give --operator-key-file or \
                  CONNECTSOCKET_OPERATOR_KEY. Only a trial, on a loopback address and with no \
                  --public-url, does without."
                 .to_owned()),
         }
+    }
+
+    /// What is logged.
+    ///
+    /// # Errors
+    /// A sentence, when the filter is none; a single word that is no level would be taken for the
+    /// name of a module, and nothing would be logged.
+    pub fn log_filter(&self) -> Result<EnvFilter, String> {
+        let level = self.log.parse::<LevelFilter>().is_ok();
+        if !level && !self.log.contains(['=', ',']) {
+            return Err(format!(
+                "--log {:?} is no level: off, error, warn, info, debug or trace.",
+                self.log
+            ));
+        }
+        let filter: EnvFilter = self
+            .log
+            .parse()
+            .map_err(|error| format!("--log {:?} is no filter: {error}.", self.log))?;
+        // These log what clients send that is no HTTP: it may be anything, a secret among it.
+        let silent = ["actix_http::h1::decoder=off", "actix_http::h1::dispatcher=off"];
+        let silent = silent.into_iter().filter_map(|directive| directive.parse().ok());
+        Ok(silent.fold(filter, EnvFilter::add_directive))
     }
 
     /// What the engine needs of the settings.
@@ -300,6 +374,12 @@ impl Config {
             devices: self.devices as usize,
             open_authorisations: self.open_authorisations as usize,
             authorisations_per_second: self.authorisations_per_second,
+            outbox_messages: self.outbox_messages as usize,
+            outbox_bytes: self.outbox_bytes as usize,
+            idempotency_keys: self.idempotency_keys as usize,
+            event_ttl: self.event_ttl,
+            event_bytes: usize::try_from(self.event_bytes).unwrap_or(usize::MAX),
+            event_bytes_per_device: usize::try_from(self.event_bytes / 100).unwrap_or(usize::MAX),
             ..EngineSettings::default()
         }
     }
@@ -310,10 +390,8 @@ impl Config {
     /// A sentence that names them.
     pub fn refuse_unknown_variables() -> Result<(), String> {
         let command = Self::command();
-        let known: Vec<_> = command
-            .get_arguments()
-            .filter_map(|argument| argument.get_env())
-            .collect();
+        let known: Vec<_> =
+            command.get_arguments().filter_map(|argument| argument.get_env()).collect();
         let unknown: Vec<_> = env::vars_os()
             .map(|(name, _)| name)
             .filter(|name| {
@@ -324,26 +402,14 @@ impl Config {
         if unknown.is_empty() {
             return Ok(());
         }
-        Err(format!(
-            "No setting is called {}; --help lists them.",
-            unknown.join(", ")
-        ))
-    }
-}
-
-/// The address that counts for a limit: an IPv6 network of 64 bits is one customer's.
-#[must_use]
-pub fn limited_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        Err(format!("No setting is called {}; --help lists them.", unknown.join(", ")))
     }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write a time such as 30s, 10m or 24h"))?;
-    let years = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+    let years = Duration::from_hours(87840);
     if time < Duration::from_millis(1) || time > years {
         return Err("a time lies between 1ms and 10 years".to_owned());
     }
@@ -361,6 +427,13 @@ fn positive(text: &str) -> Result<u32, String> {
     bounded(text, 100_000_000)
 }
 
+fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if (100..=1 << 40).contains(&number) => Ok(number),
+        _ => Err("must be a number from 100 to 1099511627776".to_owned()),
+    }
+}
+
 fn rate(text: &str) -> Result<u32, String> {
     bounded(text, 1000)
 }
@@ -372,20 +445,28 @@ fn size(text: &str) -> Result<u32, String> {
 /// An origin as browsers send it: scheme, host and, where it is not the scheme's own, port.
 fn origin(text: &str) -> Result<String, String> {
     let wrong = || "write an origin such as https://www.example.com, with no path".to_owned();
-    let (scheme, host) = text.split_once("://").ok_or_else(wrong)?;
-    let known = matches!(scheme, "http" | "https");
-    let clean = !host.is_empty()
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase())
-        && !host.contains(['/', '?', '#', '@', '*', ',']);
-    let default_port = matches!(scheme, "http" if host.ends_with(":80"))
-        || matches!(scheme, "https" if host.ends_with(":443"));
-    if known && clean && !default_port {
-        Ok(text.to_owned())
-    } else {
-        Err(wrong())
-    }
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong());
+    };
+    let port = authority.port_u16();
+    let own_port = matches!((scheme, port), ("http", Some(80)) | ("https", Some(443)));
+    let host = authority.host();
+    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(is_of_a_host_name),
+    };
+    // Browsers send it in this one way, and it is compared as text.
+    let rendered = match port {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    };
+    let fits = matches!(scheme, "http" | "https") && named && !own_port && rendered == text;
+    if fits { Ok(text.to_owned()) } else { Err(wrong()) }
+}
+
+fn is_of_a_host_name(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
 }
 
 /// The origin of the public URL. The gateway serves from the root, so the URL has no path.
@@ -406,17 +487,13 @@ mod tests {
     #[test]
     fn every_flag_has_the_variable_of_its_name() {
         for argument in Config::command().get_arguments() {
-            let Some(flag) = argument
-                .get_long()
-                .filter(|flag| !matches!(*flag, "help" | "version"))
+            let Some(flag) =
+                argument.get_long().filter(|flag| !matches!(*flag, "help" | "version"))
             else {
                 continue;
             };
             let variable = format!("{ENV_PREFIX}{}", flag.to_uppercase().replace('-', "_"));
-            assert_eq!(
-                argument.get_env().and_then(|name| name.to_str()),
-                Some(&*variable)
-            );
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(&*variable));
         }
     }
 
@@ -432,16 +509,13 @@ mod tests {
             "https://A.b",
             "https://a:443",
             "ftp://a",
+            "https://a\"b",
+            "https://[::1",
+            "https://a:",
+            "https://a:99999",
+            "https://u@a",
         ] {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn neighbours_in_an_ipv6_network_share_a_limit() {
-        let address = |text: &str| limited_address(text.parse().unwrap());
-        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff"));
-        assert_ne!(address("2001:db8:0:1::1"), address("2001:db8::1"));
-        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
     }
 }

@@ -1,10 +1,14 @@
 //! The contract beside its operations: what it says of itself, its security, and the documents in
 //! which it is served.
 
+mod asyncapi;
 mod openapi_30;
 
 use api_types::{
-    frame::{ByeFrame, ClientFrame, HelloFrame, PingFrame, PongFrame, ServerFrame},
+    frame::{
+        AcceptedFrame, AckFrame, ByeFrame, ClientFrame, ErrorFrame, HelloFrame,
+        OperatorMessageFrame, PingFrame, PongFrame, ProspectMessageFrame, ServerFrame,
+    },
     problem::{FieldError, Problem, ProblemKind},
 };
 use serde_json::{Value, json};
@@ -22,7 +26,7 @@ use utoipa::{
 };
 
 use crate::{
-    http::{credentials::TOKEN_HEADER, scope::REQUEST_ID_HEADER},
+    http::{credentials::TOKEN_HEADER, request_id::REQUEST_ID_HEADER},
     problem::EXAMPLE_REQUEST_ID,
 };
 
@@ -42,9 +46,8 @@ what the gateway adds to make it real. Everything that goes wrong is one `Proble
 /// What the contract says before any operation is in it.
 #[must_use]
 pub fn base() -> OpenApi {
-    let license = LicenseBuilder::new()
-        .name("MIT OR Apache-2.0")
-        .identifier(Some("MIT OR Apache-2.0"));
+    let license =
+        LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0"));
     let info = InfoBuilder::new()
         .title("Connect Socket gateway")
         .version(env!("CARGO_PKG_VERSION"))
@@ -60,10 +63,7 @@ pub fn base() -> OpenApi {
     ];
     let servers = [
         ("/", "The gateway that serves this document."),
-        (
-            "http://127.0.0.1:8080",
-            "A gateway started with its defaults.",
-        ),
+        ("http://127.0.0.1:8080", "A gateway started with its defaults."),
     ];
     let mut components = Components::new();
     components.add_security_scheme(
@@ -84,22 +84,14 @@ pub fn base() -> OpenApi {
                 .build(),
         ),
     );
-    components
-        .headers
-        .extend(headers().map(|(name, header)| (name.to_owned(), header.into())));
+    components.headers.extend(headers().map(|(name, header)| (name.to_owned(), header.into())));
     OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags.map(|(name, description)| {
-            TagBuilder::new()
-                .name(name)
-                .description(Some(description))
-                .build()
+            TagBuilder::new().name(name).description(Some(description)).build()
         })))
         .servers(Some(servers.map(|(url, description)| {
-            ServerBuilder::new()
-                .url(url)
-                .description(Some(description))
-                .build()
+            ServerBuilder::new().url(url).description(Some(description)).build()
         })))
         .components(Some(components))
         .build()
@@ -110,19 +102,10 @@ pub fn base() -> OpenApi {
 pub fn finished(mut contract: OpenApi) -> OpenApi {
     add_schemas(contract.components.get_or_insert_default());
     for (path, item) in &mut contract.paths.paths {
-        let origin = if path == "/prospect/connectsocket" {
-            "document"
-        } else {
-            "gateway"
-        };
+        let origin = if path == "/prospect/connectsocket" { "document" } else { "gateway" };
         for operation in operations_of(item) {
-            let extension = ExtensionsBuilder::new()
-                .add("x-origin", json!(origin))
-                .build();
-            operation
-                .extensions
-                .get_or_insert_default()
-                .merge(extension);
+            let extension = ExtensionsBuilder::new().add("x-origin", json!(origin)).build();
+            operation.extensions.get_or_insert_default().merge(extension);
             add_request_id(operation);
         }
     }
@@ -133,26 +116,17 @@ pub fn finished(mut contract: OpenApi) -> OpenApi {
                 "type": kind.uri(),
                 "status": kind.status(),
                 "title": kind.title(),
-                "detail": kind.detail(),
+                "example": Problem::new(*kind, EXAMPLE_REQUEST_ID),
             })
         })
         .collect();
-    let problems = ExtensionsBuilder::new()
-        .add("x-problem-types", json!(problems))
-        .build();
+    let problems = ExtensionsBuilder::new().add("x-problem-types", json!(problems)).build();
     contract.extensions.get_or_insert_default().merge(problems);
     contract
 }
 
 fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-    ]
-    .into_iter()
-    .flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 /// Every answer names its request.
@@ -160,9 +134,7 @@ fn add_request_id(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
             let id = Ref::new("#/components/headers/RequestId");
-            response
-                .headers
-                .insert(REQUEST_ID_HEADER.to_owned(), RefOr::Ref(id));
+            response.headers.insert(REQUEST_ID_HEADER.to_owned(), RefOr::Ref(id));
         }
     }
 }
@@ -177,20 +149,11 @@ fn headers() -> [(&'static str, Header); 2] {
         .minimum(Some(1))
         .examples([json!(1)]);
     let header = |schema: ObjectBuilder, description| {
-        HeaderBuilder::new()
-            .schema(Some(schema))
-            .description(Some(description))
-            .build()
+        HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
     };
     [
-        (
-            "RequestId",
-            header(id, "Names this request: also in the gateway's log."),
-        ),
-        (
-            "RetryAfter",
-            header(seconds, "How long to wait, in seconds."),
-        ),
+        ("RequestId", header(id, "Names this request: also in the gateway's log.")),
+        ("RetryAfter", header(seconds, "How long to wait, in seconds.")),
     ]
 }
 
@@ -199,59 +162,61 @@ fn add_schemas(components: &mut Components) {
     add::<Problem>(components);
     add::<FieldError>(components);
     add::<HelloFrame>(components);
+    add::<OperatorMessageFrame>(components);
+    add::<AcceptedFrame>(components);
     add::<PongFrame>(components);
+    add::<ErrorFrame>(components);
     add::<ByeFrame>(components);
     add_union::<ServerFrame>(components);
+    add::<ProspectMessageFrame>(components);
+    add::<AckFrame>(components);
     add::<PingFrame>(components);
     add_union::<ClientFrame>(components);
 }
 
 fn add<T: ToSchema>(components: &mut Components) {
-    components
-        .schemas
-        .insert(T::name().into_owned(), T::schema());
+    let mut schema = T::schema();
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.properties.values_mut().for_each(unwrap);
+    }
+    components.schemas.insert(T::name().into_owned(), schema);
 }
 
-/// Adds a union of frames in the shape that generators understand: each member has its `type`
-/// itself, and a discriminator maps one to the other. utoipa's derive wraps each member instead,
-/// which a closed member contradicts.
+/// utoipa's derive wraps an inlined property that has a description; the property itself has it too.
+fn unwrap(property: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::AllOf(wrapped)) = property
+        && let Some(inner) = wrapped.items.first()
+    {
+        *property = inner.clone();
+    }
+}
+
+/// Adds a union of frames with the discriminator that generators need; utoipa's derive has none
+/// for frames that hold their own `type`.
 fn add_union<T: ToSchema>(components: &mut Components) {
     let derived = serde_json::to_value(T::schema()).unwrap_or_default();
-    let variants = derived["oneOf"].as_array().into_iter().flatten();
     let mut union = OneOfBuilder::new().description(derived["description"].as_str());
     let mut discriminator = Discriminator::new("type");
-    for variant in variants {
-        let reference = variant["allOf"][0]["$ref"].as_str().unwrap_or_default();
-        let tag = &variant["allOf"][1]["properties"]["type"]["enum"][0];
-        let member = reference.rsplit('/').next().unwrap_or_default();
-        if let Some(RefOr::T(Schema::Object(member))) = components.schemas.get_mut(member) {
-            let kind = ObjectBuilder::new()
-                .schema_type(SchemaType::new(Type::String))
-                .enum_values(Some([tag.clone()]))
-                .description(Some("The kind of frame."));
-            member.properties.insert("type".to_owned(), kind.into());
-            member.required.insert(0, "type".to_owned());
-        }
-        let tag = tag.as_str().unwrap_or_default();
-        discriminator
-            .mapping
-            .insert(tag.to_owned(), reference.to_owned());
+    for variant in derived["oneOf"].as_array().into_iter().flatten() {
+        let reference = variant["$ref"].as_str().unwrap_or_default();
+        let member = reference.rsplit('/').next().and_then(|name| components.schemas.get(name));
+        let member = serde_json::to_value(member).unwrap_or_default();
+        let tag = member["properties"]["type"]["enum"][0].as_str().unwrap_or_default();
+        discriminator.mapping.insert(tag.to_owned(), reference.to_owned());
         union = union.item(Ref::new(reference));
     }
     let union = union.discriminator(Some(discriminator));
-    components
-        .schemas
-        .insert(T::name().into_owned(), union.into());
+    components.schemas.insert(T::name().into_owned(), union.into());
 }
 
-/// An OpenAPI document, as a schema: an object.
+/// One of the documents, as a schema: an object.
 pub struct Document;
 
 impl PartialSchema for Document {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
-            .description(Some("An OpenAPI document."))
+            .description(Some("A document of the contract."))
             .additional_properties(Some(AdditionalProperties::FreeForm(true)))
             .into()
     }
@@ -265,6 +230,8 @@ pub struct Documents {
     pub openapi: String,
     /// In OpenAPI 3.0.
     pub openapi_30: String,
+    /// The socket, in AsyncAPI 3.0.
+    pub asyncapi: String,
 }
 
 impl Documents {
@@ -276,9 +243,11 @@ impl Documents {
     pub fn of(contract: &OpenApi) -> Self {
         let openapi = serde_json::to_value(contract).expect("a contract is JSON");
         let openapi_30 = openapi_30::down_converted(&openapi);
+        let asyncapi = asyncapi::document(&openapi);
         Self {
             openapi: written(&openapi),
             openapi_30: written(&openapi_30),
+            asyncapi: written(&asyncapi),
         }
     }
 }

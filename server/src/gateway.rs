@@ -6,12 +6,10 @@ use actix_web::{HttpRequest, web::Data};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::docs::Pages,
     config::{Config, OperatorKeys, Switch},
-    contract::Documents,
     descriptors::Descriptors,
     engine::{Engine, SystemClock, embedded::Embedded},
-    http::{fallback::Paths, rate::AddressRate, scope::RequestIds},
+    http::{rate::AddressRate, request_id::RequestIds},
     metrics::Metrics,
     secret::Digest,
     socket::registry::Registry,
@@ -35,10 +33,6 @@ pub struct Gateway {
     pub wrong_keys: AddressRate,
     /// Where requests get their names from.
     pub request_ids: RequestIds,
-    /// The methods of each path.
-    pub paths: Paths,
-    /// The contract, as it is served.
-    pub pages: Pages,
     /// Whether the channel `test` gives tokens.
     pub test_channel: bool,
     operator_keys: Vec<Digest>,
@@ -58,9 +52,9 @@ impl Gateway {
         local: SocketAddr,
     ) -> Self {
         let registry = Arc::new(Registry::default());
-        let engine = Embedded::new(config.engine(), Arc::new(SystemClock), registry.clone());
+        let engine =
+            Embedded::new(config.engine(), Arc::new(SystemClock::start()), registry.clone());
         let descriptors = Arc::new(descriptors);
-        let contract = crate::app::contract();
         Self {
             engine: Arc::new(engine),
             registry,
@@ -69,16 +63,8 @@ impl Gateway {
             token_requests: AddressRate::new(config.token_requests_per_second),
             wrong_keys: AddressRate::new(config.wrong_keys_per_second),
             request_ids: RequestIds::new(),
-            paths: Paths::of(&contract),
-            pages: Pages::of(Documents::of(&contract)),
-            test_channel: config
-                .test_channel
-                .map_or(keys.trial, |switch| switch == Switch::On),
-            operator_keys: keys
-                .keys
-                .iter()
-                .map(|key| Digest::of(key.as_bytes()))
-                .collect(),
+            test_channel: config.test_channel.map_or(keys.trial, |switch| switch == Switch::On),
+            operator_keys: keys.keys.iter().map(|key| Digest::of(key.as_bytes())).collect(),
             origins: origins(&config, keys.trial, local),
             draining: CancellationToken::new(),
             ending: CancellationToken::new(),
@@ -92,20 +78,14 @@ impl Gateway {
     /// When the app was put together without one.
     #[must_use]
     pub fn of(request: &HttpRequest) -> &Data<Self> {
-        request
-            .app_data::<Data<Self>>()
-            .expect("the app holds its gateway")
+        request.app_data::<Data<Self>>().expect("the app holds its gateway")
     }
 
     /// Whether `key` is one of the operator's. All are compared, in constant time.
     #[must_use]
     pub fn knows_operator_key(&self, key: &str) -> bool {
         let key = Digest::of(key.as_bytes());
-        self.operator_keys
-            .iter()
-            .filter(|operator| **operator == key)
-            .count()
-            > 0
+        self.operator_keys.iter().filter(|operator| **operator == key).count() > 0
     }
 
     /// Whether pages of `origin` may open sockets.

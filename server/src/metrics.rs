@@ -75,11 +75,7 @@ impl Metrics {
             self.duration.clone(),
         );
         registry.register("sockets", "Open sockets", self.sockets.clone());
-        registry.register(
-            "sockets_closed",
-            "Sockets closed by the gateway",
-            self.closed.clone(),
-        );
+        registry.register("sockets_closed", "Sockets closed by the gateway", self.closed.clone());
         registry.register_collector(Box::new(DescriptorCollector(descriptors)));
         self
     }
@@ -92,16 +88,16 @@ impl Metrics {
         problem: Option<&'static str>,
         took: Duration,
     ) {
-        self.requests
-            .get_or_create(&Request {
-                route: route.to_owned(),
-                status,
-            })
-            .inc();
+        self.requests.get_or_create(&Request { route: route.to_owned(), status }).inc();
         if let Some(r#type) = problem {
             self.problems.get_or_create(&ProblemType { r#type }).inc();
         }
         self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a connection that was refused before it asked for anything.
+    pub fn turned_away(&self, r#type: &'static str) {
+        self.problems.get_or_create(&ProblemType { r#type }).inc();
     }
 
     /// Counts an open socket.
@@ -113,11 +109,7 @@ impl Metrics {
     pub fn socket_closed(&self, code: Option<CloseCode>) {
         self.sockets.dec();
         if let Some(code) = code {
-            self.closed
-                .get_or_create(&Code {
-                    code: code.number(),
-                })
-                .inc();
+            self.closed.get_or_create(&Code { code: code.number() }).inc();
         }
     }
 
@@ -141,15 +133,7 @@ impl Collector for DescriptorCollector {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
-        gauge(
-            "connectsocket_connections",
-            "Connections held",
-            self.0.connections(),
-        )?;
-        gauge(
-            "connectsocket_connections_limit",
-            "Connections held at the most",
-            self.0.room(),
-        )
+        gauge("connections", "Connections held", self.0.connections())?;
+        gauge("connections_limit", "Connections held at the most", self.0.room())
     }
 }

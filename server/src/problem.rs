@@ -19,7 +19,7 @@ use utoipa::openapi::{
     example::{Example, ExampleBuilder},
 };
 
-use crate::engine::{AuthoriseError, RequestTokenError, TokenError, Unavailable};
+use crate::engine::{AuthoriseError, RequestTokenError, SendError, TokenError, Unavailable};
 
 /// The media type of every refusal (RFC 9457).
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -43,28 +43,25 @@ impl Refusal {
     /// A refusal with more exact words than its kind's.
     #[must_use]
     pub fn with_detail(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            detail: Some(detail.into()),
-            ..kind.into()
-        }
+        Self { detail: Some(detail.into()), ..kind.into() }
     }
 
     /// A refusal that is over after some time.
     #[must_use]
     pub fn for_a_while(kind: ProblemKind, wait: Duration) -> Self {
-        Self {
-            retry_after: Some(wait),
-            ..kind.into()
-        }
+        Self { retry_after: Some(wait), ..kind.into() }
     }
 
     /// The path takes other methods: these.
     #[must_use]
     pub fn method_not_allowed(allow: String) -> Self {
-        Self {
-            allow: Some(allow),
-            ..ProblemKind::MethodNotAllowed.into()
-        }
+        Self { allow: Some(allow), ..ProblemKind::MethodNotAllowed.into() }
+    }
+
+    /// These fields are wrong.
+    #[must_use]
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        Self { errors, ..ProblemKind::InvalidFields.into() }
     }
 
     /// The problem as the client reads it.
@@ -100,6 +97,7 @@ impl Refusal {
             426 => {
                 response.insert_header((header::UPGRADE, "websocket"));
                 response.insert_header((header::CONNECTION, "upgrade"));
+                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
             }
             _ => {}
         }
@@ -112,23 +110,13 @@ impl Refusal {
             429 | 503 => self.retry_after.unwrap_or(RETRY_AFTER),
             _ => self.retry_after?,
         };
-        Some(
-            u64::try_from(wait.as_millis().div_ceil(1000))
-                .unwrap_or(u64::MAX)
-                .max(1),
-        )
+        Some(u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1))
     }
 }
 
 impl From<ProblemKind> for Refusal {
     fn from(kind: ProblemKind) -> Self {
-        Self {
-            kind,
-            detail: None,
-            errors: Vec::new(),
-            retry_after: None,
-            allow: None,
-        }
+        Self { kind, detail: None, errors: Vec::new(), retry_after: None, allow: None }
     }
 }
 
@@ -158,10 +146,7 @@ impl From<BodyError> for Refusal {
                 ProblemKind::MalformedJson,
                 format!("The body {place}. {}", ProblemKind::MalformedJson.detail()),
             ),
-            BodyError::Fields(errors) => Self {
-                errors,
-                ..ProblemKind::InvalidFields.into()
-            },
+            BodyError::Fields(errors) => Self::fields(errors),
         }
     }
 }
@@ -185,6 +170,18 @@ impl From<RequestTokenError> for Refusal {
             RequestTokenError::Unavailable => ProblemKind::EngineUnavailable,
         }
         .into()
+    }
+}
+
+impl From<SendError> for Refusal {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::UnknownDevice => ProblemKind::UnknownDevice.into(),
+            SendError::OutboxFull(wait) => Self::for_a_while(ProblemKind::OutboxFull, wait),
+            SendError::KeyReused => ProblemKind::IdempotencyKeyReused.into(),
+            SendError::KeysFull(wait) => Self::for_a_while(ProblemKind::IdempotencyKeysFull, wait),
+            SendError::Unavailable => ProblemKind::EngineUnavailable.into(),
+        }
     }
 }
 
@@ -222,59 +219,42 @@ pub struct BadBody {
 /// The request id in the contract's examples.
 pub const EXAMPLE_REQUEST_ID: &str = "5f0c3a9be2d1-0000002a";
 
-/// The responses of an operation that can refuse in these ways, one for each status.
+/// The responses of an operation that can refuse in these ways, one for each status. Where bodies
+/// are shown that are refused, they stand for their kind.
 #[must_use]
 pub fn responses(
     kinds: &[ProblemKind],
-    bodies: Vec<(String, Example)>,
+    bodies: &[BodyExample],
 ) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
     for kind in kinds {
         by_status.entry(kind.status()).or_default().push(*kind);
     }
-    let mut bodies: BTreeMap<u16, Vec<(String, Example)>> =
-        bodies
-            .into_iter()
-            .fold(BTreeMap::new(), |mut all, (name, example)| {
-                let status = example
-                    .value
-                    .as_ref()
-                    .and_then(|value| value["status"].as_u64());
-                all.entry(
-                    status
-                        .and_then(|status| u16::try_from(status).ok())
-                        .unwrap_or_default(),
-                )
-                .or_insert_with(Vec::new)
-                .push((name, example));
-                all
-            });
     by_status
         .into_iter()
         .map(|(status, kinds)| {
-            let examples = bodies
-                .remove(&status)
-                .unwrap_or_else(|| kinds.iter().copied().map(example_of).collect());
-            (
-                status.to_string(),
-                response(status, &kinds, examples).into(),
-            )
+            let examples = kinds.iter().flat_map(|kind| {
+                let shown: Vec<_> = bodies
+                    .iter()
+                    .filter(|body| body.kind == *kind)
+                    .map(|body| (body.name.to_owned(), body.example.clone()))
+                    .collect();
+                if shown.is_empty() { vec![example_of(*kind)] } else { shown }
+            });
+            (status.to_string(), response(status, &kinds, examples.collect()).into())
         })
         .collect()
 }
 
 fn response(status: u16, kinds: &[ProblemKind], examples: Vec<(String, Example)>) -> Response {
-    let titles: Vec<_> = kinds
-        .iter()
-        .map(|kind| format!("`{}`: {}.", kind.name(), kind.title()))
-        .collect();
+    let titles: Vec<_> =
+        kinds.iter().map(|kind| format!("`{}`: {}.", kind.name(), kind.title())).collect();
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(examples)
         .build();
-    let mut response = ResponseBuilder::new()
-        .description(titles.join(" "))
-        .content(MEDIA_TYPE, content);
+    let mut response =
+        ResponseBuilder::new().description(titles.join(" ")).content(MEDIA_TYPE, content);
     if matches!(status, 429 | 503) {
         response = response.header_ref("Retry-After", Ref::new("#/components/headers/RetryAfter"));
     }
@@ -288,20 +268,25 @@ fn example_of(kind: ProblemKind) -> (String, Example) {
 
 fn example(summary: &str, refusal: &Refusal) -> Example {
     let problem = serde_json::to_value(refusal.problem(EXAMPLE_REQUEST_ID)).unwrap_or_default();
-    ExampleBuilder::new()
-        .summary(summary)
-        .value(Some(problem))
-        .build()
+    ExampleBuilder::new().summary(summary).value(Some(problem)).build()
+}
+
+/// A body that is refused, as an example of its kind.
+pub struct BodyExample {
+    kind: ProblemKind,
+    name: &'static str,
+    example: Example,
 }
 
 /// The examples of what an operation answers to these bodies: made by refusing them.
 #[must_use]
-pub fn examples<T: RequestBody>(bodies: &[BadBody]) -> Vec<(String, Example)> {
+pub fn examples<T: RequestBody>(bodies: &[BadBody]) -> Vec<BodyExample> {
     bodies
         .iter()
         .filter_map(|bad| {
-            let error = body::parse::<T>(bad.body).err()?;
-            Some((bad.name.to_owned(), example(bad.summary, &error.into())))
+            let refusal = Refusal::from(body::parse::<T>(bad.body).err()?);
+            let example = example(bad.summary, &refusal);
+            Some(BodyExample { kind: refusal.kind, name: bad.name, example })
         })
         .collect()
 }
@@ -313,10 +298,10 @@ macro_rules! refusals {
 
         impl utoipa::IntoResponses for $name {
             fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-                #[allow(unused_mut, reason = "not every operation has a body")]
-                let mut examples = Vec::new();
-                $(examples.extend($crate::problem::examples::<$body>($samples));)?
-                $crate::problem::responses(&[$(api_types::problem::ProblemKind::$kind),+], examples)
+                let examples: Vec<Vec<$crate::problem::BodyExample>> =
+                    vec![$($crate::problem::examples::<$body>($samples))?];
+                let examples: Vec<_> = examples.into_iter().flatten().collect();
+                $crate::problem::responses(&[$(api_types::problem::ProblemKind::$kind),+], &examples)
             }
         }
     };

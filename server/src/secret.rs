@@ -54,9 +54,7 @@ pub fn new_token() -> String {
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {
     text.len() == TOKEN_LENGTH
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// A new operator key, for a trial.

@@ -12,21 +12,15 @@ use crate::served::PATHS;
 
 fn openapi(arguments: &[&str]) -> std::process::Output {
     let program = binary().with_file_name("openapi");
-    Command::new(program)
-        .args(arguments)
-        .output()
-        .expect("it runs")
+    Command::new(program).args(arguments).output().expect("it runs")
 }
 
 #[test]
 fn what_is_served_is_what_is_committed_byte_for_byte() {
     let gateway = Gateway::trial();
-    for path in PATHS {
+    for path in PATHS.into_iter().chain(["/asyncapi.json"]) {
         let committed = fs::read(root().join(format!("openapi{path}"))).expect("a document");
-        assert!(
-            gateway.get(path).body == committed,
-            "{path}: cargo run -p openapi -- generate"
-        );
+        assert!(gateway.get(path).body == committed, "{path}: cargo run -p openapi -- generate");
     }
 }
 
@@ -44,9 +38,8 @@ fn check_shows_the_difference_of_a_stale_document() {
     let path = folder.path().to_str().expect("a path");
     assert!(openapi(&["--folder", path, "generate"]).status.success());
     let file = folder.path().join("openapi.json");
-    let stale = fs::read_to_string(&file)
-        .expect("written")
-        .replace("A link to another user", "A link");
+    let stale =
+        fs::read_to_string(&file).expect("written").replace("A link to another user", "A link");
     fs::write(&file, stale).expect("changed");
 
     let checked = openapi(&["--folder", path, "check"]);
@@ -57,10 +50,7 @@ fn check_shows_the_difference_of_a_stale_document() {
             || said.contains(r#""description": "A link","#),
         "{said}"
     );
-    assert!(
-        said.contains(r#"+            "description": "A link to another user","#),
-        "{said}"
-    );
+    assert!(said.contains(r#"+            "description": "A link to another user","#), "{said}");
     assert!(said.contains("cargo run -p openapi -- generate"), "{said}");
 }
 

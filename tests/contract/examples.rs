@@ -14,11 +14,7 @@ fn problems(contract: &Contract) -> Vec<(String, String, Value)> {
     let mut found = Vec::new();
     for (_, _, operation) in contract.operations() {
         let id = operation["operationId"].as_str().expect("an id");
-        for response in operation["responses"]
-            .as_object()
-            .expect("responses")
-            .values()
-        {
+        for response in operation["responses"].as_object().expect("responses").values() {
             let examples = &response["content"]["application/problem+json"]["examples"];
             for (name, example) in examples.as_object().into_iter().flatten() {
                 found.push((id.to_owned(), name.clone(), example["value"].clone()));
@@ -31,17 +27,17 @@ fn problems(contract: &Contract) -> Vec<(String, String, Value)> {
 fn assert_bodies(id: &str, method: &str, path: &str, bodies: &[BadBody]) {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
+    let key = format!("Bearer {}", gateway.operator_key);
     let examples = problems(&Contract(gateway.get("/openapi.json").ok()));
     for bad in bodies {
         let answer = gateway
             .call(method, path)
             .header("token", &token)
+            .header("authorization", &key)
             .json_text(bad.body)
             .send();
         let mut said = answer.problem();
-        let example = examples
-            .iter()
-            .find(|(of, name, _)| of == id && name == bad.name);
+        let example = examples.iter().find(|(of, name, _)| of == id && name == bad.name);
         let (_, _, example) = example.unwrap_or_else(|| panic!("{} is in the contract", bad.name));
         said["requestId"] = example["requestId"].clone();
         assert_eq!(said, *example, "{}", bad.name);
@@ -60,6 +56,16 @@ fn request_token_refuses_each_bad_body_as_its_example_says() {
 }
 
 #[test]
+fn send_message_refuses_each_bad_body_as_its_example_says() {
+    assert_bodies(
+        "sendMessage",
+        "POST",
+        "/operator/prospects/my_deviceTag/messages",
+        api::operator::BAD_BODIES,
+    );
+}
+
+#[test]
 fn every_answer_that_refuses_has_an_example_of_its_status() {
     let contract = Contract::newest();
     for (method, path, operation) in contract.operations() {
@@ -70,11 +76,7 @@ fn every_answer_that_refuses_has_an_example_of_its_status() {
             let examples = response["content"]["application/problem+json"]["examples"].as_object();
             let examples = examples.unwrap_or_else(|| panic!("{method} {path} {status}"));
             for example in examples.values() {
-                assert_eq!(
-                    example["value"]["status"].to_string(),
-                    *status,
-                    "{method} {path}"
-                );
+                assert_eq!(example["value"]["status"].to_string(), *status, "{method} {path}");
             }
         }
     }
@@ -85,17 +87,9 @@ fn every_answer_that_refuses_has_an_example_of_its_status() {
 #[test]
 fn every_problem_is_in_the_registry_and_all_but_a_few_in_an_operation() {
     let contract = Contract::newest();
-    let registry = contract.0["x-problem-types"]
-        .as_array()
-        .expect("a registry");
-    let listed: Vec<_> = registry
-        .iter()
-        .map(|problem| problem["type"].clone())
-        .collect();
-    let known: Vec<_> = ProblemKind::ALL
-        .iter()
-        .map(|kind| Value::from(kind.uri()))
-        .collect();
+    let registry = contract.0["x-problem-types"].as_array().expect("a registry");
+    let listed: Vec<_> = registry.iter().map(|problem| problem["type"].clone()).collect();
+    let known: Vec<_> = ProblemKind::ALL.iter().map(|kind| Value::from(kind.uri())).collect();
     assert_eq!(listed, known);
 
     let shown: BTreeSet<_> = problems(&contract)
@@ -107,7 +101,7 @@ fn every_problem_is_in_the_registry_and_all_but_a_few_in_an_operation() {
         .filter(|kind| !shown.contains(&Some(kind.uri())))
         .map(|kind| kind.name())
         .collect();
-    assert_eq!(nowhere, ["method-not-allowed", "internal"]);
+    assert_eq!(nowhere, ["method-not-allowed", "ack-not-sent", "internal"]);
 }
 
 #[test]
@@ -117,11 +111,6 @@ fn the_documents_example_is_accepted_as_it_stands() {
     let operation = contract.operation("POST", "/prospect/connectsocket");
     let example = contract.request_schema(operation)["example"].clone();
     let token = gateway.token(example["deviceTag"].as_str().expect("a tag"));
-    let call = gateway
-        .call("POST", "/prospect/connectsocket")
-        .header("token", &token);
-    assert_eq!(
-        call.json(&example).send().ok(),
-        serde_json::json!({"success": true})
-    );
+    let call = gateway.call("POST", "/prospect/connectsocket").header("token", &token);
+    assert_eq!(call.json(&example).send().ok(), serde_json::json!({"success": true}));
 }

@@ -20,12 +20,9 @@ async fn routes() -> BTreeSet<String> {
     let descriptors = Descriptors::of_this_process().expect("descriptors");
     let local = "127.0.0.1:0".parse().expect("an address");
     let gateway = Data::new(Gateway::new(config, &keys, descriptors, local));
-    let service = init_service(app::app(gateway)).await;
+    let service = init_service(app::app(app::Shared::new(gateway))).await;
     let response = call_service(&service, TestRequest::get().uri("/livez").to_request()).await;
-    let tree = response
-        .request()
-        .app_data::<Data<IntrospectionTree>>()
-        .expect("actix's own list");
+    let tree = response.request().app_data::<Data<IntrospectionTree>>().expect("actix's own list");
     let mut routes = BTreeSet::new();
     collect(&tree.root, &mut routes);
     routes
@@ -45,31 +42,21 @@ fn collect(node: &IntrospectionNode, routes: &mut BTreeSet<String>) {
 #[test]
 fn every_route_is_an_operation_and_every_operation_a_route() {
     let contract = Contract::newest();
-    let operations: BTreeSet<String> = contract
-        .operations()
-        .iter()
-        .map(|(method, path, _)| format!("{method} {path}"))
-        .collect();
+    let operations: BTreeSet<String> =
+        contract.operations().iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     assert_eq!(routes(), operations);
 }
 
 #[test]
 fn every_operation_has_its_own_id_a_tag_that_is_described_and_its_security() {
     let contract = Contract::newest();
-    let described: Vec<_> = contract.0["tags"]
-        .as_array()
-        .expect("tags")
-        .iter()
-        .map(|tag| &tag["name"])
-        .collect();
+    let described: Vec<_> =
+        contract.0["tags"].as_array().expect("tags").iter().map(|tag| &tag["name"]).collect();
     let mut ids = BTreeSet::new();
     for (method, path, operation) in contract.operations() {
         let id = operation["operationId"].as_str().expect("an id");
         assert!(ids.insert(id.to_owned()), "{id} twice");
-        assert!(
-            described.contains(&&operation["tags"][0]),
-            "{method} {path}"
-        );
+        assert!(described.contains(&&operation["tags"][0]), "{method} {path}");
         assert!(operation["security"].is_array(), "{method} {path}");
     }
 }

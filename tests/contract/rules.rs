@@ -1,7 +1,9 @@
 //! The schema's rules are the validation's: tried one below, at and one above each limit, on a
 //! running gateway.
 
-use api_types::{connect_socket::ConnectSocketRequest, token::TokenRequest};
+use api_types::{
+    connect_socket::ConnectSocketRequest, operator::SendMessageRequest, token::TokenRequest,
+};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 use tests::{Answer, DEVICE, Gateway, half_ref};
@@ -17,7 +19,7 @@ struct Operation {
     validated: Value,
 }
 
-fn operations() -> [Operation; 2] {
+fn operations() -> [Operation; 3] {
     [
         Operation {
             method: "PUT",
@@ -31,6 +33,12 @@ fn operations() -> [Operation; 2] {
             accepted: json!({"halfRef": half_ref(), "deviceTag": DEVICE}),
             validated: schemars::schema_for!(ConnectSocketRequest).to_value(),
         },
+        Operation {
+            method: "POST",
+            path: "/operator/prospects/{deviceTag}/messages",
+            accepted: json!({"data": "Hello"}),
+            validated: schemars::schema_for!(SendMessageRequest).to_value(),
+        },
     ]
 }
 
@@ -38,16 +46,9 @@ fn operations() -> [Operation; 2] {
 fn each_property(mut with: impl FnMut(&Operation, &str, &Value)) {
     let contract = Contract::newest();
     let operations = operations();
-    let bodies = contract
-        .operations()
-        .iter()
-        .filter(|(_, _, it)| it["requestBody"].is_object())
-        .count();
-    assert_eq!(
-        bodies,
-        operations.len(),
-        "an operation with a body is missing here"
-    );
+    let bodies =
+        contract.operations().iter().filter(|(_, _, it)| it["requestBody"].is_object()).count();
+    assert_eq!(bodies, operations.len(), "an operation with a body is missing here");
     for operation in &operations {
         let served = contract.operation(operation.method, operation.path);
         let schema = contract.request_schema(served);
@@ -75,9 +76,11 @@ impl Trial {
     fn send(&self, operation: &Operation, name: &str, value: Value) -> Answer {
         let mut body = operation.accepted.clone();
         body[name] = value;
+        let key = format!("Bearer {}", self.gateway.operator_key);
         self.gateway
-            .call(operation.method, operation.path)
+            .call(operation.method, &operation.path.replace("{deviceTag}", DEVICE))
             .header("token", &self.token)
+            .header("authorization", &key)
             .json(&body)
             .send()
     }
@@ -87,14 +90,11 @@ impl Trial {
     fn accepts(&self, operation: &Operation, name: &str, value: Value) -> bool {
         let answer = self.send(operation, name, value);
         match answer.status {
-            200 | 403 => true,
+            200 | 202 | 403 => true,
             422 => {
                 let pointer = format!("/{name} ");
                 assert!(
-                    answer
-                        .field_errors()
-                        .iter()
-                        .all(|error| error.starts_with(&pointer)),
+                    answer.field_errors().iter().all(|error| error.starts_with(&pointer)),
                     "{}",
                     answer.text()
                 );
@@ -112,8 +112,7 @@ fn of_length(property: &Value, length: u64) -> Value {
             (0..length).map(|n| (format!("m{n}"), json!(n))).collect();
         return members.into();
     }
-    "a".repeat(usize::try_from(length).expect("a length"))
-        .into()
+    "a".repeat(usize::try_from(length).expect("a length")).into()
 }
 
 #[test]
@@ -123,18 +122,9 @@ fn a_lower_limit_holds_one_below_at_and_one_above() {
         let Some(limit) = property["minLength"].as_u64() else {
             return;
         };
-        assert!(
-            !trial.accepts(operation, name, of_length(property, limit - 1)),
-            "{name} n-1"
-        );
-        assert!(
-            trial.accepts(operation, name, of_length(property, limit)),
-            "{name} n"
-        );
-        assert!(
-            trial.accepts(operation, name, of_length(property, limit + 1)),
-            "{name} n+1"
-        );
+        assert!(!trial.accepts(operation, name, of_length(property, limit - 1)), "{name} n-1");
+        assert!(trial.accepts(operation, name, of_length(property, limit)), "{name} n");
+        assert!(trial.accepts(operation, name, of_length(property, limit + 1)), "{name} n+1");
         tried += 1;
     });
     assert_eq!(tried, 3);
@@ -144,34 +134,51 @@ fn a_lower_limit_holds_one_below_at_and_one_above() {
 fn an_upper_limit_holds_one_below_at_and_one_above() {
     let (trial, mut tried) = (Trial::start(), 0);
     each_property(|operation, name, property| {
-        let limit = property["maxLength"]
-            .as_u64()
-            .or(property["maxProperties"].as_u64());
+        let limit = property["maxLength"].as_u64().or(property["maxProperties"].as_u64());
         let Some(limit) = limit else {
-            assert!(property["enum"].is_array(), "{name} has no upper limit");
+            // A number has its own limits, and any JSON is limited in bytes, not by the schema.
+            let otherwise = property["enum"].is_array()
+                || property["maximum"].is_number()
+                || property.get("type").is_none();
+            assert!(otherwise, "{name} has no upper limit");
             return;
         };
-        assert!(
-            trial.accepts(operation, name, of_length(property, limit - 1)),
-            "{name} n-1"
-        );
-        assert!(
-            trial.accepts(operation, name, of_length(property, limit)),
-            "{name} n"
-        );
-        assert!(
-            !trial.accepts(operation, name, of_length(property, limit + 1)),
-            "{name} n+1"
-        );
+        assert!(trial.accepts(operation, name, of_length(property, limit - 1)), "{name} n-1");
+        assert!(trial.accepts(operation, name, of_length(property, limit)), "{name} n");
+        assert!(!trial.accepts(operation, name, of_length(property, limit + 1)), "{name} n+1");
         tried += 1;
     });
     assert_eq!(tried, 5);
 }
 
 #[test]
+fn a_number_holds_below_at_and_above_its_limits() {
+    let (trial, mut tried) = (Trial::start(), 0);
+    each_property(|operation, name, property| {
+        let (Some(least), Some(most)) =
+            (property["minimum"].as_u64(), property["maximum"].as_u64())
+        else {
+            return;
+        };
+        for (number, allowed) in [
+            (least - 1, false),
+            (least, true),
+            (least + 1, true),
+            (most - 1, true),
+            (most, true),
+            (most + 1, false),
+        ] {
+            assert_eq!(trial.accepts(operation, name, number.into()), allowed, "{name} {number}");
+        }
+        tried += 1;
+    });
+    assert_eq!(tried, 1);
+}
+
+#[test]
 fn a_length_is_counted_in_characters_and_not_in_bytes() {
     let trial = Trial::start();
-    let [_, connect] = operations();
+    let [_, connect, _] = operations();
     assert!(trial.accepts(&connect, "linkinjected", "é".repeat(2048).into()));
     assert!(!trial.accepts(&connect, "linkinjected", "é".repeat(2049).into()));
 }
@@ -186,10 +193,7 @@ fn a_pattern_allows_the_characters_that_the_schema_says_and_no_others() {
         let pattern = Regex::new(pattern).expect("a pattern");
         let padding = "a".repeat(32);
         for character in (0..=127u8).map(char::from).chain(['é', '\u{2028}', '😀']) {
-            for text in [
-                format!("{padding}{character}"),
-                format!("{character}{padding}"),
-            ] {
+            for text in [format!("{padding}{character}"), format!("{character}{padding}")] {
                 let allowed = pattern.is_match(&text);
                 assert_eq!(
                     trial.accepts(operation, name, text.clone().into()),
@@ -206,20 +210,11 @@ fn a_pattern_allows_the_characters_that_the_schema_says_and_no_others() {
 #[test]
 fn a_device_tag_is_no_dot_segment_of_a_path() {
     let trial = Trial::start();
-    for operation in &operations() {
-        for (tag, allowed) in [
-            (".", false),
-            ("..", false),
-            ("...", true),
-            (".a", true),
-            ("a.", true),
-            ("..a", true),
-        ] {
-            assert_eq!(
-                trial.accepts(operation, "deviceTag", tag.into()),
-                allowed,
-                "{tag}"
-            );
+    for operation in &operations()[..2] {
+        for (tag, allowed) in
+            [(".", false), ("..", false), ("...", true), (".a", true), ("a.", true), ("..a", true)]
+        {
+            assert_eq!(trial.accepts(operation, "deviceTag", tag.into()), allowed, "{tag}");
         }
     }
 }
@@ -235,11 +230,7 @@ fn a_name_in_a_list_is_accepted_and_no_other() {
             let mut body = operation.accepted.clone();
             body[name] = listed.clone();
             body["deviceTag"] = format!("device-{n}").into();
-            let answer = trial
-                .gateway
-                .call(operation.method, operation.path)
-                .json(&body)
-                .send();
+            let answer = trial.gateway.call(operation.method, operation.path).json(&body).send();
             assert_eq!(answer.status, 200, "{}", answer.text());
         }
         assert!(!trial.accepts(operation, name, "another".into()));
@@ -255,12 +246,9 @@ fn null_is_accepted_where_the_schema_says_so_and_nowhere_else() {
     for operation in &operations() {
         let schema = contract.request_schema(contract.operation(operation.method, operation.path));
         for (name, property) in schema["properties"].as_object().expect("properties") {
-            let nullable = Contract::types(property).1;
-            assert_eq!(
-                trial.accepts(operation, name, Value::Null),
-                nullable,
-                "{name}"
-            );
+            let property = contract.resolved(property);
+            let nullable = Contract::types(property).1 || property.get("type").is_none();
+            assert_eq!(trial.accepts(operation, name, Value::Null), nullable, "{name}");
         }
     }
 }
@@ -271,17 +259,9 @@ fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
     let body = operations()[0].accepted.to_string();
     let sent = |length: usize| {
         let padded = format!("{body}{}", " ".repeat(length - body.len()));
-        trial
-            .gateway
-            .call("PUT", "/token")
-            .json_text(padded)
-            .send()
-            .status
+        trial.gateway.call("PUT", "/token").json_text(padded).send().status
     };
-    assert_eq!(
-        [sent(16 * 1024 - 1), sent(16 * 1024), sent(16 * 1024 + 1)],
-        [200, 200, 413]
-    );
+    assert_eq!([sent(16 * 1024 - 1), sent(16 * 1024), sent(16 * 1024 + 1)], [200, 200, 413]);
 }
 
 #[test]
@@ -290,20 +270,10 @@ fn the_path_takes_the_device_tags_that_a_body_takes() {
     let issued = |tag: &str| {
         let key = format!("Bearer {}", gateway.operator_key);
         let path = format!("/operator/prospects/{tag}/token");
-        gateway
-            .call("POST", &path)
-            .header("authorization", &key)
-            .send()
-            .status
+        gateway.call("POST", &path).header("authorization", &key).send().status
     };
-    assert_eq!(
-        [issued(&"a".repeat(128)), issued(&"a".repeat(129))],
-        [200, 404]
-    );
-    assert_eq!(
-        [issued("a%20b"), issued("a%40b"), issued("...")],
-        [404, 200, 200]
-    );
+    assert_eq!([issued(&"a".repeat(128)), issued(&"a".repeat(129))], [200, 404]);
+    assert_eq!([issued("a%20b"), issued("a%40b"), issued("...")], [404, 200, 200]);
 }
 
 /// A limit that is only validated would show in no test above.
@@ -311,7 +281,7 @@ fn the_path_takes_the_device_tags_that_a_body_takes() {
 fn a_limit_that_is_validated_is_in_the_schema() {
     each_property(|operation, name, served| {
         let validated = &operation.validated["properties"][name];
-        for limit in ["minLength", "maxLength", "pattern"] {
+        for limit in ["minLength", "maxLength", "pattern", "minimum", "maximum"] {
             assert_eq!(validated[limit], served[limit], "{name} {limit}");
         }
     });

@@ -23,9 +23,7 @@ impl Contract {
     }
 
     pub fn is_30(&self) -> bool {
-        self.0["openapi"]
-            .as_str()
-            .is_some_and(|version| version.starts_with("3.0"))
+        self.0["openapi"].as_str().is_some_and(|version| version.starts_with("3.0"))
     }
 
     pub fn operation(&self, method: &str, path: &str) -> &Value {
@@ -46,10 +44,9 @@ impl Contract {
     /// What a reference stands for, or the value itself.
     pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
-            Some(reference) => self
-                .0
-                .pointer(reference.trim_start_matches('#'))
-                .expect("no dangling reference"),
+            Some(reference) => {
+                self.0.pointer(reference.trim_start_matches('#')).expect("no dangling reference")
+            }
             None => value,
         }
     }
@@ -59,10 +56,7 @@ impl Contract {
         // A reference into the document lives as long as the document.
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
         match schema["$ref"].as_str() {
-            Some(reference) => self
-                .0
-                .pointer(reference.trim_start_matches('#'))
-                .expect("a schema"),
+            Some(reference) => self.0.pointer(reference.trim_start_matches('#')).expect("a schema"),
             None => &Value::Null,
         }
     }
@@ -71,16 +65,12 @@ impl Contract {
     pub fn types(schema: &Value) -> (Vec<String>, bool) {
         let types: Vec<String> = match &schema["type"] {
             Value::String(one) => vec![one.clone()],
-            Value::Array(several) => several
-                .iter()
-                .filter_map(|kind| kind.as_str().map(str::to_owned))
-                .collect(),
+            Value::Array(several) => {
+                several.iter().filter_map(|kind| kind.as_str().map(str::to_owned)).collect()
+            }
             _ => Vec::new(),
         };
         let nullable = types.iter().any(|kind| kind == "null") || schema["nullable"] == true;
-        (
-            types.into_iter().filter(|kind| kind != "null").collect(),
-            nullable,
-        )
+        (types.into_iter().filter(|kind| kind != "null").collect(), nullable)
     }
 }

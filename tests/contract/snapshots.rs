@@ -17,6 +17,11 @@ fn the_contract_in_openapi_30() {
     insta::assert_snapshot!(Gateway::trial().get("/openapi-3.0.json").text());
 }
 
+#[test]
+fn the_socket_in_asyncapi() {
+    insta::assert_snapshot!(Gateway::trial().get("/asyncapi.json").text());
+}
+
 /// A table in the document's form: Property, Description, Required, Schema. The schema is shown as
 /// OpenAPI 3.0 has it, as in the document; the description comes from 3.1, because 3.0 has none
 /// beside a reference.
@@ -30,11 +35,7 @@ fn table([newest, older]: &[Contract; 2], title: &str, schema: &Value) -> String
             .as_str()
             .unwrap_or_default()
             .replace('\n', " ");
-        let need = if required.contains(&name.clone().into()) {
-            "Yes"
-        } else {
-            "No"
-        };
+        let need = if required.contains(&name.clone().into()) { "Yes" } else { "No" };
         let rules: Map<String, Value> = property
             .as_object()
             .into_iter()
@@ -42,12 +43,8 @@ fn table([newest, older]: &[Contract; 2], title: &str, schema: &Value) -> String
             .filter(|(rule, _)| *rule != "description")
             .map(|(rule, value)| (rule.clone(), value.clone()))
             .collect();
-        writeln!(
-            text,
-            "{name} | {description} | {need} | {}",
-            Value::from(rules)
-        )
-        .expect("written");
+        writeln!(text, "{name} | {description} | {need} | {}", Value::from(rules))
+            .expect("written");
     }
     text
 }
@@ -71,11 +68,7 @@ fn the_property_tables() {
             }
         }
     }
-    for (name, schema) in contract.0["components"]["schemas"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
+    for (name, schema) in contract.0["components"]["schemas"].as_object().into_iter().flatten() {
         if name.ends_with("Frame") && schema["properties"].is_object() {
             let title = format!("Frame {name}");
             writeln!(text, "{}", table(&both, &title, schema)).expect("written");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::engine::{AuthoriseError, RedeemError, TokenError};
+use server::engine::{AuthoriseError, EngineSettings, RedeemError, TokenError};
 
 use crate::world::{AUTHORISATION, DAY, MEMORY, MOMENT, Make, World, just_before};
 
@@ -73,10 +73,7 @@ pub async fn asking_again_restarts_the_time(make: impl Make) {
 pub async fn asking_again_replaces_linkinjected(make: impl Make) {
     let world = phone(make).await;
     for link in ["old", "new"] {
-        world
-            .authorise_linked("token", "phone", "half", Some(link))
-            .await
-            .unwrap();
+        world.authorise_linked("token", "phone", "half", Some(link)).await.unwrap();
     }
     let opened = world.redeem("half", "connection").await.unwrap();
     assert_eq!(opened.linkinjected.as_deref(), Some("new"));
@@ -85,10 +82,7 @@ pub async fn asking_again_replaces_linkinjected(make: impl Make) {
 pub async fn asking_again_without_linkinjected_removes_it(make: impl Make) {
     let world = phone(make).await;
     for link in [Some("old"), None] {
-        world
-            .authorise_linked("token", "phone", "half", link)
-            .await
-            .unwrap();
+        world.authorise_linked("token", "phone", "half", link).await.unwrap();
     }
     let opened = world.redeem("half", "connection").await.unwrap();
     assert_eq!(opened.linkinjected, None);
@@ -144,14 +138,8 @@ pub async fn another_device_may_not_use_a_half_ref_that_was_spent(make: impl Mak
 
 pub async fn a_refused_device_changes_nothing_of_the_half_ref(make: impl Make) {
     let world = phone_and_tablet(make).await;
-    world
-        .authorise_linked("token", "phone", "half", Some("link"))
-        .await
-        .unwrap();
-    world
-        .authorise_linked("other", "tablet", "half", Some("stolen"))
-        .await
-        .unwrap_err();
+    world.authorise_linked("token", "phone", "half", Some("link")).await.unwrap();
+    world.authorise_linked("other", "tablet", "half", Some("stolen")).await.unwrap_err();
     let opened = world.redeem("half", "connection").await.unwrap();
     assert_eq!(&*opened.device, "phone");
     assert_eq!(opened.linkinjected.as_deref(), Some("link"));
@@ -161,10 +149,7 @@ pub async fn a_spent_half_ref_is_refused(make: impl Make) {
     let world = phone(make).await;
     world.authorise("token", "phone", "half").await.unwrap();
     world.redeem("half", "connection").await.unwrap();
-    assert_eq!(
-        world.authorise("token", "phone", "half").await,
-        Err(AuthoriseError::HalfRefSpent)
-    );
+    assert_eq!(world.authorise("token", "phone", "half").await, Err(AuthoriseError::HalfRefSpent));
 }
 
 pub async fn a_spent_half_ref_is_usable_again_when_it_is_forgotten(make: impl Make) {
@@ -172,10 +157,7 @@ pub async fn a_spent_half_ref_is_usable_again_when_it_is_forgotten(make: impl Ma
     world.authorise("token", "phone", "half").await.unwrap();
     world.redeem("half", "connection").await.unwrap();
     world.pass(just_before(MEMORY)).await;
-    assert_eq!(
-        world.authorise("token", "phone", "half").await,
-        Err(AuthoriseError::HalfRefSpent)
-    );
+    assert_eq!(world.authorise("token", "phone", "half").await, Err(AuthoriseError::HalfRefSpent));
     world.pass(MOMENT).await;
     assert_eq!(world.authorise("token", "phone", "half").await, Ok(()));
 }
@@ -233,10 +215,7 @@ pub async fn a_redeemed_authorisation_makes_room(make: impl Make) {
 pub async fn an_expired_authorisation_makes_room(make: impl Make) {
     let world = full_phone(make).await;
     world.pass(just_before(27 * SECOND)).await;
-    assert_eq!(
-        world.authorise("token", "phone", "four").await,
-        Err(AuthoriseError::Full(MOMENT))
-    );
+    assert_eq!(world.authorise("token", "phone", "four").await, Err(AuthoriseError::Full(MOMENT)));
     world.pass(MOMENT).await;
     assert_eq!(world.authorise("token", "phone", "four").await, Ok(()));
 }
@@ -282,4 +261,33 @@ pub async fn each_device_has_its_own_rate(make: impl Make) {
     let world = phone_and_tablet(make).await;
     ask_ten_times(&world).await;
     assert_eq!(world.authorise("other", "tablet", "quarter").await, Ok(()));
+}
+
+/// A claimed phone that may ask so often.
+async fn phone_at(make: impl Make, authorisations_per_second: u32) -> World {
+    let settings = EngineSettings { authorisations_per_second, ..EngineSettings::default() };
+    let world = World::with(make, settings).await;
+    world.claim("phone", "token").await.unwrap();
+    world
+}
+
+pub async fn a_rate_of_no_whole_milliseconds_is_kept(make: impl Make) {
+    let world = phone_at(make, 3).await;
+    for _ in 0..3 {
+        assert_eq!(world.authorise("token", "phone", "half").await, Ok(()));
+    }
+    world.pass(Duration::from_millis(333)).await;
+    let refused = world.authorise("token", "phone", "half").await;
+    assert!(matches!(refused, Err(AuthoriseError::TooMany(_))), "{refused:?}");
+    world.pass(MOMENT).await;
+    assert_eq!(world.authorise("token", "phone", "half").await, Ok(()));
+}
+
+pub async fn a_rate_of_more_than_one_in_a_millisecond_is_kept(make: impl Make) {
+    let world = phone_at(make, 2000).await;
+    for _ in 0..2000 {
+        assert_eq!(world.authorise("token", "phone", "half").await, Ok(()));
+    }
+    let refused = world.authorise("token", "phone", "half").await;
+    assert!(matches!(refused, Err(AuthoriseError::TooMany(_))), "{refused:?}");
 }

@@ -181,15 +181,9 @@ pub async fn a_claim_ends_the_test_tokens(make: impl Make) {
 pub async fn a_claim_ends_what_test_tokens_had_authorised(make: impl Make) {
     let world = World::new(make).await;
     world.test("phone", "trying out").await.unwrap();
-    world
-        .authorise("trying out", "phone", "half")
-        .await
-        .unwrap();
+    world.authorise("trying out", "phone", "half").await.unwrap();
     world.claim("phone", "token").await.unwrap();
-    assert_eq!(
-        world.redeem("half", "connection").await,
-        Err(RedeemError::Revoked)
-    );
+    assert_eq!(world.redeem("half", "connection").await, Err(RedeemError::Revoked));
 }
 
 pub async fn a_claim_ends_the_socket_of_a_test_token(make: impl Make) {
@@ -230,4 +224,108 @@ pub async fn the_operator_ends_what_the_test_channel_had(make: impl Make) {
     world.issue("phone", "issued").await.unwrap();
     assert_eq!(world.check("trying out").await, UNKNOWN);
     world.ended(&[("connection", Ending::Revoked)]);
+}
+
+pub async fn issuing_twice_keeps_the_devices_own_token(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "token").await.unwrap();
+    world.issue("phone", "issued").await.unwrap();
+    world.issue("phone", "issued again").await.unwrap();
+    assert_eq!(world.check("token").await, Ok(()));
+    assert_eq!(world.authorise("token", "phone", "half").await, Ok(()));
+}
+
+pub async fn issuing_twice_drops_the_first_that_was_not_used(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "token").await.unwrap();
+    world.issue("phone", "issued").await.unwrap();
+    world.issue("phone", "issued again").await.unwrap();
+    assert_eq!(world.check("issued").await, UNKNOWN);
+    assert_eq!(world.check("issued again").await, Ok(()));
+}
+
+pub async fn after_two_issues_the_devices_own_token_gets_the_next_one(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "token").await.unwrap();
+    world.issue("phone", "issued").await.unwrap();
+    world.issue("phone", "issued again").await.unwrap();
+    assert_eq!(world.renew("phone", "token", "next").await, Ok(()));
+}
+
+pub async fn after_two_issues_the_first_use_ends_the_devices_own_token(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "token").await.unwrap();
+    world.issue("phone", "issued").await.unwrap();
+    world.issue("phone", "issued again").await.unwrap();
+    world.authorise("issued again", "phone", "half").await.unwrap();
+    assert_eq!(world.check("token").await, UNKNOWN);
+}
+
+pub async fn an_issue_after_a_lost_renewal_keeps_the_devices_own_token(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "token").await.unwrap();
+    world.renew("phone", "token", "lost").await.unwrap();
+    world.issue("phone", "issued").await.unwrap();
+    assert_eq!(world.check("lost").await, UNKNOWN);
+    assert_eq!(world.renew("phone", "token", "next").await, Ok(()));
+}
+
+pub async fn an_issue_after_a_use_keeps_the_token_that_was_used(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "first").await.unwrap();
+    world.renew("phone", "first", "second").await.unwrap();
+    world.authorise("second", "phone", "half").await.unwrap();
+    world.issue("phone", "issued").await.unwrap();
+    assert_eq!(world.renew("phone", "second", "next").await, Ok(()));
+}
+
+/// A claimed phone whose newest token, `second`, was not used yet.
+async fn renewed_phone(make: impl Make) -> World {
+    let world = World::new(make).await;
+    world.claim("phone", "first").await.unwrap();
+    world.renew("phone", "first", "second").await.unwrap();
+    world
+}
+
+pub async fn asking_too_often_uses_the_token(make: impl Make) {
+    let world = renewed_phone(make).await;
+    for _ in 0..10 {
+        world.authorise("first", "phone", "half").await.unwrap();
+    }
+    let refused = world.authorise("second", "phone", "half").await;
+    assert!(matches!(refused, Err(AuthoriseError::TooMany(_))), "{refused:?}");
+    assert_eq!(world.check("first").await, UNKNOWN);
+}
+
+pub async fn asking_with_a_spent_half_ref_uses_the_token(make: impl Make) {
+    let world = renewed_phone(make).await;
+    world.open("first", "phone", "connection").await;
+    let refused = world.authorise("second", "phone", "half ref of connection").await;
+    assert_eq!(refused, Err(AuthoriseError::HalfRefSpent));
+    assert_eq!(world.check("first").await, UNKNOWN);
+}
+
+pub async fn asking_for_a_fourth_authorisation_uses_the_token(make: impl Make) {
+    let world = renewed_phone(make).await;
+    for half_ref in ["one", "two", "three"] {
+        world.authorise("first", "phone", half_ref).await.unwrap();
+    }
+    let refused = world.authorise("second", "phone", "four").await;
+    assert!(matches!(refused, Err(AuthoriseError::Full(_))), "{refused:?}");
+    assert_eq!(world.check("first").await, UNKNOWN);
+}
+
+pub async fn asking_for_another_device_does_not_use_the_token(make: impl Make) {
+    let world = renewed_phone(make).await;
+    let refused = world.authorise("second", "tablet", "half").await;
+    assert_eq!(refused, Err(AuthoriseError::DeviceMismatch));
+    assert_eq!(world.check("first").await, Ok(()));
+}
+
+pub async fn asking_with_an_expired_token_does_not_use_it(make: impl Make) {
+    let world = renewed_phone(make).await;
+    world.pass(DAY).await;
+    let refused = world.authorise("second", "phone", "half").await;
+    assert_eq!(refused, Err(AuthoriseError::Token(TokenError::Expired)));
+    assert_eq!(world.renew("phone", "first", "third").await, Ok(()));
 }

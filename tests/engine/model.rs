@@ -13,7 +13,10 @@ use server::engine::{
     TokenError, millis,
 };
 
-use crate::world::{Make, World};
+use crate::{
+    random::Random,
+    world::{Make, World},
+};
 
 const SEEDS: u64 = 24;
 const STEPS: usize = 1500;
@@ -74,27 +77,6 @@ pub async fn random_lives_of_devices_follow_the_model(make: impl Make + Copy) {
     }
     let missed: Vec<_> = MET.iter().filter(|name| !met.contains(**name)).collect();
     assert!(missed.is_empty(), "never met: {missed:?}");
-}
-
-/// `SplitMix64`: small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
-        let place = self.below(choices.len() as u64);
-        choices[usize::try_from(place).expect("a short list")].clone()
-    }
 }
 
 /// An engine and its model, living through the same steps.
@@ -167,9 +149,7 @@ impl Life {
             Ok(_) => "Ok".to_owned(),
             Err(error) => format!("{error:?}"),
         };
-        let outcome = outcome
-            .split_once("Full(")
-            .map_or(outcome.as_str(), |_| "Full");
+        let outcome = outcome.split_once("Full(").map_or(outcome.as_str(), |_| "Full");
         self.met.insert(format!("{action} {outcome}"));
     }
 
@@ -219,12 +199,8 @@ impl Life {
         };
         let half_ref = self.random.one_of(&HALF_REFS);
         let link = self.random.one_of(&[None, Some("one"), Some("two")]);
-        self.story
-            .push(format!("authorise {token} {device} {half_ref} {link:?}"));
-        let got = self
-            .world
-            .authorise_linked(&token, device, half_ref, link)
-            .await;
+        self.story.push(format!("authorise {token} {device} {half_ref} {link:?}"));
+        let got = self.world.authorise_linked(&token, device, half_ref, link).await;
         if got.is_ok() {
             self.witness.authorised(half_ref, its_device);
         }
@@ -239,8 +215,7 @@ impl Life {
         let got = self.world.redeem(half_ref, &name).await;
         if let Ok(opened) = &got {
             self.witness.opened(half_ref, &name, opened, self.model.now);
-            self.connections
-                .push((name.clone(), opened.device.to_string()));
+            self.connections.push((name.clone(), opened.device.to_string()));
         }
         let epochs = &mut self.witness.epochs;
         let expected = self.model.redeem(half_ref, &name);
@@ -348,10 +323,7 @@ impl Witness {
             "a token opens its own device's socket alone"
         );
         if let Some(before) = self.won.insert(half_ref, now) {
-            assert!(
-                before + millis(settings().half_ref_memory) <= now,
-                "a half ref wins once"
-            );
+            assert!(before + millis(settings().half_ref_memory) <= now, "a half ref wins once");
         }
         self.open.insert(name.to_owned(), opened.device.to_string());
     }
@@ -409,13 +381,7 @@ struct HalfRef {
 
 impl Model {
     fn new(now: Millis) -> Self {
-        Self {
-            now,
-            records: Vec::new(),
-            half_refs: BTreeMap::new(),
-            endings: Vec::new(),
-            made: 0,
-        }
+        Self { now, records: Vec::new(), half_refs: BTreeMap::new(), endings: Vec::new(), made: 0 }
     }
 
     fn after(&self, time: Duration) -> Millis {
@@ -423,9 +389,7 @@ impl Model {
     }
 
     fn place(&self, device: &str) -> Option<usize> {
-        self.records
-            .iter()
-            .position(|record| record.device == device)
+        self.records.iter().position(|record| record.device == device)
     }
 
     /// The record and the token that go by a token's name.
@@ -455,10 +419,7 @@ impl Model {
     fn give(&mut self, place: usize, name: &str) {
         let expires = self.after(settings().token_ttl);
         let record = &mut self.records[place];
-        record.tokens.push(Token {
-            name: name.to_owned(),
-            expires,
-        });
+        record.tokens.push(Token { name: name.to_owned(), expires });
         record.ends = record.ends.max(expires + millis(settings().record_ttl));
     }
 
@@ -501,8 +462,9 @@ impl Model {
     fn issue(&mut self, device: &str, token: &str) -> Result<(), RequestTokenError> {
         match self.place(device) {
             Some(place) if self.records[place].claimed => {
-                let newest = self.records[place].tokens.last().expect("a newest token");
-                let kept = newest.name.clone();
+                // The one before while it is kept: that is the one that the device has used.
+                let oldest = self.records[place].tokens.first().expect("a newest token");
+                let kept = oldest.name.clone();
                 self.renew(place, &kept, token);
                 Ok(())
             }
@@ -573,10 +535,9 @@ impl Model {
 
         match self.half_refs.get(half_ref) {
             Some(known) if known.device != device => return Err(AuthoriseError::HalfRefForeign),
-            Some(HalfRef {
-                state: Err(RedeemError::Spent),
-                ..
-            }) => return Err(AuthoriseError::HalfRefSpent),
+            Some(HalfRef { state: Err(RedeemError::Spent), .. }) => {
+                return Err(AuthoriseError::HalfRefSpent);
+            }
             Some(HalfRef { state: Ok(_), .. }) => {}
             _ => {
                 let open = |known: &&HalfRef| known.device == device && known.state.is_ok();
@@ -618,20 +579,14 @@ impl Model {
         connection: &str,
     ) -> Result<(String, usize, Option<String>), RedeemError> {
         let until = self.after(settings().half_ref_memory);
-        let known = self
-            .half_refs
-            .get_mut(half_ref)
-            .ok_or(RedeemError::Unknown)?;
+        let known = self.half_refs.get_mut(half_ref).ok_or(RedeemError::Unknown)?;
         let (token, link) = known.state.clone()?;
         (known.state, known.until) = (Err(RedeemError::Spent), until);
 
         let device = known.device.clone();
         let place = self.place(&device).expect("what waits has a record");
         let record = &mut self.records[place];
-        let socket = Socket {
-            connection: connection.to_owned(),
-            token,
-        };
+        let socket = Socket { connection: connection.to_owned(), token };
         if let Some(older) = record.socket.replace(socket) {
             self.endings.push((older.connection, Ending::Superseded));
         }
@@ -644,11 +599,7 @@ impl Model {
             return;
         };
         let record = &mut self.records[place];
-        if record
-            .socket
-            .take_if(|socket| socket.connection == connection)
-            .is_some()
-        {
+        if record.socket.take_if(|socket| socket.connection == connection).is_some() {
             record.ends = record.ends.max(ends);
         }
     }
@@ -673,11 +624,8 @@ impl Model {
     }
 
     fn end_record(&mut self, place: usize) {
-        let names: Vec<_> = self.records[place]
-            .tokens
-            .iter()
-            .map(|token| token.name.clone())
-            .collect();
+        let names: Vec<_> =
+            self.records[place].tokens.iter().map(|token| token.name.clone()).collect();
         for name in names {
             self.end_what_is_of(place, &name, Ending::Revoked);
         }
@@ -689,11 +637,7 @@ impl Model {
         let tokens = tokens.map(|token| token.expires);
         let records = self.records.iter().map(|record| record.ends);
         let half_refs = self.half_refs.values().map(|half_ref| half_ref.until);
-        tokens
-            .chain(records)
-            .chain(half_refs)
-            .filter(|at| *at > self.now)
-            .min()
+        tokens.chain(records).chain(half_refs).filter(|at| *at > self.now).min()
     }
 
     /// It is now `at`, and no deadline was passed over.
@@ -712,8 +656,7 @@ impl Model {
             }
         }
         let until = self.after(settings().half_ref_memory);
-        self.half_refs
-            .retain(|_, known| known.state.is_ok() || known.until > at);
+        self.half_refs.retain(|_, known| known.state.is_ok() || known.until > at);
         for known in self.half_refs.values_mut() {
             if known.state.is_ok() && known.until <= at {
                 (known.state, known.until) = (Err(RedeemError::Expired), until);

@@ -43,19 +43,12 @@ pub async fn of_two_threads_that_redeem_one_half_ref_one_wins(make: impl Make) {
     // Each device asks as often as it may in an instant.
     let devices: Vec<_> = (0..HALF_REFS / 500).map(|n| format!("phone {n}")).collect();
     for device in &devices {
-        world
-            .claim(device, &format!("token of {device}"))
-            .await
-            .unwrap();
+        world.claim(device, &format!("token of {device}")).await.unwrap();
     }
     for number in 0..HALF_REFS {
         let device = &devices[number / 500];
         world
-            .authorise(
-                &format!("token of {device}"),
-                device,
-                &format!("half {number}"),
-            )
+            .authorise(&format!("token of {device}"), device, &format!("half {number}"))
             .await
             .unwrap();
     }
@@ -73,10 +66,7 @@ pub async fn of_two_threads_that_redeem_one_half_ref_one_wins(make: impl Make) {
 
     for pair in one.into_iter().zip(other) {
         assert!(
-            matches!(
-                pair,
-                (Ok(_), Err(RedeemError::Spent)) | (Err(RedeemError::Spent), Ok(_))
-            ),
+            matches!(pair, (Ok(_), Err(RedeemError::Spent)) | (Err(RedeemError::Spent), Ok(_))),
             "{pair:?}"
         );
     }
@@ -89,9 +79,7 @@ pub async fn of_threads_that_claim_one_device_one_wins(make: impl Make) {
         let engine = Arc::clone(&engine);
         async move {
             let token = secret(&format!("token {thread} {number}"));
-            engine
-                .request_token(&format!("phone {number}"), Requester::Claim(None), &token)
-                .await
+            engine.request_token(&format!("phone {number}"), Requester::Claim(None), &token).await
         }
     })
     .await;

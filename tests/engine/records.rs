@@ -17,10 +17,7 @@ async fn epoch(world: &World, token: &str, device: &str, name: &str) -> Arc<str>
 
 /// With room for two devices.
 async fn small(make: impl Make) -> World {
-    let settings = EngineSettings {
-        devices: 2,
-        ..EngineSettings::default()
-    };
+    let settings = EngineSettings { devices: 2, ..EngineSettings::default() };
     let world = World::with(make, settings).await;
     world.claim("phone", "token").await.unwrap();
     world.test("tablet", "other").await.unwrap();
@@ -55,10 +52,7 @@ pub async fn a_record_outlives_its_last_token_by_a_day(make: impl Make) {
     world.claim("phone", "token").await.unwrap();
     let before = epoch(&world, "token", "phone", "first").await;
     world.pass(just_before(DAY + DAY)).await;
-    assert_eq!(
-        world.claim("phone", "strange").await,
-        Err(RequestTokenError::DeviceClaimed)
-    );
+    assert_eq!(world.claim("phone", "strange").await, Err(RequestTokenError::DeviceClaimed));
     world.renew("phone", "token", "next").await.unwrap();
     assert_eq!(epoch(&world, "next", "phone", "second").await, before);
 }
@@ -78,10 +72,7 @@ pub async fn a_renewal_puts_off_the_end_of_the_record(make: impl Make) {
     world.pass(DAY / 2).await;
     world.renew("phone", "token", "next").await.unwrap();
     world.pass(just_before(DAY + DAY)).await;
-    assert_eq!(
-        world.claim("phone", "strange").await,
-        Err(RequestTokenError::DeviceClaimed)
-    );
+    assert_eq!(world.claim("phone", "strange").await, Err(RequestTokenError::DeviceClaimed));
     world.pass(MOMENT).await;
     assert_eq!(world.claim("phone", "another").await, Ok(()));
 }
@@ -133,4 +124,15 @@ pub async fn a_record_that_ended_makes_room_for_another_device(make: impl Make) 
 pub async fn an_engine_is_ready(make: impl Make) {
     let world = World::new(make).await;
     assert_eq!(world.engine.ready().await, Ok(()));
+}
+
+pub async fn a_queued_message_puts_off_the_end_of_the_record(make: impl Make) {
+    let world = World::new(make).await;
+    world.claim("phone", "token").await.unwrap();
+    world.pass(DAY + DAY / 2).await;
+    world.send("phone", "1").await.unwrap();
+    world.pass(just_before(DAY)).await;
+    assert!(world.device("phone").await.is_some());
+    world.pass(MOMENT).await;
+    assert_eq!(world.device("phone").await, None);
 }

@@ -30,10 +30,7 @@ pub async fn a_half_ref_opens_its_devices_socket(make: impl Make) {
 
 pub async fn a_half_ref_hands_over_its_linkinjected(make: impl Make) {
     let world = waiting(make).await;
-    world
-        .authorise_linked("token", "phone", "linked", Some("link"))
-        .await
-        .unwrap();
+    world.authorise_linked("token", "phone", "linked", Some("link")).await.unwrap();
     let opened = world.redeem("linked", "connection").await.unwrap();
     assert_eq!(opened.linkinjected.as_deref(), Some("link"));
 }
@@ -114,10 +111,7 @@ pub async fn a_revoked_half_ref_is_remembered_for_ten_minutes(make: impl Make) {
 
 /// Remembers two.
 fn forgetful() -> EngineSettings {
-    EngineSettings {
-        remembered_half_refs: 2,
-        ..EngineSettings::default()
-    }
+    EngineSettings { remembered_half_refs: 2, ..EngineSettings::default() }
 }
 
 pub async fn the_oldest_remembered_half_ref_makes_room(make: impl Make) {

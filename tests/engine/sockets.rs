@@ -28,10 +28,7 @@ pub async fn a_superseded_socket_is_ended_once(make: impl Make) {
     let world = open_phone(make).await;
     world.open("token", "phone", "newer").await;
     world.open("token", "phone", "newest").await;
-    world.ended(&[
-        ("connection", Ending::Superseded),
-        ("newer", Ending::Superseded),
-    ]);
+    world.ended(&[("connection", Ending::Superseded), ("newer", Ending::Superseded)]);
 }
 
 pub async fn sockets_of_two_devices_live_side_by_side(make: impl Make) {
@@ -131,10 +128,8 @@ pub async fn a_revoked_claim_ends_its_socket(make: impl Make) {
 }
 
 pub async fn a_socket_that_ended_is_not_ended_again(make: impl Make) {
-    let settings = EngineSettings {
-        token_ttl: Duration::from_mins(1),
-        ..EngineSettings::default()
-    };
+    let settings =
+        EngineSettings { token_ttl: Duration::from_mins(1), ..EngineSettings::default() };
     let world = open_phone_with(make, settings).await;
     world.pass(Duration::from_mins(1)).await;
     world.ended(&[("connection", Ending::TokenEnded)]);

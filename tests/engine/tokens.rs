@@ -39,10 +39,7 @@ pub async fn a_test_token_is_given_to_whoever_asks(make: impl Make) {
 pub async fn the_ninth_test_token_ends_the_first(make: impl Make) {
     let world = World::new(make).await;
     for number in 1..=8 {
-        world
-            .test("phone", &format!("token {number}"))
-            .await
-            .unwrap();
+        world.test("phone", &format!("token {number}")).await.unwrap();
     }
     assert_eq!(world.check("token 1").await, Ok(()));
     world.test("phone", "token 9").await.unwrap();
@@ -56,16 +53,10 @@ pub async fn a_test_token_that_makes_room_ends_what_it_had(make: impl Make) {
     world.open("first", "phone", "connection").await;
     world.authorise("first", "phone", "half").await.unwrap();
     for number in 2..=9 {
-        world
-            .test("phone", &format!("token {number}"))
-            .await
-            .unwrap();
+        world.test("phone", &format!("token {number}")).await.unwrap();
     }
     world.ended(&[("connection", Ending::Revoked)]);
-    assert_eq!(
-        world.redeem("half", "another").await,
-        Err(RedeemError::Revoked)
-    );
+    assert_eq!(world.redeem("half", "another").await, Err(RedeemError::Revoked));
 }
 
 pub async fn revoking_a_claim_ends_all_its_tokens(make: impl Make) {
@@ -125,10 +116,7 @@ pub async fn revoking_a_test_token_ends_what_it_had_authorised(make: impl Make) 
     world.test("phone", "two").await.unwrap();
     world.authorise("one", "phone", "half").await.unwrap();
     world.revoke("one").await;
-    assert_eq!(
-        world.redeem("half", "connection").await,
-        Err(RedeemError::Revoked)
-    );
+    assert_eq!(world.redeem("half", "connection").await, Err(RedeemError::Revoked));
 }
 
 pub async fn revoking_a_test_token_leaves_what_others_had_authorised(make: impl Make) {

@@ -4,16 +4,19 @@
 //! secret, and the engine sees its digest.
 
 use std::{
+    mem,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use serde_json::Value;
 use server::engine::{
-    Authorisation, AuthoriseError, Clock, ConnectionId, Digest, Ending, Engine, EngineSettings,
-    Millis, Opened, RedeemError, RequestTokenError, Requester, Sockets, TokenError,
+    Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Ending, Engine,
+    EngineSettings, Event, Events, Idempotency, Message, Millis, Opened, Outgoing, RedeemError,
+    RequestTokenError, Requester, SendError, Sent, SocketError, Sockets, TokenError,
     embedded::Embedded, millis,
 };
 
@@ -28,6 +31,9 @@ pub const MEMORY: Duration = Duration::from_mins(10);
 
 /// The lifetime of a token, and of a record without one, unless a test says otherwise.
 pub const DAY: Duration = Duration::from_hours(24);
+
+/// The lifetime of a message, unless a test says otherwise.
+pub const MESSAGE: Duration = Duration::from_hours(1);
 
 /// The last moment before this much time has gone by.
 pub fn just_before(time: Duration) -> Duration {
@@ -63,14 +69,39 @@ impl Clock for ManualClock {
     }
 }
 
-/// Remembers what was to end, in order.
+/// Remembers what it was told, in order.
 #[derive(Default)]
-struct Recorder(Mutex<Vec<(ConnectionId, Ending)>>);
+struct Recorder(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    endings: Vec<(ConnectionId, Ending)>,
+    queued: Vec<ConnectionId>,
+    acknowledged: Vec<String>,
+    happened: bool,
+}
+
+impl Recorder {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+}
 
 impl Sockets for Recorder {
     fn end(&self, connection: &ConnectionId, ending: Ending) {
-        let mut endings = self.0.lock().expect("no test panics while it holds this");
-        endings.push((connection.clone(), ending));
+        self.told().endings.push((connection.clone(), ending));
+    }
+
+    fn queued(&self, connection: &ConnectionId) {
+        self.told().queued.push(connection.clone());
+    }
+
+    fn acknowledged(&self, device: &str) {
+        self.told().acknowledged.push(device.to_owned());
+    }
+
+    fn happened(&self) {
+        self.told().happened = true;
     }
 }
 
@@ -84,11 +115,26 @@ pub fn connection(name: &str) -> ConnectionId {
     ConnectionId(name.into())
 }
 
+/// An event in one line: device, kind and what it says beside the time and the epoch.
+fn told(event: &Event) -> String {
+    let data: Value = serde_json::from_str(&event.data).expect("an event is JSON");
+    let said = ["connectionId", "linkinjected", "code", "seq", "id", "data"];
+    let said = said.iter().filter_map(|name| data.get(name)).map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    let device = data["deviceTag"].as_str().unwrap_or_default().to_owned();
+    let kind = event.kind.name().to_owned();
+    [device, kind].into_iter().chain(said).collect::<Vec<_>>().join(" ")
+}
+
 /// An engine under test.
 pub struct World {
     pub engine: Arc<dyn Engine>,
     clock: Arc<ManualClock>,
     sockets: Arc<Recorder>,
+    /// The number of the first event that the test has not asked for yet.
+    unread: AtomicU64,
 }
 
 impl World {
@@ -101,11 +147,8 @@ impl World {
     pub async fn with(make: impl Make, settings: EngineSettings) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_700_000_000_000)));
         let sockets = Arc::new(Recorder::default());
-        Self {
-            engine: make(settings, clock.clone(), sockets.clone()).await,
-            clock,
-            sockets,
-        }
+        let engine = make(settings, clock.clone(), sockets.clone()).await;
+        Self { engine, clock, sockets, unread: AtomicU64::new(1) }
     }
 
     /// Now.
@@ -125,9 +168,7 @@ impl World {
         requester: Requester<'_>,
         token: &str,
     ) -> Result<(), RequestTokenError> {
-        self.engine
-            .request_token(device, requester, &secret(token))
-            .await
+        self.engine.request_token(device, requester, &secret(token)).await
     }
 
     /// Asks for a token through the test channel.
@@ -148,8 +189,7 @@ impl World {
         token: &str,
     ) -> Result<(), RequestTokenError> {
         let shown = secret(shown);
-        self.request(device, Requester::Claim(Some(&shown)), token)
-            .await
+        self.request(device, Requester::Claim(Some(&shown)), token).await
     }
 
     /// Asks for a token as the operator.
@@ -164,10 +204,7 @@ impl World {
 
     /// Ends a token.
     pub async fn revoke(&self, token: &str) {
-        self.engine
-            .revoke_token(&secret(token))
-            .await
-            .expect("the engine is here");
+        self.engine.revoke_token(&secret(token)).await.expect("the engine is here");
     }
 
     /// Has a socket wait for a `halfRef`.
@@ -199,48 +236,162 @@ impl World {
 
     /// Redeems a `halfRef` for a connection.
     pub async fn redeem(&self, half_ref: &str, name: &str) -> Result<Opened, RedeemError> {
-        self.engine
-            .redeem(&secret(half_ref), &connection(name))
-            .await
+        self.engine.redeem(&secret(half_ref), &connection(name)).await
     }
 
     /// Opens a socket with a `halfRef` of its own.
     pub async fn open(&self, token: &str, device: &str, name: &str) -> Opened {
         let half_ref = format!("half ref of {name}");
-        self.authorise(token, device, &half_ref)
-            .await
-            .expect("authorised");
+        self.authorise(token, device, &half_ref).await.expect("authorised");
         self.redeem(&half_ref, name).await.expect("opened")
     }
 
     /// Says that a connection is gone.
     pub async fn close(&self, device: &str, name: &str) {
-        self.engine
-            .close(device, &connection(name))
-            .await
-            .expect("the engine is here");
+        self.close_with(device, name, None).await;
+    }
+
+    /// Says that a connection is gone, and which code it was closed with.
+    pub async fn close_with(&self, device: &str, name: &str, code: Option<u16>) {
+        self.engine.close(device, &connection(name), code).await.expect("the engine is here");
+    }
+
+    /// Sends a message.
+    pub async fn send(&self, device: &str, data: &str) -> Result<Sent, SendError> {
+        self.send_for(device, data, MESSAGE).await
+    }
+
+    /// Sends a message with a lifetime of its own.
+    pub async fn send_for(
+        &self,
+        device: &str,
+        data: &str,
+        ttl: Duration,
+    ) -> Result<Sent, SendError> {
+        self.engine.send(Outgoing { device, data, ttl, idempotency: None }).await
+    }
+
+    /// Sends a message that may be sent again under the same key.
+    pub async fn send_once(&self, device: &str, data: &str, key: &str) -> Result<Sent, SendError> {
+        let idempotency = Some(Idempotency { key: secret(key), body: secret(data) });
+        self.engine.send(Outgoing { device, data, ttl: MESSAGE, idempotency }).await
+    }
+
+    /// Whether a message is acknowledged.
+    pub async fn is_acknowledged(&self, device: &str, epoch: &str, seq: u64) -> bool {
+        self.engine.is_acknowledged(device, epoch, seq).await.expect("the engine is here")
+    }
+
+    /// Reads a batch of messages from the outbox.
+    pub async fn outbox(
+        &self,
+        device: &str,
+        name: &str,
+        after: u64,
+        bytes: usize,
+    ) -> Result<Vec<Message>, SocketError> {
+        self.engine.outbox(device, &connection(name), after, bytes).await
+    }
+
+    /// The numbers of a batch of messages in the outbox.
+    pub async fn batch(&self, device: &str, name: &str, after: u64, bytes: usize) -> Vec<u64> {
+        let messages = self.outbox(device, name, after, bytes).await.expect("it is the socket");
+        messages.into_iter().map(|message| message.seq).collect()
+    }
+
+    /// The numbers of all that waits in the outbox.
+    pub async fn waiting(&self, device: &str, name: &str) -> Vec<u64> {
+        self.batch(device, name, 0, usize::MAX).await
+    }
+
+    /// Says that the prospect has processed all up to a number.
+    pub async fn acknowledge(&self, device: &str, name: &str, seq: u64) -> Result<(), SocketError> {
+        self.engine.acknowledge(device, &connection(name), seq).await
+    }
+
+    /// Says what the prospect said.
+    pub async fn accept(
+        &self,
+        device: &str,
+        name: &str,
+        id: &str,
+        data: &str,
+    ) -> Result<(), SocketError> {
+        self.engine.accept(device, &connection(name), id, data).await
+    }
+
+    /// Looks at a device.
+    pub async fn device(&self, device: &str) -> Option<DeviceState> {
+        self.engine.device(device).await.expect("the engine is here")
+    }
+
+    /// The names of the connected devices.
+    pub async fn connected(&self, after: &str, limit: usize) -> Vec<String> {
+        let devices = self.engine.connected(after, limit).await.expect("the engine is here");
+        devices.into_iter().map(|state| state.device.to_string()).collect()
+    }
+
+    /// Ends all that is kept for a device.
+    pub async fn forget(&self, device: &str) {
+        self.engine.forget(device).await.expect("the engine is here");
+    }
+
+    /// Reads the event stream.
+    pub async fn events(&self, from: u64, limit: usize) -> Events {
+        self.engine.events(from, limit).await.expect("the engine is here")
+    }
+
+    /// Releases events.
+    pub async fn release(&self, through: u64) {
+        self.engine.release(through).await.expect("the engine is here");
+    }
+
+    /// Releases all events.
+    pub async fn release_all(&self) {
+        self.release(self.events(0, 0).await.next - 1).await;
+    }
+
+    /// What happened since this was last asked.
+    pub async fn news(&self) -> Vec<Event> {
+        let from = self.unread.load(Ordering::SeqCst);
+        let Events { next, events, .. } = self.events(from, usize::MAX).await;
+        self.unread.store(next, Ordering::SeqCst);
+        events
+    }
+
+    /// Whether exactly this happened since this was last asked; see [`told`] for how it is told.
+    pub async fn happened(&self, expected: &[&str]) {
+        let news: Vec<_> = self.news().await.iter().map(told).collect();
+        assert_eq!(news, expected);
     }
 
     /// Which connections were ended since this was last asked, and why.
     pub fn endings(&self) -> Vec<(String, Ending)> {
-        let mut endings = self
-            .sockets
-            .0
-            .lock()
-            .expect("no test panics while it holds this");
-        endings
-            .drain(..)
-            .map(|(connection, ending)| (connection.0.to_string(), ending))
-            .collect()
+        let endings = mem::take(&mut self.sockets.told().endings);
+        endings.into_iter().map(|(connection, ending)| (connection.0.to_string(), ending)).collect()
+    }
+
+    /// Which connections were told of something new in the outbox since this was last asked.
+    pub fn told_of_messages(&self) -> Vec<String> {
+        let queued = mem::take(&mut self.sockets.told().queued);
+        queued.into_iter().map(|connection| connection.0.to_string()).collect()
+    }
+
+    /// Which devices were said to have acknowledged since this was last asked.
+    pub fn told_of_acknowledgements(&self) -> Vec<String> {
+        mem::take(&mut self.sockets.told().acknowledged)
+    }
+
+    /// Whether the readers of events were told of new ones since this was last asked.
+    pub fn told_of_events(&self) -> bool {
+        mem::take(&mut self.sockets.told().happened)
     }
 
     /// Whether exactly these connections were ended since this was last asked.
     pub fn ended(&self, expected: &[(&str, Ending)]) {
         let endings = self.endings();
-        let endings: Vec<_> = endings
-            .iter()
-            .map(|(name, ending)| (name.as_str(), *ending))
-            .collect();
+        let endings: Vec<_> =
+            endings.iter().map(|(name, ending)| (name.as_str(), *ending)).collect();
         assert_eq!(endings, expected);
     }
 }

@@ -4,11 +4,7 @@ use serde_json::json;
 use tests::{Answer, Connection, DEVICE, Gateway, Socket, gateway::eventually, half_ref, tools};
 
 fn ask(gateway: &Gateway, token: &str, body: &serde_json::Value) -> Answer {
-    gateway
-        .call("POST", "/prospect/connectsocket")
-        .header("token", token)
-        .json(body)
-        .send()
+    gateway.call("POST", "/prospect/connectsocket").header("token", token).json(body).send()
 }
 
 /// The answer to an authorisation with this `linkinjected`.
@@ -32,10 +28,9 @@ fn an_authorisation_is_answered_as_the_document_says() {
 fn the_documents_curl_snippet_works() {
     const SNIPPET: &str = r#"curl --location "AMPLIFI_BASE_URL/prospect/connectsocket" --data "{    \"halfRef\":\"l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t\",   \"deviceTag\":\"my_deviceTag\"  }" --header "Content-Type: application/json" --header "token: A long random string token received from /token request""#;
     let gateway = Gateway::trial();
-    let snippet = SNIPPET.replace("AMPLIFI_BASE_URL", &gateway.url).replace(
-        "A long random string token received from /token request",
-        &gateway.token(DEVICE),
-    );
+    let snippet = SNIPPET
+        .replace("AMPLIFI_BASE_URL", &gateway.url)
+        .replace("A long random string token received from /token request", &gateway.token(DEVICE));
     let printed = tools::succeed(std::process::Command::new("sh").arg("-c").arg(snippet), "");
     assert_eq!(printed, r#"{"success":true}"#);
 }
@@ -45,13 +40,8 @@ fn a_header_is_known_by_its_name_in_any_case() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let body = json!({"halfRef": half_ref(), "deviceTag": DEVICE}).to_string();
-    let headers = [
-        ("TOKEN", token.as_str()),
-        ("Content-Type", "Application/JSON; charset=utf-8"),
-    ];
-    Connection::open(&gateway)
-        .ask("POST /prospect/connectsocket", &headers, body)
-        .succeeds();
+    let headers = [("TOKEN", token.as_str()), ("Content-Type", "Application/JSON; charset=utf-8")];
+    Connection::open(&gateway).ask("POST /prospect/connectsocket", &headers, body).succeeds();
 }
 
 #[test]
@@ -104,9 +94,7 @@ fn a_fourth_open_authorisation_is_refused() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     for _ in 0..3 {
-        gateway
-            .connect_socket(&token, DEVICE, &half_ref())
-            .succeeds();
+        gateway.connect_socket(&token, DEVICE, &half_ref()).succeeds();
     }
     let answer = gateway.connect_socket(&token, DEVICE, &half_ref());
     assert_eq!(answer.status, 429);
@@ -134,29 +122,21 @@ fn an_opened_socket_makes_room_for_an_authorisation() {
         gateway.connect_socket(&token, DEVICE, half_ref).succeeds();
     }
     Socket::open(&gateway, &half_refs[0]).hello();
-    gateway
-        .connect_socket(&token, DEVICE, &half_ref())
-        .succeeds();
+    gateway.connect_socket(&token, DEVICE, &half_ref()).succeeds();
 }
 
 #[test]
 fn the_open_authorisations_of_one_device_leave_the_others_room() {
-    let gateway = Gateway::builder()
-        .flag("--open-authorisations", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--open-authorisations", "1").start();
     for device in ["one", "other"] {
         let token = gateway.token(device);
-        gateway
-            .connect_socket(&token, device, &half_ref())
-            .succeeds();
+        gateway.connect_socket(&token, device, &half_ref()).succeeds();
     }
 }
 
 #[test]
 fn a_device_that_asks_too_often_is_told_when_to_come_back() {
-    let gateway = Gateway::builder()
-        .flag("--authorisations-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--authorisations-per-second", "1").start();
     let (token, half_ref) = (gateway.token(DEVICE), half_ref());
     let refused = (0..100)
         .map(|_| gateway.connect_socket(&token, DEVICE, &half_ref))
@@ -169,9 +149,7 @@ fn a_device_that_asks_too_often_is_told_when_to_come_back() {
 
 #[test]
 fn a_device_that_asks_too_often_leaves_the_others_alone() {
-    let gateway = Gateway::builder()
-        .flag("--authorisations-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--authorisations-per-second", "1").start();
     let (token, half_ref) = (gateway.token(DEVICE), half_ref());
     let refused = (0..100).any(|_| gateway.connect_socket(&token, DEVICE, &half_ref).status == 429);
     assert!(refused);
@@ -202,9 +180,7 @@ fn a_spent_half_ref_is_refused() {
 fn a_half_ref_of_another_device_is_refused() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
-    gateway
-        .connect_socket(&gateway.token("another"), "another", &half_ref)
-        .succeeds();
+    gateway.connect_socket(&gateway.token("another"), "another", &half_ref).succeeds();
     let answer = gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref);
     assert_eq!(answer.status, 409);
     assert_eq!(answer.problem_name(), "half-ref-foreign");
@@ -214,9 +190,7 @@ fn a_half_ref_of_another_device_is_refused() {
 fn a_spent_half_ref_of_another_device_is_still_that_devices() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
-    gateway
-        .connect_socket(&gateway.token("another"), "another", &half_ref)
-        .succeeds();
+    gateway.connect_socket(&gateway.token("another"), "another", &half_ref).succeeds();
     let _socket = Socket::open(&gateway, &half_ref);
     let answer = gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref);
     assert_eq!(answer.problem_name(), "half-ref-foreign");
@@ -224,10 +198,7 @@ fn a_spent_half_ref_of_another_device_is_still_that_devices() {
 
 #[test]
 fn a_missing_token_is_told_before_anything_of_the_body() {
-    let answer = Gateway::trial()
-        .call("POST", "/prospect/connectsocket")
-        .body("{")
-        .send();
+    let answer = Gateway::trial().call("POST", "/prospect/connectsocket").body("{").send();
     assert_eq!(answer.problem_name(), "token-missing");
     assert_eq!(answer.header("www-authenticate"), "Token");
 }
@@ -284,13 +255,9 @@ fn two_tokens_are_none() {
 fn a_body_that_is_refused_does_not_use_the_token() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    let second = gateway
-        .request_token("browser", DEVICE, Some(&first))
-        .token();
+    let second = gateway.request_token("browser", DEVICE, Some(&first)).token();
     assert_eq!(ask(&gateway, &second, &json!({})).status, 422);
-    gateway
-        .connect_socket(&first, DEVICE, &half_ref())
-        .succeeds();
+    gateway.connect_socket(&first, DEVICE, &half_ref()).succeeds();
 }
 
 #[test]
@@ -311,10 +278,7 @@ fn a_link_is_any_text() {
 #[test]
 fn a_link_has_at_most_2048_characters() {
     with_link(&json!("é".repeat(2048))).succeeds();
-    assert_eq!(
-        with_link(&json!("é".repeat(2049))).field_errors(),
-        ["/linkinjected length"]
-    );
+    assert_eq!(with_link(&json!("é".repeat(2049))).field_errors(), ["/linkinjected length"]);
 }
 
 #[test]

@@ -28,10 +28,7 @@ fn listed(answer: &Answer, header: &str) -> Vec<String> {
 /// Where no origin is allowed, nothing else that a browser may be told counts.
 fn lets_nobody_in(answer: &Answer) {
     let mut names = answer.headers.keys().map(ToString::to_string);
-    assert!(
-        !names.any(|name| name.starts_with("access-control-allow-")),
-        "{answer:?}"
-    );
+    assert!(!names.any(|name| name.starts_with("access-control-allow-")), "{answer:?}");
 }
 
 fn lets_in(answer: &Answer) {
@@ -71,21 +68,13 @@ fn a_page_may_use_every_method() {
 fn a_page_may_not_send_other_headers() {
     let answer = preflight(&gateway(), ALLOWED, "PUT", "token, x-other");
     let allowed = listed(&answer, "access-control-allow-headers");
-    assert!(
-        !allowed
-            .iter()
-            .any(|header| header == "x-other" || header == "*")
-    );
+    assert!(!allowed.iter().any(|header| header == "x-other" || header == "*"));
 }
 
 #[test]
 fn no_cookies_are_asked_for() {
     let answer = preflight(&gateway(), ALLOWED, "PUT", "token");
-    assert!(
-        !answer
-            .headers
-            .contains_key("access-control-allow-credentials")
-    );
+    assert!(!answer.headers.contains_key("access-control-allow-credentials"));
 }
 
 #[test]
@@ -147,10 +136,7 @@ fn a_page_of_an_allowed_origin_reads_that_it_asked_too_often() {
 
 #[test]
 fn a_page_of_an_allowed_origin_reads_that_the_gateway_is_full() {
-    let gateway = Gateway::builder()
-        .flag("--allowed-origin", ALLOWED)
-        .descriptors(300)
-        .start();
+    let gateway = Gateway::builder().flag("--allowed-origin", ALLOWED).descriptors(300).start();
     let _held = crate::descriptors::fill(&gateway);
     let answer = from(gateway.call("PUT", "/token"), ALLOWED);
     assert_eq!(answer.problem_name(), "out-of-descriptors");
@@ -175,10 +161,7 @@ fn caches_are_told_that_the_answer_depends_on_the_origin() {
     for origin in [ALLOWED, OTHER] {
         let answer = from(gateway.call("GET", "/livez"), origin);
         let varies = listed(&answer, "vary");
-        assert!(
-            varies.iter().any(|name| name == "origin"),
-            "{origin}: {varies:?}"
-        );
+        assert!(varies.iter().any(|name| name == "origin"), "{origin}: {varies:?}");
     }
 }
 

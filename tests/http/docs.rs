@@ -49,9 +49,7 @@ fn the_page_loads_nothing_from_elsewhere() {
 
 #[test]
 fn the_page_knows_both_documents() {
-    let script = Gateway::trial()
-        .get("/swagger-ui/swagger-initializer.js")
-        .text();
+    let script = Gateway::trial().get("/swagger-ui/swagger-initializer.js").text();
     for document in ["/openapi.json", "/openapi-3.0.json"] {
         assert!(script.contains(document), "{document}");
     }
@@ -62,10 +60,7 @@ fn the_documents_are_of_the_versions_that_they_are_named_after() {
     let gateway = Gateway::trial();
     for (path, version) in [("/openapi.json", "3.1."), ("/openapi-3.0.json", "3.0.")] {
         let document = gateway.get(path).ok();
-        assert!(
-            document["openapi"].as_str().unwrap().starts_with(version),
-            "{path}"
-        );
+        assert!(document["openapi"].as_str().unwrap().starts_with(version), "{path}");
     }
 }
 
@@ -85,16 +80,8 @@ fn a_page_that_is_known_is_not_sent_again() {
 fn a_page_is_known_among_others_and_by_a_weak_tag() {
     let gateway = Gateway::trial();
     let tag = gateway.get("/openapi.json").header("etag").to_owned();
-    for tags in [
-        format!("\"other\", {tag}"),
-        format!("W/{tag}"),
-        "*".to_owned(),
-    ] {
-        assert_eq!(
-            get_unless(&gateway, "/openapi.json", &tags).status,
-            304,
-            "{tags}"
-        );
+    for tags in [format!("\"other\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
+        assert_eq!(get_unless(&gateway, "/openapi.json", &tags).status, 304, "{tags}");
     }
 }
 
@@ -102,11 +89,7 @@ fn a_page_is_known_among_others_and_by_a_weak_tag() {
 fn a_page_of_another_tag_is_sent() {
     let gateway = Gateway::trial();
     for tag in ["\"other\"", "not a tag", ""] {
-        assert_eq!(
-            get_unless(&gateway, "/openapi.json", tag).status,
-            200,
-            "{tag}"
-        );
+        assert_eq!(get_unless(&gateway, "/openapi.json", tag).status, 200, "{tag}");
     }
 }
 
@@ -140,13 +123,7 @@ fn pages_are_asked_for_again_each_time() {
 #[test]
 fn an_unknown_file_is_not_found() {
     let gateway = Gateway::trial();
-    for file in [
-        "nothing.js",
-        "index.htm",
-        "oauth2-redirect.html/",
-        "index.html/x",
-        "Cargo.toml",
-    ] {
+    for file in ["nothing.js", "index.htm", "oauth2-redirect.html/", "index.html/x", "Cargo.toml"] {
         let answer = gateway.get(&format!("/swagger-ui/{file}"));
         assert_eq!(answer.problem_name(), "not-found", "{file}");
     }
@@ -181,11 +158,7 @@ fn a_page_takes_no_other_method() {
     for (path, _) in FILES {
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
             let answer = gateway.call(method, path).send();
-            assert_eq!(
-                answer.problem_name(),
-                "method-not-allowed",
-                "{method} {path}"
-            );
+            assert_eq!(answer.problem_name(), "method-not-allowed", "{method} {path}");
         }
     }
 }
@@ -221,17 +194,9 @@ fn every_kind_of_answer(gateway: &Gateway) -> Vec<Answer> {
 fn every_answer_has_the_security_headers() {
     let gateway = Gateway::trial();
     for answer in every_kind_of_answer(&gateway) {
-        assert_eq!(
-            answer.header("x-content-type-options"),
-            "nosniff",
-            "{answer:?}"
-        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{answer:?}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{answer:?}");
-        assert_eq!(
-            answer.header("referrer-policy"),
-            "no-referrer",
-            "{answer:?}"
-        );
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{answer:?}");
         assert!(!answer.header("x-request-id").is_empty(), "{answer:?}");
     }
 }

@@ -10,9 +10,7 @@ use crate::OPERATOR_KEY;
 
 fn open_socket(gateway: &Gateway) -> Socket {
     let half_ref = half_ref();
-    gateway
-        .connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref)
-        .succeeds();
+    gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref).succeeds();
     let mut socket = Socket::open(gateway, &half_ref);
     socket.hello();
     socket
@@ -55,19 +53,13 @@ fn metrics_are_the_operators() {
     let call = gateway.call("GET", "/metrics");
     let answer = call.header("authorization", &bearer).send();
     assert_eq!(answer.status, 200);
-    assert!(
-        answer
-            .header("content-type")
-            .starts_with("application/openmetrics-text;")
-    );
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text;"));
 }
 
 #[test]
 fn metrics_can_be_open_to_everyone() {
-    let gateway = Gateway::builder()
-        .flag("--metrics", "open")
-        .flag("--operator-key", OPERATOR_KEY)
-        .start();
+    let gateway =
+        Gateway::builder().flag("--metrics", "open").flag("--operator-key", OPERATOR_KEY).start();
     assert_eq!(gateway.get("/metrics").status, 200);
 }
 
@@ -101,20 +93,13 @@ fn metrics_count_problems_by_type() {
 #[test]
 fn metrics_name_routes_and_not_paths() {
     let gateway = open_metrics();
-    for path in [
-        "/nowhere/4711",
-        "/operator/prospects/4711/token",
-        "/swagger-ui/4711",
-    ] {
+    for path in ["/nowhere/4711", "/operator/prospects/4711/token", "/swagger-ui/4711"] {
         let _ = gateway.get(path);
     }
     let _ = gateway.issue_token(&gateway.operator_key, "device-4711");
     let text = gateway.get("/metrics").text();
     assert!(!text.contains("4711"), "{text}");
-    assert!(
-        text.contains(r#"route="/operator/prospects/{deviceTag}/token""#),
-        "{text}"
-    );
+    assert!(text.contains(r#"route="/operator/prospects/{deviceTag}/token""#), "{text}");
 }
 
 #[test]
@@ -134,10 +119,7 @@ fn metrics_count_closed_sockets_by_their_code() {
     assert_eq!(gateway.revoke_token(&token).status, 204);
     assert_eq!(socket.closed().0, 4003);
     let text = gateway.get("/metrics").text();
-    assert!(
-        text.contains(r#"connectsocket_sockets_closed_total{code="4003"} 1"#),
-        "{text}"
-    );
+    assert!(text.contains(r#"connectsocket_sockets_closed_total{code="4003"} 1"#), "{text}");
     assert!(text.contains("\nconnectsocket_sockets 0\n"), "{text}");
 }
 
@@ -150,10 +132,7 @@ fn metrics_tell_the_connections_and_their_limit() {
         .get("/metrics")
         .text();
     assert!(text.contains("\nconnectsocket_connections 1\n"), "{text}");
-    assert!(
-        text.contains("\nconnectsocket_connections_limit 172\n"),
-        "{text}"
-    );
+    assert!(text.contains("\nconnectsocket_connections_limit 172\n"), "{text}");
 }
 
 #[test]
@@ -236,23 +215,17 @@ fn a_gateway_that_goes_away_opens_no_socket() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
     let token = gateway.token("another");
-    gateway
-        .connect_socket(&token, "another", &half_ref)
-        .succeeds();
+    gateway.connect_socket(&token, "another", &half_ref).succeeds();
     let _draining = draining(&gateway);
     let handshake = tests::socket::handshake(&gateway, &half_ref);
-    let Err(answer) = Socket::try_open(&gateway, handshake) else {
-        panic!("the socket is open")
-    };
+    let Err(answer) = Socket::try_open(&gateway, handshake) else { panic!("the socket is open") };
     assert_eq!(answer.problem_name(), "draining");
 }
 
 #[test]
 fn a_second_signal_ends_a_gateway_that_still_waits() {
-    let mut gateway = Gateway::builder()
-        .flag("--drain-timeout", "10m")
-        .flag("--body-timeout", "10m")
-        .start();
+    let mut gateway =
+        Gateway::builder().flag("--drain-timeout", "10m").flag("--body-timeout", "10m").start();
     let mut slow = Connection::open(&gateway);
     let headers = [("content-length", "9"), ("expect", "100-continue")];
     slow.send(request("PUT /token", &headers, ""));

@@ -93,9 +93,7 @@ fn a_claimed_device_keeps_the_connection() {
 
 #[test]
 fn a_rate_keeps_the_connection() {
-    let gateway = Gateway::builder()
-        .flag("--token-requests-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--token-requests-per-second", "1").start();
     let mut connection = Connection::open(&gateway);
     let refused = (0..100).any(|_| connection.ask("PUT /token", &[JSON], "{}").status == 429);
     assert!(refused);
@@ -134,9 +132,7 @@ fn many_refusals_keep_the_connection() {
 fn a_connection_that_is_to_close_is_closed() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
-    connection
-        .ask("GET /livez", &[("connection", "close")], "")
-        .succeeds();
+    connection.ask("GET /livez", &[("connection", "close")], "").succeeds();
     connection.closed();
 }
 
@@ -174,11 +170,7 @@ fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
     let mut connection = Connection::open(&gateway);
     let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
     let length = body.len().to_string();
-    let headers = [
-        JSON,
-        ("expect", "100-continue"),
-        ("content-length", &*length),
-    ];
+    let headers = [JSON, ("expect", "100-continue"), ("content-length", &*length)];
     connection.send(request("PUT /token", &headers, ""));
     assert_eq!(connection.answer_without_body().status, 100);
     connection.send(body);
@@ -205,13 +197,7 @@ fn head_goes_wherever_get_goes() {
         let get = connection.ask(&format!("GET {path}"), &headers, "");
         assert!(get.status < 400, "{path}");
         assert_eq!(head.status, get.status, "{path}");
-        for name in [
-            "content-type",
-            "content-length",
-            "etag",
-            "location",
-            "cache-control",
-        ] {
+        for name in ["content-type", "content-length", "etag", "location", "cache-control"] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
     }

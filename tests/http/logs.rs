@@ -41,14 +41,8 @@ fn converse(gateway: &Gateway, key: &str) -> Secrets {
     open.hello();
     open.send(Message::text(r#"{"type":"ping"}"#));
     assert_eq!(open.frame()["type"], "pong");
-    assert_eq!(
-        gateway.connect_socket(&token, DEVICE, &half_ref).status,
-        409
-    );
-    assert_eq!(
-        gateway.connect_socket(&issued, DEVICE, &half_ref).status,
-        403
-    );
+    assert_eq!(gateway.connect_socket(&token, DEVICE, &half_ref).status, 409);
+    assert_eq!(gateway.connect_socket(&issued, DEVICE, &half_ref).status, 403);
     assert_eq!(gateway.revoke_token(&token).status, 204);
     assert_eq!(open.closed().0, 4003);
     assert_eq!(Socket::open(gateway, &half_ref).closed().0, 4001);
@@ -65,10 +59,7 @@ fn converse(gateway: &Gateway, key: &str) -> Secrets {
 fn wrong_headers(gateway: &Gateway, secrets: &mut Secrets) {
     for form in ["", "not a token "] {
         let token = secrets.wrong(form);
-        assert_eq!(
-            gateway.connect_socket(&token, DEVICE, &half_ref()).status,
-            401
-        );
+        assert_eq!(gateway.connect_socket(&token, DEVICE, &half_ref()).status, 401);
         let _ = gateway.revoke_token(&token);
         let _ = gateway.request_token("browser", "another", Some(&token));
         assert_eq!(gateway.issue_token(&token, DEVICE).status, 401);
@@ -78,18 +69,10 @@ fn wrong_headers(gateway: &Gateway, secrets: &mut Secrets) {
         let call = gateway.call("GET", "/metrics");
         assert_eq!(call.header("authorization", &shown).send().status, 401);
     }
-    for name in [
-        "cookie",
-        "x-forwarded-for",
-        "x-request-id",
-        "origin",
-        "content-type",
-        "user-agent",
-    ] {
-        let _ = gateway
-            .call("PUT", "/token")
-            .header(name, &secrets.wrong("h"))
-            .send();
+    for name in
+        ["cookie", "x-forwarded-for", "x-request-id", "origin", "content-type", "user-agent"]
+    {
+        let _ = gateway.call("PUT", "/token").header(name, &secrets.wrong("h")).send();
     }
 }
 
@@ -164,13 +147,11 @@ fn wrong_frames(gateway: &Gateway, secrets: &mut Secrets) {
     for frame in [
         Message::text(secret.as_str()),
         Message::text(format!(r#"{{"type":"{secret}"}}"#)),
-        Message::text(format!(r#"{{"type":"ping","data":"{secret}"}}"#)),
+        Message::text(format!(r#"{{"type":"ack","{secret}":1}}"#)),
         Message::binary(secret.clone().into_bytes()),
     ] {
         let half_ref = secrets.keep(half_ref());
-        gateway
-            .connect_socket(&token, "frames", &half_ref)
-            .succeeds();
+        gateway.connect_socket(&token, "frames", &half_ref).succeeds();
         let mut socket = Socket::open(gateway, &half_ref);
         socket.send(frame);
         let _ = socket.closed();
@@ -246,10 +227,7 @@ fn trials_never_have_the_same_key() {
 
 #[test]
 fn a_log_in_json_is_json_line_by_line() {
-    let gateway = Gateway::builder()
-        .flag("--log", "trace")
-        .flag("--log-format", "json")
-        .start();
+    let gateway = Gateway::builder().flag("--log", "trace").flag("--log-format", "json").start();
     let _ = gateway.token(DEVICE);
     for line in gateway.log().lines() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));

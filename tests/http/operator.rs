@@ -18,13 +18,7 @@ fn a_key_is_needed() {
 fn another_key_is_refused() {
     let gateway = Gateway::trial();
     let key = gateway.operator_key.as_str();
-    for wrong in [
-        &"x".repeat(key.len()),
-        &key[1..],
-        &format!("{key}x"),
-        "",
-        &key.to_uppercase(),
-    ] {
+    for wrong in [&"x".repeat(key.len()), &key[1..], &format!("{key}x"), "", &key.to_uppercase()] {
         let answer = gateway.issue_token(wrong, DEVICE);
         assert_eq!(answer.problem_name(), "operator-key-unknown", "{wrong}");
     }
@@ -60,9 +54,7 @@ fn a_prospects_token_is_no_key() {
 fn a_token_works_for_a_device_that_nobody_claims() {
     let gateway = Gateway::trial();
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
-    gateway
-        .connect_socket(&token, DEVICE, &half_ref())
-        .succeeds();
+    gateway.connect_socket(&token, DEVICE, &half_ref()).succeeds();
 }
 
 #[test]
@@ -70,9 +62,7 @@ fn a_token_works_for_a_device_that_is_claimed() {
     let gateway = Gateway::trial();
     let _ = gateway.claim(DEVICE);
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
-    gateway
-        .connect_socket(&token, DEVICE, &half_ref())
-        .succeeds();
+    gateway.connect_socket(&token, DEVICE, &half_ref()).succeeds();
 }
 
 #[test]
@@ -80,12 +70,8 @@ fn a_token_leaves_the_one_before_it_good_until_it_is_used() {
     let gateway = Gateway::trial();
     let before = gateway.claim(DEVICE);
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
-    gateway
-        .connect_socket(&before, DEVICE, &half_ref())
-        .succeeds();
-    gateway
-        .connect_socket(&token, DEVICE, &half_ref())
-        .succeeds();
+    gateway.connect_socket(&before, DEVICE, &half_ref()).succeeds();
+    gateway.connect_socket(&token, DEVICE, &half_ref()).succeeds();
     let answer = gateway.connect_socket(&before, DEVICE, &half_ref());
     assert_eq!(answer.problem_name(), "token-unknown");
 }
@@ -96,18 +82,14 @@ fn a_token_claims_the_device() {
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
     let stranger = gateway.request_token("browser", DEVICE, None);
     assert_eq!(stranger.problem_name(), "device-claimed");
-    gateway
-        .request_token("browser", DEVICE, Some(&token))
-        .succeeds();
+    gateway.request_token("browser", DEVICE, Some(&token)).succeeds();
 }
 
 #[test]
 fn what_cannot_be_a_device_tag_is_not_found() {
     let gateway = Gateway::trial();
     let long = "x".repeat(129);
-    for tag in [
-        "a%20b", "a%2Fb", "%2e", "%2e%2e", "%C3%A9", "%FF", "%00", "a!b", &long,
-    ] {
+    for tag in ["a%20b", "a%2Fb", "%2e", "%2e%2e", "%C3%A9", "%FF", "%00", "a!b", &long] {
         let answer = gateway.issue_token(&gateway.operator_key, tag);
         assert_eq!(answer.status, 404, "{tag}");
         assert_eq!(answer.problem_name(), "not-found", "{tag}");
@@ -159,8 +141,6 @@ fn a_body_changes_nothing() {
     let mut connection = Connection::open(&gateway);
     for body in ["", "{}", "not JSON"] {
         let headers = [("authorization", key.as_str())];
-        connection
-            .ask(&format!("POST {}", route(DEVICE)), &headers, body)
-            .succeeds();
+        connection.ask(&format!("POST {}", route(DEVICE)), &headers, body).succeeds();
     }
 }

@@ -21,9 +21,7 @@ fn with(field: &str, value: Value) -> Value {
 fn refused(body: impl Into<Vec<u8>>) -> Answer {
     let gateway = Gateway::trial();
     let call = gateway.call("POST", "/prospect/connectsocket");
-    call.header("token", &gateway.token(DEVICE))
-        .json_text(body)
-        .send()
+    call.header("token", &gateway.token(DEVICE)).json_text(body).send()
 }
 
 fn refused_fields(body: &Value) -> Vec<String> {
@@ -37,23 +35,13 @@ fn said_to_be(content_types: &[&str]) -> Answer {
         .call("POST", "/prospect/connectsocket")
         .header("token", &gateway.token(DEVICE))
         .body(good().to_string());
-    content_types
-        .iter()
-        .fold(call, |call, said| call.header("content-type", said))
-        .send()
+    content_types.iter().fold(call, |call, said| call.header("content-type", said)).send()
 }
 
 #[test]
 fn an_unknown_path_is_not_found() {
     let gateway = Gateway::trial();
-    for path in [
-        "/tokens",
-        "/token/",
-        "/prospect",
-        "/operator/prospects",
-        "//token",
-        "/*",
-    ] {
+    for path in ["/tokens", "/token/", "/prospect", "/operator", "//token", "/*"] {
         let answer = gateway.get(path);
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.problem_name(), "not-found");
@@ -184,9 +172,7 @@ fn a_body_in_chunks_is_taken() {
     let body = good().to_string();
     let (one, other) = body.split_at(10);
     let chunks = format!("a\r\n{one}\r\n{:x}\r\n{other}\r\n0\r\n\r\n", other.len());
-    Connection::open(&gateway)
-        .ask("POST /prospect/connectsocket", &headers, chunks)
-        .succeeds();
+    Connection::open(&gateway).ask("POST /prospect/connectsocket", &headers, chunks).succeeds();
 }
 
 #[test]
@@ -199,11 +185,7 @@ fn a_body_whose_chunks_are_broken_is_a_bad_request() {
         ("transfer-encoding", "chunked"),
     ];
     let mut connection = Connection::open(&gateway);
-    let answer = connection.ask(
-        "POST /prospect/connectsocket",
-        &headers,
-        "zz\r\n{}\r\n0\r\n\r\n",
-    );
+    let answer = connection.ask("POST /prospect/connectsocket", &headers, "zz\r\n{}\r\n0\r\n\r\n");
     assert_eq!(answer.status, 400);
     assert_eq!(answer.problem_name(), "bad-request");
 }
@@ -330,14 +312,8 @@ fn a_member_of_device_data_given_twice_is_refused() {
 
 #[test]
 fn a_missing_field_is_refused() {
-    assert_eq!(
-        refused_fields(&json!({"deviceTag": DEVICE})),
-        ["/halfRef missing"]
-    );
-    assert_eq!(
-        refused_fields(&json!({"halfRef": half_ref()})),
-        ["/deviceTag missing"]
-    );
+    assert_eq!(refused_fields(&json!({"deviceTag": DEVICE})), ["/halfRef missing"]);
+    assert_eq!(refused_fields(&json!({"halfRef": half_ref()})), ["/deviceTag missing"]);
 }
 
 #[test]
@@ -350,33 +326,18 @@ fn an_empty_field_is_refused() {
 
 #[test]
 fn a_field_that_is_too_long_is_refused() {
-    assert_eq!(
-        refused_fields(&with("halfRef", json!("x".repeat(513)))),
-        ["/halfRef length"]
-    );
-    assert_eq!(
-        refused_fields(&with("deviceTag", json!("x".repeat(129)))),
-        ["/deviceTag length"]
-    );
+    assert_eq!(refused_fields(&with("halfRef", json!("x".repeat(513)))), ["/halfRef length"]);
+    assert_eq!(refused_fields(&with("deviceTag", json!("x".repeat(129)))), ["/deviceTag length"]);
 }
 
 #[test]
 fn a_half_ref_that_is_too_short_is_refused() {
-    assert_eq!(
-        refused_fields(&with("halfRef", json!("x".repeat(31)))),
-        ["/halfRef length"]
-    );
+    assert_eq!(refused_fields(&with("halfRef", json!("x".repeat(31)))), ["/halfRef length"]);
 }
 
 #[test]
 fn a_field_of_another_type_is_refused() {
-    for value in [
-        json!(7),
-        json!(true),
-        json!([DEVICE]),
-        json!({}),
-        json!(null),
-    ] {
+    for value in [json!(7), json!(true), json!([DEVICE]), json!({}), json!(null)] {
         assert_eq!(
             refused_fields(&with("deviceTag", value.clone())),
             ["/deviceTag type"],
@@ -394,18 +355,12 @@ fn a_character_that_is_not_allowed_is_refused() {
             "{tag:?}"
         );
     }
-    assert_eq!(
-        refused_fields(&with("halfRef", json!(" ".repeat(40)))),
-        ["/halfRef pattern"]
-    );
+    assert_eq!(refused_fields(&with("halfRef", json!(" ".repeat(40)))), ["/halfRef pattern"]);
 }
 
 #[test]
 fn an_unknown_field_is_refused_by_its_name() {
-    assert_eq!(
-        refused_fields(&with("linkInjected", json!("x"))),
-        ["/linkInjected unknown"]
-    );
+    assert_eq!(refused_fields(&with("linkInjected", json!("x"))), ["/linkInjected unknown"]);
 }
 
 #[test]
@@ -428,12 +383,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     let body = json!({"halfRef": 7, "linkinjected": [], "linkInjected": "x"});
     assert_eq!(
         refused_fields(&body),
-        [
-            "/deviceTag missing",
-            "/halfRef type",
-            "/linkinjected type",
-            "/linkInjected unknown"
-        ]
+        ["/deviceTag missing", "/halfRef type", "/linkinjected type", "/linkInjected unknown"]
     );
 }
 
@@ -442,11 +392,7 @@ fn every_broken_rule_is_told_at_once() {
     let body = json!({"halfRef": "short", "deviceTag": "a b", "linkinjected": "x".repeat(2049)});
     assert_eq!(
         refused_fields(&body),
-        [
-            "/deviceTag pattern",
-            "/halfRef length",
-            "/linkinjected length"
-        ]
+        ["/deviceTag pattern", "/halfRef length", "/linkinjected length"]
     );
 }
 
@@ -475,15 +421,9 @@ fn a_refused_value_is_never_echoed() {
     ];
     let gateway = Gateway::trial();
     for body in bodies {
-        let answer = gateway
-            .call("PUT", "/token")
-            .json_text(body.as_str())
-            .send();
+        let answer = gateway.call("PUT", "/token").json_text(body.as_str()).send();
         assert!((400..500).contains(&answer.status), "{body}");
-        assert!(
-            !format!("{:?}{}", answer.headers, answer.text()).contains(SECRET),
-            "{body}"
-        );
+        assert!(!format!("{:?}{}", answer.headers, answer.text()).contains(SECRET), "{body}");
     }
 }
 
@@ -499,14 +439,10 @@ fn nothing_of_a_refused_request_is_echoed() {
         gateway.call(&SECRET.replace('-', ""), "/token"),
         gateway.call("PUT", "/token").header("content-type", SECRET),
         gateway.call("DELETE", "/token").header("token", SECRET),
-        gateway
-            .call("GET", "/metrics")
-            .header("authorization", &bearer),
+        gateway.call("GET", "/metrics").header("authorization", &bearer),
         gateway.call("GET", "/token").header("origin", SECRET),
         gateway.call("GET", "/token").header("x-request-id", SECRET),
-        gateway
-            .call("GET", "/prospect/socket")
-            .header("sec-websocket-protocol", SECRET),
+        gateway.call("GET", "/prospect/socket").header("sec-websocket-protocol", SECRET),
     ];
     for call in calls {
         let answer = call.send();
@@ -568,9 +504,7 @@ fn a_request_that_offers_http2_is_answered() {
         ("upgrade", "h2c"),
         ("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA"),
     ];
-    Connection::open(&gateway)
-        .ask("GET /livez", &headers, "")
-        .succeeds();
+    Connection::open(&gateway).ask("GET /livez", &headers, "").succeeds();
 }
 
 #[test]
@@ -583,9 +517,7 @@ fn a_body_behind_an_offer_of_http2_is_read() {
         ("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA"),
     ];
     let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
-    Connection::open(&gateway)
-        .ask("PUT /token", &headers, body)
-        .succeeds();
+    Connection::open(&gateway).ask("PUT /token", &headers, body).succeeds();
 }
 
 #[test]
@@ -602,12 +534,11 @@ fn a_problem_is_what_the_registry_says() {
 fn every_kind_of_problem_is_provoked_by_some_test() {
     // No request makes the gateway fail, or its own memory unreachable.
     let never = [ProblemKind::Internal, ProblemKind::EngineUnavailable];
-    let suites = ["http", "socket"].map(|suite| sources(&root().join("tests").join(suite)));
+    let suites =
+        ["http", "socket", "conversation"].map(|suite| sources(&root().join("tests").join(suite)));
     let named = |kind: &&ProblemKind| suites.concat().contains(&format!("\"{}\"", kind.name()));
-    let unseen: Vec<_> = ProblemKind::ALL
-        .iter()
-        .filter(|kind| !named(kind) && !never.contains(kind))
-        .collect();
+    let unseen: Vec<_> =
+        ProblemKind::ALL.iter().filter(|kind| !named(kind) && !never.contains(kind)).collect();
     assert!(unseen.is_empty(), "{unseen:?}");
 }
 

@@ -18,17 +18,12 @@ fn from(gateway: &Gateway, forwarded: &str) -> Answer {
 
 /// Asks again and again until the rate is used up, which a slow machine may take some time for.
 fn use_up(mut ask: impl FnMut() -> Answer) -> Answer {
-    (0..1000)
-        .map(|_| ask())
-        .find(|answer| answer.status == 429)
-        .expect("a rate")
+    (0..1000).map(|_| ask()).find(|answer| answer.status == 429).expect("a rate")
 }
 
 #[test]
 fn an_address_that_asks_for_tokens_too_often_is_told_when_to_come_back() {
-    let gateway = Gateway::builder()
-        .flag("--token-requests-per-second", "2")
-        .start();
+    let gateway = Gateway::builder().flag("--token-requests-per-second", "2").start();
     let answer = use_up(|| gateway.request_token("test", DEVICE, None));
     assert_eq!(answer.problem_name(), "too-many-token-requests");
     assert_eq!(answer.header("retry-after"), "1");
@@ -46,9 +41,7 @@ fn an_address_that_asked_too_often_can_do_all_else() {
     let gateway = strict().start();
     let token = gateway.token(DEVICE);
     let _ = use_up(|| gateway.request_token("test", DEVICE, None));
-    gateway
-        .connect_socket(&token, DEVICE, &tests::half_ref())
-        .succeeds();
+    gateway.connect_socket(&token, DEVICE, &tests::half_ref()).succeeds();
 }
 
 #[test]
@@ -109,9 +102,7 @@ fn another_ipv6_network_has_a_rate_of_its_own() {
 
 #[test]
 fn an_address_that_sends_wrong_keys_too_often_is_told_when_to_come_back() {
-    let gateway = Gateway::builder()
-        .flag("--wrong-keys-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     let answer = use_up(|| gateway.issue_token("wrong", DEVICE));
     assert_eq!(answer.problem_name(), "too-many-wrong-keys");
     assert_eq!(answer.header("retry-after"), "1");
@@ -119,32 +110,22 @@ fn an_address_that_sends_wrong_keys_too_often_is_told_when_to_come_back() {
 
 #[test]
 fn wrong_keys_count_on_every_route_of_the_operator() {
-    let gateway = Gateway::builder()
-        .flag("--wrong-keys-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     let answer = use_up(|| gateway.get("/metrics"));
     assert_eq!(answer.problem_name(), "too-many-wrong-keys");
 }
 
 #[test]
 fn the_right_key_is_known_however_many_wrong_ones_came() {
-    let gateway = Gateway::builder()
-        .flag("--wrong-keys-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     let _ = use_up(|| gateway.issue_token("wrong", DEVICE));
-    gateway
-        .issue_token(&gateway.operator_key, DEVICE)
-        .succeeds();
+    gateway.issue_token(&gateway.operator_key, DEVICE).succeeds();
 }
 
 #[test]
 fn the_right_key_is_never_too_often() {
-    let gateway = Gateway::builder()
-        .flag("--wrong-keys-per-second", "1")
-        .start();
+    let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     for _ in 0..20 {
-        gateway
-            .issue_token(&gateway.operator_key, DEVICE)
-            .succeeds();
+        gateway.issue_token(&gateway.operator_key, DEVICE).succeeds();
     }
 }

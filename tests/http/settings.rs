@@ -56,16 +56,10 @@ fn help_names_every_flag_its_variable_and_its_default() {
         let flag = argument.get_long().expect("a flag");
         assert!(help.contains(&format!("--{flag}")), "{flag}");
         if let Some(variable) = argument.get_env() {
-            assert!(
-                help.contains(&format!("[env: {}", variable.display())),
-                "{flag}"
-            );
+            assert!(help.contains(&format!("[env: {}", variable.display())), "{flag}");
         }
         for default in argument.get_default_values() {
-            assert!(
-                help.contains(&format!("[default: {}]", default.display())),
-                "{flag}"
-            );
+            assert!(help.contains(&format!("[default: {}]", default.display())), "{flag}");
         }
     }
 }
@@ -93,17 +87,12 @@ fn help_does_not_show_the_operator_key_of_the_environment() {
 fn the_version_is_told() {
     let output = Command::new(binary()).arg("--version").output();
     let version = String::from_utf8(output.expect("a version").stdout);
-    assert_eq!(
-        version.unwrap(),
-        format!("server {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(version.unwrap(), format!("server {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
 fn a_variable_does_what_its_flag_does() {
-    let gateway = Gateway::builder()
-        .variable("CONNECTSOCKET_TOKEN_TTL", "77s")
-        .start();
+    let gateway = Gateway::builder().variable("CONNECTSOCKET_TOKEN_TTL", "77s").start();
     let answer = gateway.request_token("test", DEVICE, None);
     assert_eq!(answer.ok()["expiresIn"], 77);
 }
@@ -121,14 +110,10 @@ fn a_flag_goes_before_its_variable() {
 #[test]
 fn a_variable_takes_several_values_with_commas() {
     let origins = ["https://one.example.com", "https://other.example.com"];
-    let gateway = Gateway::builder()
-        .variable("CONNECTSOCKET_ALLOWED_ORIGIN", &origins.join(","))
-        .start();
+    let gateway =
+        Gateway::builder().variable("CONNECTSOCKET_ALLOWED_ORIGIN", &origins.join(",")).start();
     for origin in origins {
-        let answer = gateway
-            .call("GET", "/livez")
-            .header("origin", origin)
-            .send();
+        let answer = gateway.call("GET", "/livez").header("origin", origin).send();
         assert_eq!(answer.header("access-control-allow-origin"), origin);
     }
 }
@@ -163,26 +148,16 @@ fn a_flag_without_its_value_is_refused() {
 
 #[test]
 fn a_bad_address_is_refused() {
-    for address in [
-        "localhost",
-        "127.0.0.1",
-        "127.0.0.1:65536",
-        "example.com:80",
-        ":8080",
-    ] {
+    for address in ["localhost", "127.0.0.1", "127.0.0.1:65536", "example.com:80", ":8080"] {
         is_refused("--listen", address);
     }
 }
 
 #[test]
 fn a_bad_time_is_refused() {
-    for flag in [
-        "--token-ttl",
-        "--authorisation-ttl",
-        "--heartbeat",
-        "--drain-timeout",
-        "--body-timeout",
-    ] {
+    for flag in
+        ["--token-ttl", "--authorisation-ttl", "--heartbeat", "--drain-timeout", "--body-timeout"]
+    {
         for time in ["soon", "10", "0s", "-1s", "11years"] {
             is_refused_attached(flag, time);
         }
@@ -198,11 +173,9 @@ fn is_refused_attached(flag: &str, value: &str) {
 
 #[test]
 fn a_bad_rate_is_refused() {
-    for flag in [
-        "--token-requests-per-second",
-        "--authorisations-per-second",
-        "--wrong-keys-per-second",
-    ] {
+    for flag in
+        ["--token-requests-per-second", "--authorisations-per-second", "--wrong-keys-per-second"]
+    {
         for rate in ["0", "-1", "1001", "many", "1.5"] {
             is_refused_attached(flag, rate);
         }
@@ -211,12 +184,7 @@ fn a_bad_rate_is_refused() {
 
 #[test]
 fn a_bad_number_is_refused() {
-    for flag in [
-        "--devices",
-        "--open-authorisations",
-        "--sockets-per-address",
-        "--workers",
-    ] {
+    for flag in ["--devices", "--open-authorisations", "--sockets-per-address", "--workers"] {
         for number in ["0", "-1", "many", "99999999999"] {
             is_refused_attached(flag, number);
         }
@@ -261,11 +229,7 @@ fn a_bad_origin_is_refused() {
 
 #[test]
 fn a_public_url_with_a_path_is_refused() {
-    for url in [
-        "https://www.example.com/gateway",
-        "https://www.example.com?x",
-        "www.example.com",
-    ] {
+    for url in ["https://www.example.com/gateway", "https://www.example.com?x", "www.example.com"] {
         is_refused("--public-url", url);
     }
 }
@@ -326,10 +290,7 @@ fn with_a_key_it_starts_off_loopback() {
 
 #[test]
 fn with_a_key_it_starts_with_a_public_url() {
-    for url in [
-        "https://gateway.example.com",
-        "https://gateway.example.com:8443/",
-    ] {
+    for url in ["https://gateway.example.com", "https://gateway.example.com:8443/"] {
         let gateway = keyed().flag("--public-url", url).start();
         assert_eq!(gateway.get("/livez").status, 200);
     }
@@ -352,10 +313,8 @@ fn a_key_of_32_characters_is_enough() {
 
 #[test]
 fn a_key_that_no_header_can_hold_is_refused_and_not_shown() {
-    for key in [
-        "a key with blanks, long enough as it is",
-        "ein-schlüssel-der-lang-genug-wäre-ist",
-    ] {
+    for key in ["a key with blanks, long enough as it is", "ein-schlüssel-der-lang-genug-wäre-ist"]
+    {
         let sentence = refusal(Gateway::builder().variable("CONNECTSOCKET_OPERATOR_KEY", key));
         assert!(!sentence.contains(key), "{sentence}");
     }
@@ -364,9 +323,7 @@ fn a_key_that_no_header_can_hold_is_refused_and_not_shown() {
 #[test]
 fn a_third_key_is_refused_and_none_is_shown() {
     let third = OTHER_KEY.replace("another", "a-third");
-    let builder = keyed()
-        .flag("--operator-key", OTHER_KEY)
-        .flag("--operator-key", &third);
+    let builder = keyed().flag("--operator-key", OTHER_KEY).flag("--operator-key", &third);
     let sentence = refusal(builder);
     assert!(sentence.contains("at most 2"), "{sentence}");
     assert!(!sentence.contains("enough-characters"), "{sentence}");
@@ -402,9 +359,7 @@ fn a_short_key_in_a_file_is_refused_and_not_shown() {
 #[test]
 fn both_keys_of_a_file_work() {
     let file = file(&format!("{OPERATOR_KEY}\r\n\n  {OTHER_KEY}"));
-    let gateway = Gateway::builder()
-        .flag("--operator-key-file", path(&file))
-        .start();
+    let gateway = Gateway::builder().flag("--operator-key-file", path(&file)).start();
     for key in [OPERATOR_KEY, OTHER_KEY] {
         gateway.issue_token(key, DEVICE).succeeds();
     }
@@ -421,9 +376,7 @@ fn both_keys_of_the_flag_work() {
 #[test]
 fn both_keys_of_the_variable_work() {
     let keys = format!("{OPERATOR_KEY},{OTHER_KEY}");
-    let gateway = Gateway::builder()
-        .variable("CONNECTSOCKET_OPERATOR_KEY", &keys)
-        .start();
+    let gateway = Gateway::builder().variable("CONNECTSOCKET_OPERATOR_KEY", &keys).start();
     for key in [OPERATOR_KEY, OTHER_KEY] {
         gateway.issue_token(key, DEVICE).succeeds();
     }
@@ -431,9 +384,8 @@ fn both_keys_of_the_variable_work() {
 
 #[test]
 fn an_empty_variable_for_the_key_is_no_key() {
-    let builder = Gateway::builder()
-        .variable("CONNECTSOCKET_OPERATOR_KEY", "")
-        .flag("--listen", "0.0.0.0:0");
+    let builder =
+        Gateway::builder().variable("CONNECTSOCKET_OPERATOR_KEY", "").flag("--listen", "0.0.0.0:0");
     let _ = refusal(builder);
 }
 
@@ -447,16 +399,10 @@ fn a_given_key_is_not_announced() {
 #[test]
 fn the_largest_body_can_be_set() {
     let gateway = Gateway::builder().flag("--body-bytes", "100").start();
-    let answer = gateway
-        .call("PUT", "/token")
-        .json_text(" ".repeat(101))
-        .send();
+    let answer = gateway.call("PUT", "/token").json_text(" ".repeat(101)).send();
     assert_eq!(answer.problem_name(), "body-too-large");
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-    assert!(
-        detail.contains("100 bytes"),
-        "the limit is that of the setting: {detail}"
-    );
+    assert!(detail.contains("100 bytes"), "the limit is that of the setting: {detail}");
 }
 
 #[test]
@@ -465,8 +411,5 @@ fn the_time_for_a_body_can_be_set() {
     let headers = [("content-length", "10")];
     let answer = tests::Connection::open(&gateway).ask("PUT /token", &headers, "x");
     let detail = answer.problem()["detail"].as_str().unwrap().to_owned();
-    assert!(
-        !detail.contains("10 seconds"),
-        "the time is that of the setting: {detail}"
-    );
+    assert!(!detail.contains("10 seconds"), "the time is that of the setting: {detail}");
 }

@@ -33,10 +33,7 @@ fn a_token_comes_with_its_lifetime_in_seconds() {
     let gateway = Gateway::builder().flag("--token-ttl", "90s").start();
     let answer = gateway.request_token("test", DEVICE, None);
     let token = answer.token();
-    assert_eq!(
-        answer.ok(),
-        json!({"success": true, "token": token, "expiresIn": 90})
-    );
+    assert_eq!(answer.ok(), json!({"success": true, "token": token, "expiresIn": 90}));
 }
 
 #[test]
@@ -136,9 +133,7 @@ fn what_is_no_token_counts_as_none_where_none_is_needed() {
 fn the_newest_token_gets_the_next_one() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    let second = gateway
-        .request_token("browser", DEVICE, Some(&first))
-        .token();
+    let second = gateway.request_token("browser", DEVICE, Some(&first)).token();
     assert_ne!(first, second);
     authorise(&gateway, &second).succeeds();
 }
@@ -147,9 +142,7 @@ fn the_newest_token_gets_the_next_one() {
 fn the_newest_token_gets_the_next_one_through_another_claiming_channel() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    gateway
-        .request_token("ios", DEVICE, Some(&first))
-        .succeeds();
+    gateway.request_token("ios", DEVICE, Some(&first)).succeeds();
 }
 
 #[test]
@@ -184,9 +177,7 @@ fn an_expired_claim_is_still_a_claim() {
 fn the_token_before_the_newest_is_good_until_the_newest_is_used() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    let second = gateway
-        .request_token("browser", DEVICE, Some(&first))
-        .token();
+    let second = gateway.request_token("browser", DEVICE, Some(&first)).token();
     authorise(&gateway, &first).succeeds();
     authorise(&gateway, &second).succeeds();
     assert_eq!(authorise(&gateway, &first).problem_name(), "token-unknown");
@@ -196,11 +187,7 @@ fn the_token_before_the_newest_is_good_until_the_newest_is_used() {
 fn a_lost_answer_can_be_asked_for_again() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    let renew = || {
-        gateway
-            .request_token("browser", DEVICE, Some(&first))
-            .token()
-    };
+    let renew = || gateway.request_token("browser", DEVICE, Some(&first)).token();
     let lost = renew();
     let arrived = renew();
     assert_eq!(authorise(&gateway, &lost).problem_name(), "token-unknown");
@@ -211,9 +198,7 @@ fn a_lost_answer_can_be_asked_for_again() {
 fn the_token_before_the_newest_gets_no_other_once_the_newest_is_used() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    let second = gateway
-        .request_token("browser", DEVICE, Some(&first))
-        .token();
+    let second = gateway.request_token("browser", DEVICE, Some(&first)).token();
     authorise(&gateway, &second).succeeds();
     let answer = gateway.request_token("browser", DEVICE, Some(&first));
     assert_eq!(answer.problem_name(), "device-claimed");
@@ -223,12 +208,8 @@ fn the_token_before_the_newest_gets_no_other_once_the_newest_is_used() {
 fn renewing_with_the_newest_uses_it() {
     let gateway = Gateway::trial();
     let first = gateway.claim(DEVICE);
-    let second = gateway
-        .request_token("browser", DEVICE, Some(&first))
-        .token();
-    let _ = gateway
-        .request_token("browser", DEVICE, Some(&second))
-        .token();
+    let second = gateway.request_token("browser", DEVICE, Some(&first)).token();
+    let _ = gateway.request_token("browser", DEVICE, Some(&second)).token();
     assert_eq!(authorise(&gateway, &first).problem_name(), "token-unknown");
 }
 
@@ -238,9 +219,7 @@ fn renewing_keeps_open_authorisations_and_the_open_socket() {
     let first = gateway.claim(DEVICE);
     let half_ref = half_ref();
     gateway.connect_socket(&first, DEVICE, &half_ref).succeeds();
-    let second = gateway
-        .request_token("browser", DEVICE, Some(&first))
-        .token();
+    let second = gateway.request_token("browser", DEVICE, Some(&first)).token();
     authorise(&gateway, &second).succeeds();
     Socket::open(&gateway, &half_ref).hello();
 }
@@ -262,9 +241,7 @@ fn the_test_channel_gives_every_asker_a_token_that_works() {
 
 #[test]
 fn the_test_channel_is_closed_where_it_is_no_trial() {
-    let gateway = Gateway::builder()
-        .flag("--operator-key", OPERATOR_KEY)
-        .start();
+    let gateway = Gateway::builder().flag("--operator-key", OPERATOR_KEY).start();
     let answer = gateway.request_token("test", DEVICE, None);
     assert_eq!(answer.status, 403);
     assert_eq!(answer.problem_name(), "channel-closed");
@@ -272,9 +249,7 @@ fn the_test_channel_is_closed_where_it_is_no_trial() {
 
 #[test]
 fn the_other_channels_are_open_where_it_is_no_trial() {
-    let gateway = Gateway::builder()
-        .flag("--operator-key", OPERATOR_KEY)
-        .start();
+    let gateway = Gateway::builder().flag("--operator-key", OPERATOR_KEY).start();
     for channel in ["browser", "android", "ios"] {
         gateway.request_token(channel, channel, None).succeeds();
     }
@@ -308,9 +283,7 @@ fn a_claim_ends_the_tokens_of_the_test_channel() {
 fn a_claim_ends_the_authorisations_of_the_test_channel() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
-    gateway
-        .connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref)
-        .succeeds();
+    gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref).succeeds();
     let _ = gateway.claim(DEVICE);
     assert_eq!(Socket::open(&gateway, &half_ref).closed().0, 4003);
 }
@@ -319,9 +292,7 @@ fn a_claim_ends_the_authorisations_of_the_test_channel() {
 fn a_claim_ends_the_socket_of_the_test_channel() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
-    gateway
-        .connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref)
-        .succeeds();
+    gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref).succeeds();
     let mut socket = Socket::open(&gateway, &half_ref);
     let _ = gateway.claim(DEVICE);
     assert_eq!(socket.closed().0, 4003);
@@ -329,10 +300,8 @@ fn a_claim_ends_the_socket_of_the_test_channel() {
 
 #[test]
 fn where_the_operator_gives_tokens_no_channel_does() {
-    let gateway = Gateway::builder()
-        .flag("--token-issuer", "operator")
-        .flag("--test-channel", "on")
-        .start();
+    let gateway =
+        Gateway::builder().flag("--token-issuer", "operator").flag("--test-channel", "on").start();
     for channel in ["browser", "android", "ios", "test"] {
         let answer = gateway.request_token(channel, DEVICE, None);
         assert_eq!(answer.status, 403);
@@ -342,9 +311,7 @@ fn where_the_operator_gives_tokens_no_channel_does() {
 
 #[test]
 fn where_the_operator_gives_tokens_its_tokens_renew_nothing_by_themselves() {
-    let gateway = Gateway::builder()
-        .flag("--token-issuer", "operator")
-        .start();
+    let gateway = Gateway::builder().flag("--token-issuer", "operator").start();
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
     let answer = gateway.request_token("browser", DEVICE, Some(&token));
     assert_eq!(answer.problem_name(), "issuer-closed");
@@ -352,9 +319,7 @@ fn where_the_operator_gives_tokens_its_tokens_renew_nothing_by_themselves() {
 
 #[test]
 fn where_the_operator_gives_tokens_they_work() {
-    let gateway = Gateway::builder()
-        .flag("--token-issuer", "operator")
-        .start();
+    let gateway = Gateway::builder().flag("--token-issuer", "operator").start();
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
     authorise(&gateway, &token).succeeds();
 }
@@ -455,10 +420,7 @@ fn a_revoked_token_does_not_get_the_next_one_of_a_later_claim() {
 
 #[test]
 fn a_claim_ends_with_its_record() {
-    let gateway = Gateway::builder()
-        .flag("--token-ttl", "1s")
-        .flag("--record-ttl", "1s")
-        .start();
+    let gateway = Gateway::builder().flag("--token-ttl", "1s").flag("--record-ttl", "1s").start();
     let _ = gateway.claim(DEVICE);
     eventually("the device can be claimed again", || {
         gateway.request_token("browser", DEVICE, None).status == 200
@@ -478,9 +440,7 @@ fn a_gateway_that_knows_enough_devices_refuses_another() {
 fn a_gateway_that_knows_enough_devices_still_serves_those() {
     let gateway = Gateway::builder().flag("--devices", "1").start();
     let token = gateway.claim(DEVICE);
-    gateway
-        .request_token("browser", DEVICE, Some(&token))
-        .succeeds();
+    gateway.request_token("browser", DEVICE, Some(&token)).succeeds();
 }
 
 #[test]

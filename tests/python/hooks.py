@@ -1,6 +1,8 @@
 """Gives each Schemathesis case its credentials: the operator's key, or a token of the device that it speaks of."""
 
 import os
+import re
+import uuid
 
 import requests
 import schemathesis
@@ -48,6 +50,14 @@ class OperatorKey:
 
     def set(self, case, data, context):
         case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Gives each good Idempotency-Key to one request only: with another body it would be refused."""
+    key = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and re.fullmatch("[!-~]{1,255}", key):
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
 
 
 @schemathesis.hook

@@ -58,10 +58,7 @@ mod opening {
         let (gateway, half_ref) = ready();
         let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
         // The key and its answer are the RFC's own example.
-        assert_eq!(
-            answer.header("sec-websocket-accept"),
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
+        assert_eq!(answer.header("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(answer.header("upgrade").to_lowercase(), "websocket");
         assert_eq!(answer.header("connection").to_lowercase(), "upgrade");
     }
@@ -85,9 +82,8 @@ mod opening {
             let half_ref = waiting(&gateway, DEVICE);
             let handshake = Handshake::of(&gateway, &half_ref).without(PROTOCOL);
             let lines = write(&offer(&half_ref));
-            let handshake = lines
-                .iter()
-                .fold(handshake, |handshake, line| handshake.and(PROTOCOL, line));
+            let handshake =
+                lines.iter().fold(handshake, |handshake, line| handshake.and(PROTOCOL, line));
             handshake.opened(&gateway).hello();
         }
     }
@@ -151,27 +147,14 @@ mod upgrade {
             ("no Upgrade", good.clone().without("upgrade")),
             ("no Connection", good.clone().without("connection")),
             ("another protocol", good.clone().with("upgrade", "h2c")),
-            (
-                "a longer name",
-                good.clone().with("upgrade", "websocket-of-mine"),
-            ),
-            (
-                "another connection option",
-                good.clone().with("connection", "keep-alive"),
-            ),
+            ("a longer name", good.clone().with("upgrade", "websocket-of-mine")),
+            ("another connection option", good.clone().with("connection", "keep-alive")),
             ("no version", good.clone().without("sec-websocket-version")),
-            (
-                "another version",
-                good.clone().with("sec-websocket-version", "8"),
-            ),
+            ("another version", good.clone().with("sec-websocket-version", "8")),
             ("HTTP/1.0", good.starting("GET /prospect/socket HTTP/1.0")),
         ] {
             let answer = wrong.refused(&gateway);
-            assert_eq!(
-                answered(&answer),
-                (426, "upgrade-required".to_owned()),
-                "{what}"
-            );
+            assert_eq!(answered(&answer), (426, "upgrade-required".to_owned()), "{what}");
             assert_eq!(answer.header("upgrade"), "websocket", "{what}");
         }
         Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
@@ -180,9 +163,8 @@ mod upgrade {
     #[test]
     fn another_version_is_told_which_one_is_spoken() {
         let (gateway, half_ref) = ready();
-        let answer = Handshake::of(&gateway, &half_ref)
-            .with("sec-websocket-version", "8")
-            .refused(&gateway);
+        let answer =
+            Handshake::of(&gateway, &half_ref).with("sec-websocket-version", "8").refused(&gateway);
         assert_eq!(answer.header("sec-websocket-version"), "13");
     }
 
@@ -190,21 +172,9 @@ mod upgrade {
     fn a_key_that_is_not_of_sixteen_bytes_is_refused() {
         let (gateway, half_ref) = ready();
         let good = Handshake::of(&gateway, &half_ref);
-        for key in [
-            "",
-            "short",
-            "dGhlIHNhbXBsZSBub25jZQ",
-            "!!!!!!!!!!!!!!!!!!!!!!==",
-        ] {
-            let answer = good
-                .clone()
-                .with("sec-websocket-key", key)
-                .refused(&gateway);
-            assert_eq!(
-                answered(&answer),
-                (400, "bad-handshake".to_owned()),
-                "{key}"
-            );
+        for key in ["", "short", "dGhlIHNhbXBsZSBub25jZQ", "!!!!!!!!!!!!!!!!!!!!!!=="] {
+            let answer = good.clone().with("sec-websocket-key", key).refused(&gateway);
+            assert_eq!(answered(&answer), (400, "bad-handshake".to_owned()), "{key}");
         }
         let missing = good.without("sec-websocket-key");
         is_refused(&gateway, &missing, &half_ref, 400, "bad-handshake");
@@ -310,9 +280,7 @@ mod origin {
     #[test]
     fn a_program_that_sends_no_origin_is_let_in() {
         let gateway = in_production().start();
-        Handshake::of(&gateway, &waiting_by_claim(&gateway))
-            .opened(&gateway)
-            .hello();
+        Handshake::of(&gateway, &waiting_by_claim(&gateway)).opened(&gateway).hello();
     }
 
     #[test]
@@ -327,9 +295,7 @@ mod origin {
 
     #[test]
     fn an_origin_that_is_only_like_one_is_refused() {
-        let gateway = in_production()
-            .flag("--allowed-origin", "https://app.example.com")
-            .start();
+        let gateway = in_production().flag("--allowed-origin", "https://app.example.com").start();
         for origin in [
             "http://app.example.com",
             "https://app.example.com:8443",
@@ -348,9 +314,7 @@ mod origin {
 
     #[test]
     fn the_origin_of_the_public_url_is_let_in() {
-        let gateway = in_production()
-            .flag("--public-url", "https://gateway.example.com/")
-            .start();
+        let gateway = in_production().flag("--public-url", "https://gateway.example.com/").start();
         assert_eq!(status_for(&gateway, "https://gateway.example.com"), 101);
         assert_eq!(status_for(&gateway, "http://gateway.example.com"), 403);
     }
@@ -421,9 +385,7 @@ mod subprotocol {
 
     /// Fails unless offering these subprotocols is refused.
     fn is_bad(gateway: &Gateway, half_ref: &str, offered: &str) {
-        let answer = Handshake::of(gateway, half_ref)
-            .with(PROTOCOL, offered)
-            .refused(gateway);
+        let answer = Handshake::of(gateway, half_ref).with(PROTOCOL, offered).refused(gateway);
         let bad = (400, "bad-handshake".to_owned());
         assert_eq!(answered(&answer), bad, "{offered}");
     }
@@ -496,9 +458,7 @@ mod order {
     /// In the order in which they are found.
     const FAULTS: [Fault; 4] = [
         (426, |handshake| handshake.without("upgrade")),
-        (403, |handshake| {
-            handshake.with("origin", "https://evil.example")
-        }),
+        (403, |handshake| handshake.with("origin", "https://evil.example")),
         (400, |handshake| handshake.with(PROTOCOL, "prospect.v1")),
         (401, |handshake| {
             handshake.with(PROTOCOL, &format!("prospect.v1, {}", offer(&half_ref())))
@@ -529,9 +489,7 @@ mod order {
 
     #[test]
     fn the_limit_of_the_address_comes_after_all_but_the_half_ref() {
-        let gateway = Gateway::builder()
-            .flag("--sockets-per-address", "1")
-            .start();
+        let gateway = Gateway::builder().flag("--sockets-per-address", "1").start();
         let _held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
         let half_ref = waiting(&gateway, DEVICE);
         for ((_, spoil), status) in FAULTS.into_iter().zip([426, 403, 400, 429]) {
@@ -542,9 +500,7 @@ mod order {
 
     #[test]
     fn going_away_comes_after_the_subprotocol_and_before_the_limit_of_the_address() {
-        let gateway = Gateway::builder()
-            .flag("--sockets-per-address", "1")
-            .start();
+        let gateway = Gateway::builder().flag("--sockets-per-address", "1").start();
         // It does not answer the close, so the gateway waits for it a while.
         let mut held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
         let half_ref = waiting(&gateway, DEVICE);
@@ -597,13 +553,7 @@ mod half_refs {
         let (gateway, half_ref) = ready();
         let mut first = Handshake::of(&gateway, &half_ref).opened(&gateway);
         first.hello();
-        assert_eq!(
-            Handshake::of(&gateway, &half_ref)
-                .opened(&gateway)
-                .closed()
-                .0,
-            4001
-        );
+        assert_eq!(Handshake::of(&gateway, &half_ref).opened(&gateway).closed().0, 4001);
         first.send(&text(PING_FRAME));
         assert_eq!(first.frame().json(), json!({"type": "pong"}));
     }
@@ -653,9 +603,7 @@ mod seats {
     use super::*;
 
     fn with_two_seats() -> Gateway {
-        Gateway::builder()
-            .flag("--sockets-per-address", "2")
-            .start()
+        Gateway::builder().flag("--sockets-per-address", "2").start()
     }
 
     #[test]
@@ -691,9 +639,7 @@ mod seats {
 
     #[test]
     fn an_address_that_a_stranger_writes_is_not_believed() {
-        let gateway = Gateway::builder()
-            .flag("--sockets-per-address", "1")
-            .start();
+        let gateway = Gateway::builder().flag("--sockets-per-address", "1").start();
         let _held = Handshake::of(&gateway, &waiting(&gateway, "phone")).opened(&gateway);
         let answer = Handshake::of(&gateway, &waiting(&gateway, "tablet"))
             .with("x-forwarded-for", "192.0.2.7")
@@ -780,10 +726,7 @@ mod traces {
             .refused(&gateway);
         let log = gateway.log();
         assert!(log.contains("TRACE"), "the level is on");
-        for secret in [
-            half_ref.clone(),
-            offer(&half_ref)["halfref.".len()..].to_owned(),
-        ] {
+        for secret in [half_ref.clone(), offer(&half_ref)["halfref.".len()..].to_owned()] {
             assert!(!log.contains(&secret), "{secret} is in the log");
         }
     }

@@ -36,12 +36,7 @@ pub fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = frame_head(head, payload.len() as u64, MASKED);
     bytes.extend(mask);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     bytes
 }
 
@@ -91,19 +86,13 @@ pub struct Handshake {
 impl Handshake {
     /// One with nothing wrong.
     pub fn of(gateway: &Gateway, half_ref: &str) -> Self {
-        Self::to(gateway, "GET /prospect/socket HTTP/1.1").with(
-            "sec-websocket-protocol",
-            &format!("prospect.v1, {}", offer(half_ref)),
-        )
+        Self::to(gateway, "GET /prospect/socket HTTP/1.1")
+            .with("sec-websocket-protocol", &format!("prospect.v1, {}", offer(half_ref)))
     }
 
     /// One that asks something else to become a websocket.
     pub fn to(gateway: &Gateway, start: &str) -> Self {
-        let handshake = Self {
-            start: start.to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        };
+        let handshake = Self { start: start.to_owned(), headers: Vec::new(), body: Vec::new() };
         handshake
             .with("host", gateway.authority())
             .with("connection", "Upgrade")
@@ -144,9 +133,7 @@ impl Handshake {
     /// What is sent.
     pub fn bytes(&self) -> Vec<u8> {
         let headers = self.headers.iter();
-        let headers: Vec<_> = headers
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect();
+        let headers: Vec<_> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
         let head = format!("{}\r\n{}\r\n\r\n", self.start, headers.join("\r\n"));
         [head.as_bytes(), &self.body].concat()
     }
@@ -228,10 +215,7 @@ impl Peer {
             short => short.into(),
         };
         let payload = (0..length).map(|_| u8::from_be_bytes(self.0.bytes()));
-        Frame {
-            head,
-            payload: payload.collect(),
-        }
+        Frame { head, payload: payload.collect() }
     }
 
     /// The first frame.

@@ -16,10 +16,7 @@ pub struct Call {
 
 impl Call {
     pub(crate) fn new(method: &str, url: &str) -> Self {
-        Self {
-            request: Request::builder().method(method).uri(url),
-            body: Vec::new(),
-        }
+        Self { request: Request::builder().method(method).uri(url), body: Vec::new() }
     }
 
     /// With this header.
@@ -64,11 +61,7 @@ impl Call {
         let request = self.request.body(self.body).expect("a request");
         let mut answer = agent.run(request).expect("an answer");
         let body = answer.body_mut().read_to_vec().expect("a body");
-        Answer {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body,
-        }
+        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
     }
 }
 
@@ -87,10 +80,7 @@ impl Answer {
     /// A header, as text; empty where it is not there.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The body as text.
@@ -141,11 +131,7 @@ impl Answer {
     /// When the answer is no problem.
     #[must_use]
     pub fn problem(&self) -> Value {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem["success"], false);
@@ -163,9 +149,7 @@ impl Answer {
     pub fn problem_name(&self) -> String {
         let problem = self.problem();
         let uri = problem["type"].as_str().expect("a type");
-        uri.strip_prefix("urn:connect-socket:problem:")
-            .expect("one of ours")
-            .to_owned()
+        uri.strip_prefix("urn:connect-socket:problem:").expect("one of ours").to_owned()
     }
 
     /// `pointer code` of each field that is wrong.

@@ -4,6 +4,7 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +26,14 @@ impl Connection {
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Self(BufReader::new(stream))
+    }
+
+    /// From now on waits this long for what is expected to come.
+    ///
+    /// # Panics
+    /// When that cannot be set.
+    pub fn wait_up_to(&mut self, time: Duration) {
+        self.0.get_ref().set_read_timeout(Some(time)).expect("a timeout");
     }
 
     /// Sends these bytes.
@@ -49,11 +58,7 @@ impl Connection {
     /// When there is no answer.
     pub fn ask(&mut self, what: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
         self.send(request(what, headers, body));
-        if what.starts_with("HEAD ") {
-            self.answer_without_body()
-        } else {
-            self.answer()
-        }
+        if what.starts_with("HEAD ") { self.answer_without_body() } else { self.answer() }
     }
 
     /// The next answer.
@@ -87,17 +92,26 @@ impl Connection {
             let name: HeaderName = name.parse().expect("a header's name");
             headers.append(name, HeaderValue::from_str(value).expect("its value"));
         }
-        Answer {
-            status,
-            headers,
-            body: Vec::new(),
-        }
+        Answer { status, headers, body: Vec::new() }
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.0.read_line(&mut line).expect("a line");
         line.trim_end().to_owned()
+    }
+
+    /// The next part of a body that is sent in chunks; `None` where the body ends.
+    ///
+    /// # Panics
+    /// When neither comes.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let length = self.line();
+        let length = usize::from_str_radix(&length, 16).expect("a chunk's length");
+        let mut chunk = vec![0; length];
+        self.0.read_exact(&mut chunk).expect("a chunk");
+        assert!(self.line().is_empty(), "a chunk ends with its line");
+        (length > 0).then_some(chunk)
     }
 
     /// The next bytes, as many as these.
@@ -139,11 +153,7 @@ impl Connection {
 pub fn request(what: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut lines = vec![format!("{what} HTTP/1.1"), "Host: gateway".to_owned()];
-    lines.extend(
-        headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}")),
-    );
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     let frames = |(name, _): &(&str, &str)| matches!(*name, "content-length" | "transfer-encoding");
     if !body.is_empty() && !headers.iter().any(frames) {
         lines.push(format!("content-length: {}", body.len()));

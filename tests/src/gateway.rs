@@ -44,10 +44,7 @@ pub fn binary() -> &'static Path {
 /// Never: the tests live in a folder of it.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("a parent")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
 }
 
 /// How a gateway is to be started.
@@ -92,10 +89,7 @@ impl GatewayBuilder {
             return Command::new(binary());
         };
         let mut shell = Command::new("sh");
-        shell
-            .arg("-c")
-            .arg(format!(r#"ulimit -n {at_most} && exec "$0" "$@""#))
-            .arg(binary());
+        shell.arg("-c").arg(format!(r#"ulimit -n {at_most} && exec "$0" "$@""#)).arg(binary());
         shell
     }
 
@@ -105,20 +99,13 @@ impl GatewayBuilder {
             command.env_remove(name);
         }
         // A test calls much faster than a prospect, and from one address.
-        if !self
-            .flags
-            .iter()
-            .any(|flag| flag.starts_with("--token-requests-per-second"))
-        {
+        if !self.flags.iter().any(|flag| flag.starts_with("--token-requests-per-second")) {
             command.args(["--token-requests-per-second", "1000"]);
         }
         if !self.flags.iter().any(|flag| flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        command
-            .args(&self.flags)
-            .envs(self.variables.iter().cloned())
-            .stdin(Stdio::null());
+        command.args(&self.flags).envs(self.variables.iter().cloned()).stdin(Stdio::null());
         command
     }
 
@@ -145,10 +132,7 @@ impl GatewayBuilder {
             .and_then(|url| url.strip_suffix("/swagger-ui/"))
         else {
             let _ = child.wait();
-            panic!(
-                "the gateway did not start: {}",
-                fs::read_to_string(&log).unwrap_or_default()
-            );
+            panic!("the gateway did not start: {}", fs::read_to_string(&log).unwrap_or_default());
         };
         let url = url.to_owned();
         let mut key = String::new();
@@ -156,21 +140,11 @@ impl GatewayBuilder {
             stdout.read_line(&mut key).expect("its second line");
         }
         let operator_key = key.trim().rsplit(' ').next().unwrap_or_default().to_owned();
-        Gateway {
-            child,
-            url,
-            operator_key,
-            log,
-            _folder: folder,
-        }
+        Gateway { child, url, operator_key, log, _folder: folder }
     }
 
     fn is_given_a_key(&self) -> bool {
-        let keys = |name: &str| {
-            name.to_lowercase()
-                .replace('_', "-")
-                .contains("operator-key")
-        };
+        let keys = |name: &str| name.to_lowercase().replace('_', "-").contains("operator-key");
         self.flags.iter().any(|flag| keys(flag))
             || self.variables.iter().any(|(name, _)| keys(name))
     }
@@ -265,9 +239,8 @@ impl Gateway {
     /// `PUT /token` through a channel, showing a token or none.
     #[must_use]
     pub fn request_token(&self, channel: &str, device: &str, shown: Option<&str>) -> Answer {
-        let call = self
-            .call("PUT", "/token")
-            .json(&json!({"channel": channel, "deviceTag": device}));
+        let call =
+            self.call("PUT", "/token").json(&json!({"channel": channel, "deviceTag": device}));
         match shown {
             Some(token) => call.header("token", token).send(),
             None => call.send(),
@@ -333,10 +306,7 @@ impl Gateway {
     /// When the signal cannot be sent.
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", name, &pid])
-            .status()
-            .expect("kill runs");
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
         assert!(sent.success());
     }
 

@@ -2,13 +2,19 @@
 
 pub mod client;
 pub mod connection;
+pub mod events;
 pub mod gateway;
+pub mod operator;
+pub mod prospect;
 pub mod socket;
 pub mod tools;
 
 pub use client::{Answer, Call};
 pub use connection::Connection;
+pub use events::{Event, EventStream};
 pub use gateway::{Gateway, GatewayBuilder};
+pub use operator::Operator;
+pub use prospect::Prospect;
 pub use socket::Socket;
 
 /// A `halfRef` that is good and unlike every other.
@@ -19,3 +25,19 @@ pub fn half_ref() -> String {
 
 /// The `deviceTag` of the document's example.
 pub const DEVICE: &str = "my_deviceTag";
+
+/// The member `data` of a JSON object, byte for byte.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn raw_data(object: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Object<'a> {
+        #[serde(borrow)]
+        data: &'a serde_json::value::RawValue,
+    }
+
+    let object: Object<'_> = serde_json::from_str(object).expect("an object with data");
+    object.data.get().to_owned()
+}

@@ -25,10 +25,7 @@ pub fn handshake(gateway: &Gateway, half_ref: &str) -> Request {
     let mut request = format!("ws://{}/prospect/socket", gateway.authority())
         .into_client_request()
         .expect("a URL");
-    let protocols = format!(
-        "prospect.v1, halfref.{}",
-        BASE64_URL_SAFE_NO_PAD.encode(half_ref)
-    );
+    let protocols = format!("prospect.v1, halfref.{}", BASE64_URL_SAFE_NO_PAD.encode(half_ref));
     set(&mut request, "sec-websocket-protocol", &protocols);
     request
 }
@@ -39,9 +36,7 @@ pub fn handshake(gateway: &Gateway, half_ref: &str) -> Request {
 /// When it is no header.
 pub fn set(request: &mut Request, name: &str, value: &str) {
     let name: HeaderName = name.parse().expect("a name");
-    request
-        .headers_mut()
-        .insert(name, HeaderValue::from_str(value).expect("a value"));
+    request.headers_mut().insert(name, HeaderValue::from_str(value).expect("a value"));
 }
 
 impl Socket {
@@ -62,10 +57,7 @@ impl Socket {
     ///
     /// # Panics
     /// When there is no answer.
-    #[expect(
-        clippy::result_large_err,
-        reason = "an answer is what the test looks at next"
-    )]
+    #[expect(clippy::result_large_err, reason = "an answer is what the test looks at next")]
     pub fn try_open(gateway: &Gateway, request: Request) -> Result<Self, Answer> {
         let stream = TcpStream::connect(gateway.authority()).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -77,11 +69,7 @@ impl Socket {
             Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
                 let (head, body) = response.into_parts();
                 let body = body.unwrap_or_default();
-                Err(Answer {
-                    status: head.status.as_u16(),
-                    headers: head.headers,
-                    body,
-                })
+                Err(Answer { status: head.status.as_u16(), headers: head.headers, body })
             }
             Err(other) => panic!("{other}"),
         }
@@ -100,9 +88,17 @@ impl Socket {
     /// # Panics
     /// When something else comes.
     pub fn frame(&mut self) -> Value {
+        serde_json::from_str(&self.text()).expect("JSON")
+    }
+
+    /// The next frame as it came; pings are answered on the way.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub fn text(&mut self) -> String {
         loop {
             match self.receive() {
-                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Text(text) => return text.as_str().to_owned(),
                 Message::Ping(_) => self.0.flush().expect("a pong"),
                 other => panic!("{other:?}"),
             }
@@ -164,9 +160,7 @@ impl Socket {
                 std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
             )
         );
-        self.raw()
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a timeout");
+        self.raw().set_read_timeout(Some(PATIENCE)).expect("a timeout");
         silent
     }
 }

@@ -48,10 +48,8 @@ pub fn run(command: &mut Command, input: &str) -> Output {
 /// With all it said, when it fails.
 pub fn succeed(command: &mut Command, input: &str) -> String {
     let output = run(command, input);
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?} failed\n{out}\n{err}");
     out.into_owned()
 }

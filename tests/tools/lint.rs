@@ -11,10 +11,7 @@ use tests::{
 #[ignore = "needs Node"]
 fn spectral_and_redocly_find_nothing() {
     let openapi = root().join("openapi");
-    let documents = [
-        openapi.join("openapi.json"),
-        openapi.join("openapi-3.0.json"),
-    ];
+    let documents = [openapi.join("openapi.json"), openapi.join("openapi-3.0.json")];
     succeed(node("lint.mjs").args(documents), "");
 }
 
@@ -25,15 +22,19 @@ fn the_linters_exceptions_hold_for_the_places_they_name_and_no_others() {
 }
 
 #[test]
+#[ignore = "needs Node"]
+fn the_asyncapi_parser_finds_nothing() {
+    succeed(node("asyncapi.mjs").arg(root().join("openapi/asyncapi.json")), "");
+}
+
+#[test]
 #[ignore = "needs Python"]
 fn openapi_spec_validator_finds_nothing() {
     let validator = root().join("tests/python/.venv/bin/openapi-spec-validator");
     let openapi = root().join("openapi");
     succeed(
-        Command::new(validator).args([
-            openapi.join("openapi.json"),
-            openapi.join("openapi-3.0.json"),
-        ]),
+        Command::new(validator)
+            .args([openapi.join("openapi.json"), openapi.join("openapi-3.0.json")]),
         "",
     );
 }

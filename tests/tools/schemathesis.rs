@@ -12,11 +12,10 @@ fn assert_green(document: &str) {
         .flag("--authorisations-per-second", "1000")
         .flag("--open-authorisations", "100000000")
         .flag("--wrong-keys-per-second", "1000")
+        .flag("--ack-wait", "1ms")
         .start();
     let mut script = python("schemathesis.sh");
-    script
-        .arg(&gateway.url)
-        .arg(format!("{}{document}", gateway.url));
+    script.arg(&gateway.url).arg(format!("{}{document}", gateway.url));
     succeed(script.env("OPERATOR_KEY", &gateway.operator_key), "");
 }
 

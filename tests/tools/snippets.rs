@@ -27,23 +27,15 @@ const TOKEN: &str = "A long random string token received from /token request";
 
 fn snippets() -> Snippets {
     let text = fs::read_to_string(root().join("openapi/document.toml")).expect("the transcription");
-    toml::from_str::<Document>(&text)
-        .expect("its form")
-        .snippets
+    toml::from_str::<Document>(&text).expect("its form").snippets
 }
 
 /// The printed command with its placeholders filled in.
 fn filled(command: &str, placeholders: &[(&str, &str)]) -> String {
-    placeholders
-        .iter()
-        .fold(command.to_owned(), |command, (placeholder, value)| {
-            assert_eq!(
-                command.matches(placeholder).count(),
-                1,
-                "{placeholder} in {command}"
-            );
-            command.replace(placeholder, value)
-        })
+    placeholders.iter().fold(command.to_owned(), |command, (placeholder, value)| {
+        assert_eq!(command.matches(placeholder).count(), 1, "{placeholder} in {command}");
+        command.replace(placeholder, value)
+    })
 }
 
 #[test]
@@ -51,15 +43,9 @@ fn filled(command: &str, placeholders: &[(&str, &str)]) -> String {
 fn the_curl_snippet_is_answered_as_the_document_says() {
     let gateway = Gateway::trial();
     let (snippets, token) = (snippets(), gateway.token(DEVICE));
-    let line = filled(
-        &snippets.curl,
-        &[(&snippets.curl_base_url, &gateway.url), (TOKEN, &token)],
-    );
+    let line = filled(&snippets.curl, &[(&snippets.curl_base_url, &gateway.url), (TOKEN, &token)]);
     let printed = succeed(Command::new("sh").args(["-c", &line]), "");
-    assert_eq!(
-        serde_json::from_str::<Value>(&printed).expect("JSON"),
-        json!({"success": true})
-    );
+    assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), json!({"success": true}));
 }
 
 #[test]
@@ -67,10 +53,7 @@ fn the_curl_snippet_is_answered_as_the_document_says() {
 fn the_curl_snippet_can_be_run_again_and_again() {
     let gateway = Gateway::trial();
     let (snippets, token) = (snippets(), gateway.token(DEVICE));
-    let line = filled(
-        &snippets.curl,
-        &[(&snippets.curl_base_url, &gateway.url), (TOKEN, &token)],
-    );
+    let line = filled(&snippets.curl, &[(&snippets.curl_base_url, &gateway.url), (TOKEN, &token)]);
     for _ in 0..5 {
         let printed = succeed(Command::new("sh").args(["-c", &line]), "");
         assert_eq!(printed, r#"{"success":true}"#);
@@ -83,10 +66,7 @@ fn the_axios_snippet_is_answered_as_the_document_says() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let mut script = node("axios.mjs");
-    let printed = succeed(
-        script.arg(&gateway.url).env("TOKEN", &token),
-        &snippets().axios,
-    );
+    let printed = succeed(script.arg(&gateway.url).env("TOKEN", &token), &snippets().axios);
     assert_eq!(printed.trim(), r#"{"success":true}"#);
 }
 
@@ -96,13 +76,7 @@ fn the_axios_snippet_is_answered_as_the_document_says() {
 fn the_axios_snippet_shows_a_refusal() {
     let gateway = Gateway::trial();
     let mut script = node("axios.mjs");
-    let printed = succeed(
-        script.arg(&gateway.url).env("TOKEN", "no-token"),
-        &snippets().axios,
-    );
+    let printed = succeed(script.arg(&gateway.url).env("TOKEN", "no-token"), &snippets().axios);
     assert!(printed.contains("responseStatus: 401"), "{printed}");
-    assert!(
-        printed.contains("urn:connect-socket:problem:token-malformed"),
-        "{printed}"
-    );
+    assert!(printed.contains("urn:connect-socket:problem:token-malformed"), "{printed}");
 }

@@ -14,8 +14,5 @@ fn a_newcomer_gets_a_200() {
     let gateway = Gateway::trial();
     let folder = TempDir::new().expect("a folder");
     let screenshots = std::env::var_os("SCREENSHOTS").unwrap_or_else(|| folder.path().into());
-    succeed(
-        node("swagger-ui.mjs").arg(&gateway.url).arg(screenshots),
-        "",
-    );
+    succeed(node("swagger-ui.mjs").arg(&gateway.url).arg(screenshots), "");
 }

@@ -69,8 +69,9 @@ refusals!(Refusals:
 /// This endpoint requests authorization of a websocket connection to enable efficient 2-way communication with this prospect.
 ///
 /// The gateway's refinement of the document: once it answers 200, `GET /prospect/socket` opens the
-/// websocket with the same `halfRef`, once, within 30 seconds. Until it was opened, the same
-/// request may be sent again; that begins the 30 seconds anew and replaces `linkinjected`. To
+/// websocket with the same `halfRef`, once, for as long as the authorisation lasts: 30 seconds,
+/// unless the gateway's settings say otherwise. Until it was opened, the same request may be sent
+/// again; that begins the time anew and replaces `linkinjected`. To
 /// leave `linkinjected` out and to send `null` mean the same.
 #[utoipa::path(
     operation_id = "connectSocket",

@@ -18,7 +18,6 @@ use utoipa_swagger_ui::{Config, Url};
 
 use crate::{
     contract::{Document, Documents},
-    gateway::Gateway,
     http::body::NoBody,
     problem::{Refusal, refusals},
 };
@@ -34,6 +33,7 @@ const SWAGGER_UI_CSP: &str = "default-src 'none'; script-src 'self'; \
 pub struct Pages {
     openapi: Page,
     openapi_30: Page,
+    asyncapi: Page,
     swagger_ui: Arc<Config<'static>>,
     /// The files of the Swagger UI that were asked for so far; there are about ten.
     files: Mutex<HashMap<String, Page>>,
@@ -46,6 +46,7 @@ impl Pages {
         Self {
             openapi: Page::new("application/json", documents.openapi.into()),
             openapi_30: Page::new("application/json", documents.openapi_30.into()),
+            asyncapi: Page::new("application/json", documents.asyncapi.into()),
             swagger_ui: Arc::new(swagger_ui()),
             files: Mutex::default(),
         }
@@ -94,11 +95,7 @@ impl Page {
     fn new(content_type: &str, bytes: Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
         let tag = EntityTag::new_strong(BASE64_URL_SAFE_NO_PAD.encode(&digest[..16]));
-        Self {
-            content_type: content_type.to_owned(),
-            bytes,
-            tag,
-        }
+        Self { content_type: content_type.to_owned(), bytes, tag }
     }
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
@@ -107,23 +104,17 @@ impl Page {
             Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&self.tag)),
             Err(_) => false,
         };
-        let mut response = if known {
-            HttpResponse::NotModified()
-        } else {
-            HttpResponse::Ok()
-        };
+        let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response.insert_header(header::ETag(self.tag.clone()));
         response.insert_header((header::CACHE_CONTROL, "no-cache"));
         if known {
             return response.finish();
         }
-        response
-            .content_type(self.content_type.as_str())
-            .body(self.bytes.clone())
+        response.content_type(self.content_type.as_str()).body(self.bytes.clone())
     }
 }
 
-refusals!(DocumentRefusals: RequestTimeout, BodyTooLarge, OutOfDescriptors;);
+refusals!(DocumentRefusals: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;);
 
 /// The contract in OpenAPI 3.1
 ///
@@ -139,8 +130,8 @@ refusals!(DocumentRefusals: RequestTimeout, BodyTooLarge, OutOfDescriptors;);
     security(())
 )]
 #[get("/openapi.json")]
-pub async fn get_openapi(_: NoBody, request: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
-    gateway.pages.openapi.answer(&request)
+pub async fn get_openapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
+    pages.openapi.answer(&request)
 }
 
 /// The contract in OpenAPI 3.0
@@ -157,12 +148,31 @@ pub async fn get_openapi(_: NoBody, request: HttpRequest, gateway: Data<Gateway>
     security(())
 )]
 #[get("/openapi-3.0.json")]
-pub async fn get_openapi_30(
-    _: NoBody,
-    request: HttpRequest,
-    gateway: Data<Gateway>,
-) -> HttpResponse {
-    gateway.pages.openapi_30.answer(&request)
+pub async fn get_openapi_30(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
+    pages.openapi_30.answer(&request)
+}
+
+/// The socket in AsyncAPI 3.0
+///
+/// The frames on an open socket, in both directions, and the close codes.
+#[utoipa::path(
+    operation_id = "getAsyncApi",
+    tag = "contract",
+    responses(
+        (
+            status = 200,
+            description = "The document.",
+            body = inline(Document),
+            content_type = "application/json"
+        ),
+        (status = 304, description = "The document is the one named in `If-None-Match`."),
+        DocumentRefusals
+    ),
+    security(())
+)]
+#[get("/asyncapi.json")]
+pub async fn get_asyncapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
+    pages.asyncapi.answer(&request)
 }
 
 refusals!(SwaggerUiRefusals: NotFound, OutOfDescriptors;);
@@ -188,12 +198,10 @@ refusals!(SwaggerUiRefusals: NotFound, OutOfDescriptors;);
 pub async fn get_swagger_ui(
     request: HttpRequest,
     file: Path<String>,
-    gateway: Data<Gateway>,
+    pages: Data<Pages>,
 ) -> Result<HttpResponse, Refusal> {
-    let mut response = gateway.pages.file(&file)?.answer(&request);
+    let mut response = pages.file(&file)?.answer(&request);
     let policy = HeaderValue::from_static(SWAGGER_UI_CSP);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
 }

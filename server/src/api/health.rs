@@ -25,8 +25,8 @@ pub async fn livez(_: NoBody) -> HttpResponse {
     HttpResponse::Ok().json(HealthResponse { success: true })
 }
 
-refusals!(LivenessRefusals: BodyTooLarge, RequestTimeout;);
-refusals!(ReadinessRefusals: BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
+refusals!(LivenessRefusals: BadRequest, BodyTooLarge, RequestTimeout;);
+refusals!(ReadinessRefusals: BadRequest, BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
 
 /// Should requests come here?
 ///
@@ -46,7 +46,9 @@ pub async fn readyz(_: NoBody, gateway: Data<Gateway>) -> Result<HttpResponse, R
     Ok(HttpResponse::Ok().json(HealthResponse { success: true }))
 }
 
-refusals!(MetricsRefusals: OperatorKeyUnknown, TooManyWrongKeys;);
+refusals!(MetricsRefusals:
+    BadRequest, OperatorKeyUnknown, RequestTimeout, BodyTooLarge, TooManyWrongKeys;
+);
 
 /// Metrics
 ///
@@ -69,17 +71,14 @@ refusals!(MetricsRefusals: OperatorKeyUnknown, TooManyWrongKeys;);
 )]
 #[get("/metrics")]
 pub async fn get_metrics(
+    body: Result<NoBody, Refusal>,
     request: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Refusal> {
     if gateway.config.metrics == MetricsAccess::Operator {
         Operator::extract(&request).await?;
     }
-    let text = gateway
-        .metrics
-        .exposition()
-        .map_err(|_| ProblemKind::Internal)?;
-    Ok(HttpResponse::Ok()
-        .content_type(metrics::MEDIA_TYPE)
-        .body(text))
+    body?;
+    let text = gateway.metrics.exposition().map_err(|_| ProblemKind::Internal)?;
+    Ok(HttpResponse::Ok().content_type(metrics::MEDIA_TYPE).body(text))
 }

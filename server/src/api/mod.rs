@@ -2,6 +2,7 @@
 
 pub mod connect_socket;
 pub mod docs;
+pub mod events;
 pub mod health;
 pub mod operator;
 pub mod socket;

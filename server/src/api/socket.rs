@@ -11,7 +11,7 @@ use crate::{
 
 refusals!(Refusals:
     BadHandshake, BadRequest, RequestTimeout, BodyTooLarge, HalfRefUnknown, OriginRefused, UpgradeRequired, TooManySockets, Draining,
-    OutOfDescriptors, EngineUnavailable;
+    OutOfDescriptors, EventsFull, EngineUnavailable;
 );
 
 /// Open the websocket

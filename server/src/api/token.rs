@@ -12,7 +12,7 @@ use crate::{
     gateway::Gateway,
     http::{
         address::client_address,
-        body::Json,
+        body::{Json, NoBody},
         credentials::{AnyToken, Token},
     },
     problem::{BadBody, Refusal, refusals},
@@ -21,11 +21,7 @@ use crate::{
 
 /// What `PUT /token` refuses by the body alone.
 pub const BAD_BODIES: &[BadBody] = &[
-    BadBody {
-        name: "broken-json",
-        summary: "JSON that breaks off",
-        body: b"{\"channel\": ",
-    },
+    BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"channel\": " },
     BadBody {
         name: "unknown-channel",
         summary: "A channel that is not one of those known",
@@ -109,19 +105,15 @@ pub(super) async fn give_token(
     requester: Requester<'_>,
 ) -> Result<HttpResponse, Refusal> {
     let token = secret::new_token();
-    gateway
-        .engine
-        .request_token(device, requester, &Digest::of(token.as_bytes()))
-        .await?;
+    gateway.engine.request_token(device, requester, &Digest::of(token.as_bytes())).await?;
     let expires_in = gateway.config.token_ttl.as_secs().max(1);
-    Ok(HttpResponse::Ok().json(TokenResponse {
-        success: true,
-        token,
-        expires_in,
-    }))
+    Ok(HttpResponse::Ok().json(TokenResponse { success: true, token, expires_in }))
 }
 
-refusals!(RevokeRefusals: TokenMissing, TokenMalformed, EngineUnavailable, OutOfDescriptors;);
+refusals!(RevokeRefusals:
+    BadRequest, TokenMissing, TokenMalformed, RequestTimeout, BodyTooLarge, EngineUnavailable,
+    OutOfDescriptors;
+);
 
 /// End a token
 ///
@@ -137,6 +129,7 @@ refusals!(RevokeRefusals: TokenMissing, TokenMalformed, EngineUnavailable, OutOf
 #[delete("/token")]
 pub async fn revoke_token(
     Token(token): Token,
+    _: NoBody,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Refusal> {
     gateway.engine.revoke_token(&token).await?;

@@ -40,11 +40,7 @@ fn convert(node: &mut Value) {
 fn convert_schema(schema: &mut Map<String, Value>) {
     // `type: [string, null]` is `nullable` in 3.0.
     if let Some(Value::Array(types)) = schema.get("type") {
-        let rest: Vec<Value> = types
-            .iter()
-            .filter(|kind| *kind != "null")
-            .cloned()
-            .collect();
+        let rest: Vec<Value> = types.iter().filter(|kind| *kind != "null").cloned().collect();
         if let [only] = &rest[..] {
             let only = only.clone();
             schema.insert("type".to_owned(), only);

@@ -3,16 +3,17 @@
 //! Each action is one atomic step. The engine knows neither HTTP nor websockets: whoever holds the
 //! sockets tells it what happens and hears through [`Sockets`] what must end.
 
+mod actions;
 pub mod embedded;
 
 use std::{
-    fmt,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 
+pub use self::actions::*;
 pub use crate::secret::Digest;
 
 /// A point in time, in milliseconds since the Unix epoch.
@@ -24,15 +25,25 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Millis;
 }
 
-/// The machine's clock.
-pub struct SystemClock;
+/// The machine's clock as it stood at the start, and the time since: it never goes back and never
+/// jumps.
+pub struct SystemClock {
+    started_at: Millis,
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { started_at: millis(since_epoch), started: Instant::now() }
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        millis(since)
+        self.started_at + millis(self.started.elapsed())
     }
 }
 
@@ -63,134 +74,45 @@ pub struct EngineSettings {
     pub test_tokens: usize,
     /// Spent and dead `halfRef`s remembered at a time; the oldest makes room for the newest.
     pub remembered_half_refs: usize,
+    /// Messages in a device's outbox.
+    pub outbox_messages: usize,
+    /// Bytes of messages in a device's outbox.
+    pub outbox_bytes: usize,
+    /// Ids of accepted messages remembered per device.
+    pub remembered_ids: usize,
+    /// How long an idempotency key is remembered.
+    pub idempotency_memory: Duration,
+    /// Idempotency keys remembered per device.
+    pub idempotency_keys: usize,
+    /// How long an event is kept.
+    pub event_ttl: Duration,
+    /// Bytes of events kept.
+    pub event_bytes: usize,
+    /// Bytes of events kept of one device.
+    pub event_bytes_per_device: usize,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            token_ttl: Duration::from_secs(24 * 60 * 60),
+            token_ttl: Duration::from_hours(24),
             authorisation_ttl: Duration::from_secs(30),
-            half_ref_memory: Duration::from_secs(10 * 60),
-            record_ttl: Duration::from_secs(24 * 60 * 60),
+            half_ref_memory: Duration::from_mins(10),
+            record_ttl: Duration::from_hours(24),
             devices: 1_000_000,
             open_authorisations: 3,
             authorisations_per_second: 10,
             test_tokens: 8,
             remembered_half_refs: 1_000_000,
+            outbox_messages: 1000,
+            outbox_bytes: 1024 * 1024,
+            remembered_ids: 256,
+            idempotency_memory: Duration::from_hours(24),
+            idempotency_keys: 10_000,
+            event_ttl: Duration::from_hours(24),
+            event_bytes: 1024 * 1024 * 1024,
+            event_bytes_per_device: 1024 * 1024 * 1024 / 100,
         }
-    }
-}
-
-/// Who asks for a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requester<'a> {
-    /// A prospect through a channel that claims; with the token it showed, if any.
-    Claim(Option<&'a Digest>),
-    /// A prospect through the test channel.
-    Test,
-    /// The operator, for whoever claims the device.
-    Operator,
-}
-
-/// Why there is no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestTokenError {
-    /// The device is claimed, and the newest token was not shown.
-    DeviceClaimed,
-    /// No room for another device.
-    DevicesFull,
-    /// The engine cannot be reached.
-    Unavailable,
-}
-
-/// Why a token is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenError {
-    /// Never given, revoked or replaced.
-    Unknown,
-    /// Its lifetime is over.
-    Expired,
-    /// The engine cannot be reached.
-    Unavailable,
-}
-
-/// One request to authorise a websocket.
-#[derive(Debug, Clone, Copy)]
-pub struct Authorisation<'a> {
-    /// The token that was shown.
-    pub token: &'a Digest,
-    /// The device that was named.
-    pub device: &'a str,
-    /// The one-use secret that will open the socket.
-    pub half_ref: &'a Digest,
-    /// An opaque link to another user.
-    pub linkinjected: Option<&'a str>,
-}
-
-/// Why a websocket is not authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthoriseError {
-    /// The token is refused.
-    Token(TokenError),
-    /// The token is for another device.
-    DeviceMismatch,
-    /// The `halfRef` has opened a socket before.
-    HalfRefSpent,
-    /// The `halfRef` is another device's.
-    HalfRefForeign,
-    /// The device asks too often; wait this long.
-    TooMany(Duration),
-    /// As many authorisations are open as may be; the first ends in this long.
-    Full(Duration),
-}
-
-/// A socket that was authorised and is now this connection's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opened {
-    /// The device at the other end.
-    pub device: Arc<str>,
-    /// The numbering of the messages to it.
-    pub epoch: Arc<str>,
-    /// The link that came with the authorisation.
-    pub linkinjected: Option<Box<str>>,
-}
-
-/// Why a `halfRef` opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedeemError {
-    /// No authorisation waits under it, and none did lately.
-    Unknown,
-    /// It has opened a socket before.
-    Spent,
-    /// It was not redeemed in time.
-    Expired,
-    /// Its token was revoked.
-    Revoked,
-    /// The engine cannot be reached.
-    Unavailable,
-}
-
-/// Names one connection of a device's socket.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(pub Arc<str>);
-
-impl ConnectionId {
-    /// A new one.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(crate::secret::new_id().into())
-    }
-}
-
-impl Default for ConnectionId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for ConnectionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }
 
@@ -205,16 +127,33 @@ pub enum Ending {
     TokenEnded,
 }
 
-/// Whoever holds the sockets, as the engine sees them.
-pub trait Sockets: Send + Sync {
-    /// The connection, if it is held here, must end. Called inside an engine's step: it returns at
-    /// once and calls no engine.
-    fn end(&self, connection: &ConnectionId, ending: Ending);
+impl Ending {
+    /// The code that the contract closes such a socket with.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Revoked => 4003,
+            Self::Superseded => 4004,
+            Self::TokenEnded => 4202,
+        }
+    }
 }
 
-/// The engine cannot be reached; nothing was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unavailable;
+/// Whoever holds the sockets and the event streams, as the engine sees them. Called inside an
+/// engine's step: each returns at once and calls no engine.
+pub trait Sockets: Send + Sync {
+    /// The connection, if it is held here, must end.
+    fn end(&self, connection: &ConnectionId, ending: Ending);
+
+    /// There is something new in the outbox of the connection's device.
+    fn queued(&self, connection: &ConnectionId);
+
+    /// The device has acknowledged messages.
+    fn acknowledged(&self, device: &str);
+
+    /// There are new events.
+    fn happened(&self);
+}
 
 /// What the gateway remembers. The caller makes every secret and hands over its digest.
 #[async_trait]
@@ -245,8 +184,70 @@ pub trait Engine: Send + Sync {
         connection: &ConnectionId,
     ) -> Result<Opened, RedeemError>;
 
-    /// The connection is gone. A connection that is not the device's socket any more is no error.
-    async fn close(&self, device: &str, connection: &ConnectionId) -> Result<(), Unavailable>;
+    /// The connection is gone, closed with `code` if it was closed. A connection that is not the
+    /// device's socket any more is no error.
+    async fn close(
+        &self,
+        device: &str,
+        connection: &ConnectionId,
+        code: Option<u16>,
+    ) -> Result<(), Unavailable>;
+
+    /// Puts a message into a device's outbox.
+    async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError>;
+
+    /// Whether a message of this numbering is acknowledged. Of another numbering none is.
+    async fn is_acknowledged(
+        &self,
+        device: &str,
+        epoch: &str,
+        seq: u64,
+    ) -> Result<bool, Unavailable>;
+
+    /// The messages after `after` that wait in the outbox: at least one, if there are any, and then
+    /// up to so many bytes.
+    async fn outbox(
+        &self,
+        device: &str,
+        connection: &ConnectionId,
+        after: u64,
+        bytes: usize,
+    ) -> Result<Vec<Message>, SocketError>;
+
+    /// The prospect has processed everything up to `seq`.
+    async fn acknowledge(
+        &self,
+        device: &str,
+        connection: &ConnectionId,
+        seq: u64,
+    ) -> Result<(), SocketError>;
+
+    /// Puts a prospect's message into the event stream, unless one of this id is there already.
+    async fn accept(
+        &self,
+        device: &str,
+        connection: &ConnectionId,
+        id: &str,
+        data: &str,
+    ) -> Result<(), SocketError>;
+
+    /// What is known of a device; `None` where there is no record of it.
+    async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable>;
+
+    /// The devices with a socket, in the order of their names, after `after`.
+    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable>;
+
+    /// Ends all that is kept for a device. A device that is not known is no error.
+    async fn forget(&self, device: &str) -> Result<(), Unavailable>;
+
+    /// Names the event stream: the numbers of another stream mean nothing in this one.
+    async fn stream(&self) -> Result<Arc<str>, Unavailable>;
+
+    /// The events from number `from` on: up to so many.
+    async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable>;
+
+    /// The operator has dealt with all events up to number `through`.
+    async fn release(&self, through: u64) -> Result<(), Unavailable>;
 
     /// Ends what is due by now. Called every second or so; the work is in proportion to what is
     /// due, not to what is known.

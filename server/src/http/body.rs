@@ -3,7 +3,10 @@
 //! actix closes a connection whose request it answers with the body unread. So the scope of each
 //! request reads the body first, and a refusal keeps the connection.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    time::Duration,
+};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -20,7 +23,7 @@ use futures_util::StreamExt;
 use crate::{config::Config, problem::Refusal};
 
 /// A body as it arrived: its bytes, or why there are none.
-type Arrived = Result<Bytes, ProblemKind>;
+type Arrived = Result<Bytes, Refusal>;
 
 /// Reads the body of `request` and keeps it for [`Json`].
 pub async fn read(request: &mut ServiceRequest, config: &Config) {
@@ -28,16 +31,23 @@ pub async fn read(request: &mut ServiceRequest, config: &Config) {
     if matches!(payload, Payload::None) {
         return;
     }
-    let reading = collect(payload, config.body_bytes as usize);
+    let at_most =
+        if is_message(request.path()) { config.message_body_bytes } else { config.body_bytes };
+    let reading = collect(payload, at_most as usize);
     let arrived = tokio::time::timeout(config.body_timeout, reading)
         .await
-        .unwrap_or(Err(ProblemKind::RequestTimeout));
+        .unwrap_or_else(|_| Err(late(config.body_timeout)));
     request.extensions_mut().insert(arrived);
 }
 
 /// Has a request count as one whose body cannot be read.
 pub fn refuse(extensions: &mut Extensions) {
-    extensions.insert(Arrived::Err(ProblemKind::BadRequest));
+    extensions.insert(Arrived::Err(ProblemKind::BadRequest.into()));
+}
+
+/// Whether the body holds a message of the operator's, which may be larger than others.
+fn is_message(path: &str) -> bool {
+    path.starts_with("/operator/") && path.ends_with("/messages")
 }
 
 async fn collect(mut payload: Payload, at_most: usize) -> Arrived {
@@ -45,11 +55,21 @@ async fn collect(mut payload: Payload, at_most: usize) -> Arrived {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ProblemKind::BadRequest)?;
         if body.len() + chunk.len() > at_most {
-            return Err(ProblemKind::BodyTooLarge);
+            return Err(too_large(at_most));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+fn too_large(at_most: usize) -> Refusal {
+    let detail = format!("A body has at most {at_most} bytes here.");
+    Refusal::with_detail(ProblemKind::BodyTooLarge, detail)
+}
+
+fn late(after: Duration) -> Refusal {
+    let detail = format!("Send the whole body within {}.", humantime::format_duration(after));
+    Refusal::with_detail(ProblemKind::RequestTimeout, detail)
 }
 
 /// No body is needed: one that arrives whole is read past, and one that does not is refused.
@@ -61,7 +81,7 @@ impl FromRequest for NoBody {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Arrived>() {
-            Some(Err(kind)) => Err((*kind).into()),
+            Some(Err(refusal)) => Err(refusal.clone()),
             Some(Ok(_)) | None => Ok(Self),
         })
     }
@@ -93,7 +113,7 @@ fn parse<T: RequestBody>(request: &HttpRequest) -> Result<T, Refusal> {
     let extensions = request.extensions();
     let bytes = match extensions.get::<Arrived>() {
         Some(Ok(bytes)) => bytes.as_ref(),
-        Some(Err(kind)) => return Err((*kind).into()),
+        Some(Err(refusal)) => return Err(refusal.clone()),
         None => &[],
     };
     if !says_json(request) {

@@ -3,7 +3,7 @@
 use actix_cors::Cors;
 use actix_web::http::header;
 
-use super::{credentials::TOKEN_HEADER, scope::REQUEST_ID_HEADER};
+use super::{credentials::TOKEN_HEADER, request_id::REQUEST_ID_HEADER};
 
 /// An hour: how long a browser remembers the answer.
 const MAX_AGE_SECONDS: usize = 3600;

@@ -5,11 +5,12 @@ use actix_web::{
     HttpRequest, HttpResponse,
     dev::ResourceDef,
     http::{Method, header},
+    web::Data,
 };
 use api_types::problem::ProblemKind;
 use utoipa::openapi::{OpenApi, PathItem};
 
-use crate::{gateway::Gateway, problem::Refusal};
+use crate::problem::Refusal;
 
 /// Where people land, and where they are sent: the Swagger UI.
 const ELSEWHERE: [(&str, &str); 2] = [("/", "/swagger-ui/"), ("/swagger-ui", "/swagger-ui/")];
@@ -22,11 +23,9 @@ impl Paths {
     #[must_use]
     pub fn of(contract: &OpenApi) -> Self {
         let paths = contract.paths.paths.iter();
-        Self(
-            paths
-                .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)))
-                .collect(),
-        )
+        // A file's name may have slashes, which the contract has no way to say.
+        let pattern = |path: &str| ResourceDef::new(path.replace("{file}", "{file:.*}"));
+        Self(paths.map(|(path, item)| (pattern(path), methods(item))).collect())
     }
 
     fn methods_of(&self, path: &str) -> Option<&str> {
@@ -45,11 +44,8 @@ fn methods(item: &PathItem) -> String {
         (item.put.is_some(), "PUT"),
         (item.delete.is_some(), "DELETE"),
     ];
-    let methods: Vec<_> = methods
-        .into_iter()
-        .filter(|(has, _)| *has)
-        .map(|(_, name)| name)
-        .collect();
+    let methods: Vec<_> =
+        methods.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
     methods.join(", ")
 }
 
@@ -57,7 +53,7 @@ fn methods(item: &PathItem) -> String {
 ///
 /// # Errors
 /// Always, but for a page that stands elsewhere.
-pub async fn fallback(request: HttpRequest) -> Result<HttpResponse, Refusal> {
+pub async fn fallback(request: HttpRequest, paths: Data<Paths>) -> Result<HttpResponse, Refusal> {
     let path = request.path();
     if let Some((_, target)) = ELSEWHERE.iter().find(|(from, _)| *from == path) {
         return match *request.method() {
@@ -67,7 +63,7 @@ pub async fn fallback(request: HttpRequest) -> Result<HttpResponse, Refusal> {
             _ => Err(Refusal::method_not_allowed("GET, HEAD".to_owned())),
         };
     }
-    match Gateway::of(&request).paths.methods_of(path) {
+    match paths.methods_of(path) {
         Some(methods) => Err(Refusal::method_not_allowed(methods.to_owned())),
         None => Err(ProblemKind::NotFound.into()),
     }

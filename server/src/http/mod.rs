@@ -5,5 +5,8 @@ pub mod body;
 pub mod credentials;
 pub mod cross_origin;
 pub mod fallback;
+pub mod full;
+pub mod query;
 pub mod rate;
+pub mod request_id;
 pub mod scope;

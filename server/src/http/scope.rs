@@ -1,76 +1,47 @@
 //! The scope of one request: its id, its log line, its metrics, the headers of its answer, and the
 //! one place where a refusal is rendered.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
-};
+use std::time::Instant;
 
 use actix_http::ConnectionType;
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        Method,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
 };
 use api_types::problem::ProblemKind;
 
-use super::{address::client_address, body};
+use super::{
+    address::client_address,
+    body,
+    full::is_newcomer,
+    request_id::{REQUEST_ID_HEADER, RequestId},
+};
 use crate::{
     gateway::Gateway,
     problem::{self, Refusal},
 };
 
-/// The header that names a request in its answer.
-pub const REQUEST_ID_HEADER: &str = "x-request-id";
+/// Marks a request that was HEAD.
+struct Head;
 
-/// Names requests: unlike in one process and, most likely, between processes.
-pub struct RequestIds {
-    process: u64,
-    next: AtomicU64,
+/// Whether a request was HEAD: only its headers are wanted.
+pub fn is_head(request: &HttpRequest) -> bool {
+    request.extensions().contains::<Head>()
 }
-
-impl RequestIds {
-    /// Ids of a new process.
-    #[must_use]
-    pub fn new() -> Self {
-        let process = getrandom::u64().expect("the operating system has random numbers");
-        Self {
-            process: process >> 16,
-            next: AtomicU64::new(1),
-        }
-    }
-
-    fn next(&self) -> RequestId {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        RequestId(format!("{:012x}-{count:08x}", self.process))
-    }
-}
-
-impl Default for RequestIds {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The name of one request.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
 
 /// What the answer tells a browser, where a handler does not say otherwise.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::CACHE_CONTROL, "no-store"),
 ];
 
@@ -90,30 +61,23 @@ pub async fn scope(
     if method == Method::HEAD {
         // HEAD is GET without the body (RFC 9110), and actix leaves the body out by itself.
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(Head);
     }
-    body::read(&mut request, &gateway.config).await;
-
+    // A newcomer is refused whatever it sends, so that is not waited for.
+    if !is_newcomer(request.request()) {
+        body::read(&mut request, &gateway.config).await;
+    }
     let address = client_address(request.request(), &gateway.config.trusted_proxies);
 
-    let (asked, answer) = if gateway.descriptors.is_full() && !is_probe(request.path()) {
-        let refusal = Refusal::from(ProblemKind::OutOfDescriptors);
-        (Some(request.into_parts().0), refusal.error_response())
-    } else {
-        match next.call(request).await {
-            Ok(answer) => {
-                let (asked, answer) = answer.map_into_boxed_body().into_parts();
-                (Some(asked), answer)
-            }
-            // actix hands back no request with an error.
-            Err(error) => (None, error.error_response()),
+    let (asked, answer) = match next.call(request).await {
+        Ok(answer) => {
+            let (asked, answer) = answer.map_into_boxed_body().into_parts();
+            (Some(asked), answer)
         }
+        // actix hands back no request with an error.
+        Err(error) => (None, error.error_response()),
     };
-    let (mut response, refused) = rendered(answer, &id.0);
-    if refused == Some(ProblemKind::OutOfDescriptors) {
-        response
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
-    }
+    let (mut response, refused) = rendered(answer, &method, &id.0);
     add_headers(response.headers_mut(), &id);
 
     let status = response.status().as_u16();
@@ -125,7 +89,7 @@ pub async fn scope(
     gateway.metrics.answered(route, status, problem, took);
     tracing::info!(
         requestId = %id.0,
-        method = %method,
+        method = logged(&method),
         route,
         status,
         problem,
@@ -140,10 +104,7 @@ pub async fn scope(
 }
 
 fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
-    headers.insert(
-        HeaderName::from_static(REQUEST_ID_HEADER),
-        problem::request_id_value(&id.0),
-    );
+    headers.insert(HeaderName::from_static(REQUEST_ID_HEADER), problem::request_id_value(&id.0));
     for (name, value) in HEADERS {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
@@ -151,22 +112,35 @@ fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
     }
 }
 
-/// Probes are answered even when nobody else is.
-fn is_probe(path: &str) -> bool {
-    matches!(path, "/livez" | "/readyz" | "/metrics")
+/// A method as it is logged: what is none of the usual ones may be anything.
+fn logged(method: &Method) -> &'static str {
+    const USUAL: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    USUAL.into_iter().find(|usual| *usual == method.as_str()).unwrap_or("other")
 }
 
 /// The response, with a refusal rendered and any foreign error made one of ours.
-fn rendered(mut response: HttpResponse, request_id: &str) -> (HttpResponse, Option<ProblemKind>) {
+fn rendered(
+    mut response: HttpResponse,
+    method: &Method,
+    request_id: &str,
+) -> (HttpResponse, Option<ProblemKind>) {
     let refusal = response.extensions_mut().remove::<Refusal>();
     let refusal = match refusal {
         Some(refusal) => refusal,
+        // The only answer to OPTIONS that is made elsewhere is a preflight's.
+        None if method == Method::OPTIONS && response.status() == StatusCode::BAD_REQUEST => {
+            ProblemKind::OriginRefused.into()
+        }
         None if response.status().is_client_error() || response.status().is_server_error() => {
             problem::by_status(response.status())
         }
         None => return (response, None),
     };
     let mut rendered = refusal.render(request_id);
+    if response.head().connection_type() == ConnectionType::Close {
+        rendered.head_mut().set_connection_type(ConnectionType::Close);
+    }
     // What was set on the way out stays: CORS, for one.
     for (name, value) in response.headers() {
         if !rendered.headers().contains_key(name) && name != header::CONTENT_TYPE {

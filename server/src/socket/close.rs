@@ -11,6 +11,15 @@ macro_rules! close_codes {
         pub enum CloseCode { $($(#[doc = $doc])+ $code,)+ }
 
         impl CloseCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code,)+];
+
+            /// Why it is given, in a sentence.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$code => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
             /// The number on the wire.
             #[must_use]
             pub const fn number(self) -> u16 {
@@ -55,6 +64,8 @@ close_codes! {
     Revoked 4003 "revoked" NEVER;
     /// A newer socket of the device took over.
     Superseded 4004 "superseded" NEVER;
+    /// The peer says more than its rate, for a while.
+    TooFast 4101 "too fast" SOON;
     /// The peer does not take what is sent to it.
     TooSlow 4102 "too slow" SOON;
     /// The engine cannot be reached.
@@ -82,11 +93,17 @@ impl CloseCode {
     #[must_use]
     pub fn of_dead_half_ref(error: RedeemError) -> Option<Self> {
         match error {
-            RedeemError::Unknown | RedeemError::Unavailable => None,
+            RedeemError::Unknown | RedeemError::EventsFull | RedeemError::Unavailable => None,
             RedeemError::Spent => Some(Self::Spent),
             RedeemError::Expired => Some(Self::Expired),
             RedeemError::Revoked => Some(Self::Revoked),
         }
+    }
+
+    /// Whether the client should come back by itself.
+    #[must_use]
+    pub fn invites(self) -> bool {
+        self.wait().is_some()
     }
 
     /// How long this client should wait, in milliseconds: spread, so that not all come back at

@@ -1,5 +1,7 @@
 //! Whether a socket may open: the handshake is checked, then the `halfRef` redeemed.
 
+use std::sync::Arc;
+
 use actix_http::ws::{self, HandshakeError};
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -8,13 +10,20 @@ use actix_web::{
         header::{self, HeaderMap},
     },
 };
-use api_types::problem::ProblemKind;
+use api_types::{connect_socket::HALF_REF_AT_MOST, problem::ProblemKind};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{close::CloseCode, session::Session, upgrade::Upgradable};
 use crate::{
-    config::limited_address, engine::RedeemError, gateway::Gateway, http::address::client_address,
-    problem::Refusal, secret::Digest,
+    descriptors::{Connection, Room},
+    engine::RedeemError,
+    gateway::Gateway,
+    http::{
+        address::{client_address, limited_address},
+        request_id::RequestId,
+    },
+    problem::Refusal,
+    secret::Digest,
 };
 
 /// The subprotocol of the frames.
@@ -22,9 +31,6 @@ const SUBPROTOCOL: &str = "prospect.v1";
 
 /// What comes before the `halfRef` in the other subprotocol that a client offers.
 const HALF_REF_PREFIX: &str = "halfref.";
-
-/// The longest `halfRef`, in characters.
-const HALF_REF_AT_MOST: usize = 512;
 
 /// Answers a handshake. The answer 101 carries the [`Session`] that is to begin.
 ///
@@ -37,6 +43,8 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
     if gateway.is_draining() {
         return Err(ProblemKind::Draining.into());
     }
+    let counted = request.conn_data::<Arc<Connection>>().filter(|it| it.room == Room::Yes).cloned();
+    let counted = counted.ok_or(ProblemKind::OutOfDescriptors)?;
     let address = limited_address(client_address(request, &gateway.config.trusted_proxies));
     let seat = gateway
         .registry
@@ -55,18 +63,15 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
         .insert_header((header::SEC_WEBSOCKET_ACCEPT, accept))
         .insert_header((header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL))
         .finish();
-    let counted = gateway.descriptors.connect();
-    response.extensions_mut().insert(Session {
-        seat,
-        opened,
-        counted,
-    });
+    let request_id = RequestId::of(request).into();
+    response.extensions_mut().insert(Session { seat, opened, counted, request_id });
     Ok(response)
 }
 
 fn unredeemed(error: RedeemError) -> Refusal {
     match error {
         RedeemError::Unavailable => ProblemKind::EngineUnavailable,
+        RedeemError::EventsFull => ProblemKind::EventsFull,
         _ => ProblemKind::HalfRefUnknown,
     }
     .into()
@@ -81,10 +86,7 @@ fn checked_handshake(request: &HttpRequest) -> Result<String, Refusal> {
         HandshakeError::BadWebsocketKey => ProblemKind::BadHandshake,
         _ => ProblemKind::UpgradeRequired,
     })?;
-    let key = request
-        .headers()
-        .get(header::SEC_WEBSOCKET_KEY)
-        .ok_or(ProblemKind::BadHandshake)?;
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).ok_or(ProblemKind::BadHandshake)?;
     let accept = ws::hash_key(key.as_bytes());
     Ok(String::from_utf8_lossy(&accept).into_owned())
 }
@@ -103,10 +105,7 @@ fn checked_origin(headers: &HeaderMap, gateway: &Gateway) -> Result<(), Refusal>
 fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, Refusal> {
     let (mut speaks, mut half_ref) = (false, None);
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    for offer in offers
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-    {
+    for offer in offers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         let offer = offer.trim();
         speaks |= offer == SUBPROTOCOL;
         if let Some(encoded) = offer.strip_prefix(HALF_REF_PREFIX)

@@ -7,4 +7,7 @@ pub mod close;
 pub mod handshake;
 pub mod registry;
 mod session;
+mod throttle;
 pub mod upgrade;
+pub mod waiters;
+mod wire;

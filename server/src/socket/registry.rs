@@ -11,13 +11,17 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::close::CloseCode;
+use super::{close::CloseCode, waiters::Waiters};
 use crate::engine::{ConnectionId, Ending, Sockets};
 
 /// The open sockets of this process.
 #[derive(Default)]
 pub struct Registry {
     inner: Mutex<Inner>,
+    /// Who waits for a device to acknowledge.
+    pub acknowledgements: Waiters,
+    /// Wakes the event streams.
+    pub events: Notify,
 }
 
 #[derive(Default)]
@@ -31,41 +35,44 @@ struct Inner {
 pub struct Signal {
     /// The first code it is to close with; zero before that.
     code: AtomicU16,
-    woken: Notify,
+    closing: Notify,
+    queued: Notify,
 }
 
 impl Signal {
     /// Has the socket close. The first code stands.
     fn close(&self, code: CloseCode) {
-        let _ = self
-            .code
-            .compare_exchange(0, code.number(), Ordering::AcqRel, Ordering::Acquire);
-        self.woken.notify_one();
+        let _ = self.code.compare_exchange(0, code.number(), Ordering::AcqRel, Ordering::Acquire);
+        self.closing.notify_one();
+    }
+
+    /// The code that the socket is to close with, if it is to.
+    pub fn code(&self) -> Option<CloseCode> {
+        CloseCode::signalled(self.code.load(Ordering::Acquire))
     }
 
     /// Waits until the socket is to close.
     pub async fn closing(&self) -> CloseCode {
         loop {
-            if let Some(code) = CloseCode::signalled(self.code.load(Ordering::Acquire)) {
+            if let Some(code) = self.code() {
                 return code;
             }
-            self.woken.notified().await;
+            self.closing.notified().await;
         }
+    }
+
+    /// Waits until there may be something new in the outbox.
+    pub async fn queued(&self) {
+        self.queued.notified().await;
     }
 }
 
 impl CloseCode {
     /// The codes that reach a socket from outside of it.
     fn signalled(number: u16) -> Option<Self> {
-        [
-            Self::Superseded,
-            Self::Revoked,
-            Self::TokenEnded,
-            Self::Draining,
-            Self::EngineAway,
-        ]
-        .into_iter()
-        .find(|code| code.number() == number)
+        [Self::Superseded, Self::Revoked, Self::TokenEnded, Self::Draining, Self::EngineAway]
+            .into_iter()
+            .find(|code| code.number() == number)
     }
 }
 
@@ -94,15 +101,12 @@ impl Registry {
         }
         *held += 1;
         let (connection, signal) = (ConnectionId::new(), Arc::new(Signal::default()));
-        inner
-            .sockets
-            .insert(connection.clone(), Arc::clone(&signal));
-        Some(Seat {
-            registry: Arc::clone(self),
-            address,
-            connection,
-            signal,
-        })
+        inner.sockets.insert(connection.clone(), Arc::clone(&signal));
+        Some(Seat { registry: Arc::clone(self), address, connection, signal })
+    }
+
+    fn signal(&self, connection: &ConnectionId) -> Option<Arc<Signal>> {
+        self.lock().sockets.get(connection).cloned()
     }
 
     /// How many seats are taken.
@@ -122,13 +126,7 @@ impl Registry {
         let signals: Vec<_> = {
             let inner = self.lock();
             let open = |signal: &&Arc<Signal>| signal.code.load(Ordering::Acquire) == 0;
-            inner
-                .sockets
-                .values()
-                .filter(open)
-                .take(at_most)
-                .cloned()
-                .collect()
+            inner.sockets.values().filter(open).take(at_most).cloned().collect()
         };
         for signal in &signals {
             signal.close(code);
@@ -152,9 +150,22 @@ impl Drop for Seat {
 
 impl Sockets for Registry {
     fn end(&self, connection: &ConnectionId, ending: Ending) {
-        let signal = self.lock().sockets.get(connection).cloned();
-        if let Some(signal) = signal {
+        if let Some(signal) = self.signal(connection) {
             signal.close(ending.into());
         }
+    }
+
+    fn queued(&self, connection: &ConnectionId) {
+        if let Some(signal) = self.signal(connection) {
+            signal.queued.notify_one();
+        }
+    }
+
+    fn acknowledged(&self, device: &str) {
+        self.acknowledgements.wake(device);
+    }
+
+    fn happened(&self) {
+        self.events.notify_waiters();
     }
 }

@@ -73,10 +73,7 @@ where
 /// Whether a body is said to follow. actix leaves it unread before a connection that may change its
 /// protocol.
 fn has_body(request: &Request) -> bool {
-    request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .is_some_and(|length| length != "0")
+    request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// Writes the answer; the connection goes on only where it became a socket.
@@ -89,10 +86,7 @@ async fn write(response: HttpResponse, mut connection: Framed) -> Option<Framed>
     }
     head.head_mut().set_connection_type(ConnectionType::Close);
     let body = to_bytes_limited(body, ANSWER_AT_MOST).await.ok()?.ok()?;
-    connection
-        .feed((head, BodySize::Sized(body.len() as u64)).into())
-        .await
-        .ok()?;
+    connection.feed((head, BodySize::Sized(body.len() as u64)).into()).await.ok()?;
     if !body.is_empty() {
         connection.feed(h1::Message::Chunk(Some(body))).await.ok()?;
         connection.feed(h1::Message::Chunk(None)).await.ok()?;

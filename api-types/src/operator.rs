@@ -1,0 +1,106 @@
+//! The operator's side of the conversation: sending, and who is there.
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::{Number, value::RawValue};
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
+
+use crate::{body::RequestBody, device_tag::DeviceTag};
+
+/// The largest `data` of a message to a prospect, in bytes of JSON as it was sent.
+pub const DATA_AT_MOST: usize = 60 * 1024;
+
+/// One message to a prospect.
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"data": {"text": "Hello"}, "ttlSeconds": 3600}))]
+pub struct SendMessageRequest {
+    /// Any JSON of up to 60 KiB. It reaches the prospect byte for byte.
+    #[validate(custom(function = "fits"))]
+    #[schema(value_type = Value)]
+    #[cfg_attr(feature = "schemars", schemars(with = "serde_json::Value"))]
+    pub data: Box<RawValue>,
+
+    /// How long the message waits for the prospect, in seconds; 24 hours when absent. What was not
+    /// acknowledged by then becomes an `expired` event.
+    #[validate(range(min = 1, max = 86_400))]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[schema(nullable = false, minimum = 1, maximum = 86400)]
+    pub ttl_seconds: Option<u32>,
+}
+
+/// A whole number, which JSON may write as `3600.0`; it may be left out and may not be `null`.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let whole = number.as_f64().filter(|number| number.fract() == 0.0);
+    let whole = whole.and_then(|number| format!("{number:.0}").parse().ok());
+    whole.map(Some).ok_or_else(|| D::Error::custom("not a whole number"))
+}
+
+fn fits(data: &RawValue) -> Result<(), ValidationError> {
+    if data.get().len() <= DATA_AT_MOST {
+        return Ok(());
+    }
+    let mut error = ValidationError::new("length");
+    error.add_param("max".into(), &DATA_AT_MOST);
+    Err(error)
+}
+
+impl RequestBody for SendMessageRequest {}
+
+/// The message is in the device's outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"success": true, "epoch": "Zb41mN0qTs8", "seq": 43, "connected": true, "acknowledged": false}))]
+pub struct SendMessageResponse {
+    /// Always `true`: a refusal is a `Problem`.
+    pub success: bool,
+    /// Names the numbering that `seq` is of.
+    pub epoch: String,
+    /// The number of the message, from 1.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// Whether the prospect has an open socket.
+    pub connected: bool,
+    /// Whether the prospect has acknowledged the message.
+    pub acknowledged: bool,
+}
+
+/// What is known of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"deviceTag": "my_deviceTag", "connected": true, "since": "2026-01-31T12:00:00.000Z", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "unacknowledged": 0}))]
+pub struct Prospect {
+    /// The device tag (id)
+    pub device_tag: DeviceTag,
+    /// Whether it has an open socket.
+    pub connected: bool,
+    /// Since when, in UTC (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    pub since: Option<String>,
+    /// Names the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub connection_id: Option<String>,
+    /// The link to another user that came with the authorisation of the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub linkinjected: Option<String>,
+    /// Messages that the prospect has not acknowledged.
+    pub unacknowledged: u64,
+}
+
+/// One page of the devices that are connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProspectList {
+    /// The devices, in the order of their tags.
+    #[schema(max_items = 1000)]
+    pub items: Vec<Prospect>,
+    /// Where the next page begins. Absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,140 @@
+//! The event stream: what happened, kept until the operator released it or it grew too old.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::super::{ConnectionId, EngineSettings, Event, EventKind, Events, Millis, millis};
+use crate::secret;
+
+/// The event stream.
+pub struct EventLog {
+    /// Names this stream.
+    pub stream: Arc<str>,
+    kept: VecDeque<Kept>,
+    /// The number of the next event; the first is 1.
+    next: u64,
+    bytes: usize,
+    bytes_per_device: HashMap<Arc<str>, usize>,
+}
+
+struct Kept {
+    device: Arc<str>,
+    at: Millis,
+    event: Event,
+}
+
+/// What an event says, in the order of the contract. The log fills in the first three.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said<'a> {
+    pub device_tag: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<&'a str>,
+    pub at: String,
+    /// Of `connected`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linkinjected: Option<&'a str>,
+    /// Of `disconnected`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Of `expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<&'a str>,
+    /// Of `expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// Of `message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+    /// Of `message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawValue>,
+}
+
+impl EventLog {
+    /// A new stream, with a name of its own.
+    pub fn new() -> Self {
+        Self {
+            stream: secret::new_id().into(),
+            kept: VecDeque::new(),
+            next: 1,
+            bytes: 0,
+            bytes_per_device: HashMap::new(),
+        }
+    }
+
+    /// Whether there is no room for what a prospect says or opens.
+    pub fn is_full(&self, device: &str, settings: &EngineSettings) -> bool {
+        let of_device = self.bytes_per_device.get(device).copied().unwrap_or_default();
+        self.bytes >= settings.event_bytes || of_device >= settings.event_bytes_per_device
+    }
+
+    /// Appends an event.
+    pub fn push(
+        &mut self,
+        kind: EventKind,
+        device: &Arc<str>,
+        connection: Option<&ConnectionId>,
+        said: &Said<'_>,
+        now: Millis,
+    ) {
+        let said = Said {
+            device_tag: device,
+            connection_id: connection.map(|connection| &*connection.0),
+            at: rfc3339(now),
+            ..*said
+        };
+        // What is said is text, numbers and JSON that was parsed: it can be written.
+        let data: Arc<str> = serde_json::to_string(&said).unwrap_or_default().into();
+        self.bytes += data.len();
+        *self.bytes_per_device.entry(Arc::clone(device)).or_default() += data.len();
+        let event = Event { n: self.next, kind, data };
+        self.next += 1;
+        self.kept.push_back(Kept { device: Arc::clone(device), at: now, event });
+    }
+
+    /// The events from number `from` on.
+    pub fn from(&self, from: u64, limit: usize) -> Events {
+        let oldest = self.kept.front().map_or(self.next, |kept| kept.event.n);
+        let skipped = usize::try_from(from.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        let events = self.kept.iter().skip(skipped).take(limit).map(|kept| kept.event.clone());
+        Events { oldest, next: self.next, events: events.collect() }
+    }
+
+    /// Drops the events up to number `through`.
+    pub fn release(&mut self, through: u64) {
+        while self.kept.front().is_some_and(|kept| kept.event.n <= through) {
+            self.drop_oldest();
+        }
+    }
+
+    /// Drops the events that are too old.
+    pub fn expire(&mut self, ttl: Duration, now: Millis) {
+        while self.kept.front().is_some_and(|kept| kept.at + millis(ttl) <= now) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(Kept { device, event, .. }) = self.kept.pop_front() else { return };
+        self.bytes -= event.data.len();
+        if let Some(bytes) = self.bytes_per_device.get_mut(&device) {
+            *bytes -= event.data.len();
+            if *bytes == 0 {
+                self.bytes_per_device.remove(&device);
+            }
+        }
+    }
+}
+
+/// A point in time as the contract writes it.
+#[must_use]
+pub fn rfc3339(at: Millis) -> String {
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at)).to_string()
+}

@@ -1,0 +1,24 @@
+//! The parameters of a query.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Query};
+use api_types::problem::ProblemKind;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Refusal;
+
+/// The parameters of a query, each known, named once and within its bounds.
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Parameters<T> {
+    type Error = Refusal;
+    type Future = Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match Query::from_query(request.query_string()) {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(_) => Err(ProblemKind::InvalidParameter.into()),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! `?wait=ack`: the answer waits for the prospect.
+
+use std::time::Duration;
+
+use tests::{Answer, Connection, DEVICE, Gateway, Operator, Prospect, connection::request};
+
+/// More than the 30 seconds that an answer waits at the most.
+const DEADLINE: Duration = Duration::from_secs(50);
+
+/// Sends a message on a connection of its own and leaves the answer for later.
+fn ask(gateway: &Gateway, key: &str, body: &str) -> Connection {
+    let operator_key = format!("Bearer {}", gateway.operator_key);
+    let mut headers =
+        vec![("authorization", operator_key.as_str()), ("content-type", "application/json")];
+    if !key.is_empty() {
+        headers.push(("idempotency-key", key));
+    }
+    let mut connection = Connection::open(gateway);
+    let what = format!("POST /operator/prospects/{DEVICE}/messages?wait=ack");
+    connection.send(request(&what, &headers, body));
+    connection
+}
+
+/// Whether an answer says that the message was acknowledged.
+fn is_acknowledged(answer: &Answer) -> bool {
+    let said = answer.json()["acknowledged"].as_bool().expect("a word");
+    assert_eq!(answer.status, if said { 200 } else { 202 });
+    said
+}
+
+#[test]
+fn the_answer_comes_with_the_acknowledgement() {
+    let gateway = Gateway::trial();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    let mut asked = ask(&gateway, "", r#"{"data":1}"#);
+    let seq = prospect.message().seq;
+    prospect.ack(seq);
+    let answer = asked.answer();
+    assert!(is_acknowledged(&answer));
+    assert_eq!(answer.json()["seq"], seq);
+}
+
+#[test]
+fn a_prospect_may_connect_and_acknowledge_while_the_answer_waits() {
+    let gateway = Gateway::trial();
+    let token = gateway.token(DEVICE);
+    let mut asked = ask(&gateway, "", r#"{"data":1}"#);
+    let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
+    let seq = prospect.message().seq;
+    prospect.ack(seq);
+    assert!(is_acknowledged(&asked.answer()));
+}
+
+#[test]
+fn an_acknowledgement_of_a_later_message_answers_all_that_wait() {
+    let gateway = Gateway::trial();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    let mut asked = [(); 3].map(|()| ask(&gateway, "", r#"{"data":1}"#));
+    let newest = *prospect.numbers(3).last().expect("a number");
+    prospect.ack(newest);
+    for asked in &mut asked {
+        assert!(is_acknowledged(&asked.answer()));
+    }
+}
+
+#[test]
+fn a_repeated_request_for_what_is_acknowledged_is_answered_at_once() {
+    let gateway = Gateway::trial();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    let mut first = ask(&gateway, "a-key", r#"{"data":1}"#);
+    let seq = prospect.message().seq;
+    prospect.ack(seq);
+    let first = first.answer();
+    let again = ask(&gateway, "a-key", r#"{"data":1}"#).answer();
+    assert!(is_acknowledged(&again));
+    assert_eq!(again.json(), first.json());
+}
+
+#[test]
+fn a_message_that_nobody_acknowledges_is_answered_at_the_deadline() {
+    let gateway = Gateway::builder().flag("--ack-wait", "200ms").start();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    let mut asked = ask(&gateway, "", r#"{"data":1}"#);
+    prospect.message();
+    asked.wait_up_to(DEADLINE);
+    assert!(!is_acknowledged(&asked.answer()));
+}
+
+#[test]
+fn a_message_that_expired_is_not_acknowledged_with_a_later_one() {
+    let gateway = Gateway::builder().flag("--ack-wait", "200ms").start();
+    let token = gateway.token(DEVICE);
+    let operator = Operator::of(&gateway);
+    let mut events = operator.events();
+    let call = operator.message(DEVICE).header("idempotency-key", "a-key");
+    let sent = call.json_text(r#"{"data":1,"ttlSeconds":1}"#).send();
+    assert_eq!(sent.status, 202);
+    assert_eq!(events.event().kind, "expired");
+    operator.queue(DEVICE, "2");
+    let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
+    assert_eq!(prospect.numbers(1), [2]);
+    prospect.ack(2);
+    assert!(prospect.has_read_all());
+    let mut asked = ask(&gateway, "a-key", r#"{"data":1,"ttlSeconds":1}"#);
+    asked.wait_up_to(DEADLINE);
+    assert!(!is_acknowledged(&asked.answer()));
+}

@@ -1,0 +1,170 @@
+//! A prospect with an open socket: it does what it is told to and nothing by itself.
+
+use serde_json::{Value, json};
+use tungstenite::Message;
+
+use crate::{Gateway, Socket, half_ref, raw_data};
+
+/// A prospect with an open socket.
+pub struct Prospect {
+    /// Its socket.
+    pub socket: Socket,
+    /// The first frame on it.
+    pub hello: Value,
+}
+
+/// A message from the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The numbering.
+    pub epoch: String,
+    /// Its number.
+    pub seq: u64,
+    /// What it says, byte for byte.
+    pub data: String,
+}
+
+/// Why a frame was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The message's id, where it is told.
+    pub id: Option<String>,
+    /// The name of the problem.
+    pub problem: String,
+}
+
+impl Prospect {
+    /// Opens the socket of a device on the test channel.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn open(gateway: &Gateway, device: &str) -> Self {
+        Self::open_with(gateway, &gateway.token(device), device)
+    }
+
+    /// Opens a socket by right of this token.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn open_with(gateway: &Gateway, token: &str, device: &str) -> Self {
+        let half_ref = half_ref();
+        gateway.connect_socket(token, device, &half_ref).succeeds();
+        Self::redeem(gateway, &half_ref)
+    }
+
+    /// Opens the socket of a `halfRef`.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn redeem(gateway: &Gateway, half_ref: &str) -> Self {
+        let mut socket = Socket::open(gateway, half_ref);
+        let hello = socket.hello();
+        Self { socket, hello }
+    }
+
+    /// The name of its connection.
+    ///
+    /// # Panics
+    /// When it was told none.
+    #[must_use]
+    pub fn connection(&self) -> String {
+        self.hello["connectionId"].as_str().expect("a name").to_owned()
+    }
+
+    /// Sends a frame as it stands.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn send(&mut self, frame: &str) {
+        self.socket.send(Message::text(frame));
+    }
+
+    /// Sends a message whose data is this JSON as it stands.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn say(&mut self, id: &str, data: &str) {
+        self.send(&format!(r#"{{"type":"message","id":"{id}","data":{data}}}"#));
+    }
+
+    /// Sends a message and waits until it is accepted.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn tell(&mut self, id: &str, data: &str) {
+        self.say(id, data);
+        assert_eq!(self.socket.frame(), json!({"type": "accepted", "id": id}));
+    }
+
+    /// Acknowledges everything up to this number.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn ack(&mut self, seq: u64) {
+        self.send(&format!(r#"{{"type":"ack","seq":{seq}}}"#));
+    }
+
+    /// The next message from the operator.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub fn message(&mut self) -> Received {
+        let text = self.socket.text();
+        Received::read(&text).unwrap_or_else(|| panic!("no message: {text}"))
+    }
+
+    /// The numbers of the next messages, as many as these.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub fn numbers(&mut self, count: usize) -> Vec<u64> {
+        (0..count).map(|_| self.message().seq).collect()
+    }
+
+    /// Why a frame was refused, as the next frame says.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub fn refused(&mut self) -> Refused {
+        let frame = self.socket.frame();
+        assert_eq!(frame["type"], "error", "{frame}");
+        assert_eq!(frame["problem"]["success"], false, "{frame}");
+        let uri = frame["problem"]["type"].as_str().expect("a type");
+        let problem = uri.strip_prefix("urn:connect-socket:problem:").expect("one of ours");
+        let id = frame["id"].as_str().map(ToOwned::to_owned);
+        Refused { id, problem: problem.to_owned() }
+    }
+
+    /// Whether the socket lives and everything that was sent to it has been read: what is asked
+    /// for now comes next.
+    ///
+    /// # Panics
+    /// When nothing comes.
+    pub fn has_read_all(&mut self) -> bool {
+        self.send(r#"{"type":"ping"}"#);
+        self.socket.frame() == json!({"type": "pong"})
+    }
+}
+
+impl Received {
+    /// Reads a frame; `None` where it is no message.
+    ///
+    /// # Panics
+    /// When it is no frame.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Frame {
+            r#type: String,
+            epoch: Option<String>,
+            seq: Option<u64>,
+        }
+
+        let frame: Frame = serde_json::from_str(text).expect("a frame");
+        let Frame { r#type, epoch: Some(epoch), seq: Some(seq) } = frame else { return None };
+        (r#type == "message").then(|| Self { epoch, seq, data: raw_data(text) })
+    }
+}
