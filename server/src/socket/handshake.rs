@@ -32,7 +32,7 @@ const SUBPROTOCOL: &str = "prospect.v1";
 /// What comes before the `halfRef` in the other subprotocol that a client offers.
 const HALF_REF_PREFIX: &str = "halfref.";
 
-/// Answers a handshake. The answer 101 carries the [`Session`] that is to begin.
+/// Answers a handshake. The answer 101 carries the session that is to begin.
 ///
 /// # Errors
 /// Why no socket opens. Nothing is redeemed then.
