@@ -111,7 +111,7 @@ pub struct ErrorFrame {
     pub problem: Problem,
 }
 
-/// The last frame before every close with a code from 4000.
+/// The last frame before every close with a code from 4000, but for 4102, whose peer reads nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"type": "bye", "code": 4200, "retryAfterMs": 1800}))]
@@ -155,7 +155,9 @@ pub struct ProspectMessageFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: MessageType,
-    /// The client's own name for the message, unlike every other of this device: a UUID serves.
+    /// The client's own name for the message, unlike every other of this device, also after a
+    /// restart: a UUID serves, a counter does not. A name that was accepted before is answered with
+    /// `accepted` and goes no further.
     #[validate(length(min = 1, max = 64), regex(path = *pattern::MESSAGE_ID))]
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]{1,64}$")]
     pub id: String,

@@ -115,9 +115,10 @@ impl CloseCode {
         Some(wait + spread)
     }
 
-    /// Whether a `bye` frame goes before the close: the codes below 4000 are the RFC's own.
+    /// Whether a `bye` frame goes before the close: the codes below 4000 are the RFC's own, and who
+    /// reads nothing cannot be told.
     #[must_use]
     pub fn says_bye(self) -> bool {
-        self.number() >= 4000
+        self.number() >= 4000 && self != Self::TooSlow
     }
 }
