@@ -138,8 +138,8 @@ impl Prospect {
         Refused { id, problem: problem.to_owned() }
     }
 
-    /// Whether the socket lives and everything that was sent to it has been read: what is asked
-    /// for now comes next.
+    /// Whether the socket lives and everything that was sent to it has been read: the answer to a
+    /// ping is the next that comes.
     ///
     /// # Panics
     /// When nothing comes.
