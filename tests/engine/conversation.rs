@@ -4,33 +4,11 @@ use std::time::Duration;
 
 use server::engine::{EngineSettings, Message, SendError, Sent, SocketError};
 
+use crate::phones::{open_phone, open_phone_with, phone};
 use crate::world::{DAY, MESSAGE, MOMENT, Make, World, just_before};
 
 const SECOND: Duration = Duration::from_secs(1);
 const STALE: SocketError = SocketError::Stale;
-
-/// A claimed phone without a socket.
-async fn phone(make: impl Make) -> World {
-    phone_with(make, EngineSettings::default()).await
-}
-
-async fn phone_with(make: impl Make, settings: EngineSettings) -> World {
-    let world = World::with(make, settings).await;
-    world.claim("phone", "token").await.unwrap();
-    world
-}
-
-/// A claimed phone with an open socket, `connection`, and nothing to tell of it.
-async fn open_phone(make: impl Make) -> World {
-    open_phone_with(make, EngineSettings::default()).await
-}
-
-async fn open_phone_with(make: impl Make, settings: EngineSettings) -> World {
-    let world = phone_with(make, settings).await;
-    world.open("token", "phone", "connection").await;
-    world.news().await;
-    world
-}
 
 /// A connected phone with two messages, 1 and 2, which fill its outbox.
 async fn full_phone(make: impl Make) -> World {

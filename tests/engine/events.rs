@@ -4,33 +4,11 @@ use std::time::Duration;
 
 use server::engine::{EngineSettings, Event, EventKind, RedeemError, SocketError};
 
+use crate::phones::{open_phone, open_phone_with, phone};
 use crate::world::{DAY, MESSAGE, MOMENT, Make, World, just_before};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const FULL: Result<(), SocketError> = Err(SocketError::EventsFull);
-
-/// A claimed phone without a socket.
-async fn phone(make: impl Make) -> World {
-    phone_with(make, EngineSettings::default()).await
-}
-
-async fn phone_with(make: impl Make, settings: EngineSettings) -> World {
-    let world = World::with(make, settings).await;
-    world.claim("phone", "token").await.unwrap();
-    world
-}
-
-/// A claimed phone with an open socket, `connection`, and nothing to tell of it.
-async fn open_phone(make: impl Make) -> World {
-    open_phone_with(make, EngineSettings::default()).await
-}
-
-async fn open_phone_with(make: impl Make, settings: EngineSettings) -> World {
-    let world = phone_with(make, settings).await;
-    world.open("token", "phone", "connection").await;
-    world.news().await;
-    world
-}
 
 /// An open phone that has said four things: the events 1 to 5.
 async fn talkative_phone(make: impl Make) -> World {

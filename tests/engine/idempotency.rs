@@ -2,18 +2,8 @@
 
 use server::engine::{EngineSettings, SendError, Sent};
 
+use crate::phones::{phone, phone_with};
 use crate::world::{DAY, MOMENT, Make, World, just_before};
-
-/// A claimed phone without a socket.
-async fn phone(make: impl Make) -> World {
-    phone_with(make, EngineSettings::default()).await
-}
-
-async fn phone_with(make: impl Make, settings: EngineSettings) -> World {
-    let world = World::with(make, settings).await;
-    world.claim("phone", "token").await.unwrap();
-    world
-}
 
 /// A phone whose two keys, `one` and `two`, were used half a day apart.
 async fn phone_with_two_keys(make: impl Make) -> World {

@@ -10,6 +10,7 @@ mod conversation_model;
 mod events;
 mod idempotency;
 mod model;
+mod phones;
 mod prospects;
 mod races;
 mod random;

@@ -4,16 +4,8 @@ use server::engine::{
     DeviceState, Ending, EngineSettings, RedeemError, RequestTokenError, SocketState, TokenError,
 };
 
+use crate::phones::open_phone;
 use crate::world::{DAY, MESSAGE, MOMENT, Make, World, connection};
-
-/// A claimed phone with an open socket, `connection`, and nothing to tell of it.
-async fn open_phone(make: impl Make) -> World {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.open("token", "phone", "connection").await;
-    world.news().await;
-    world
-}
 
 /// Devices of these names, each with a socket of the same name.
 async fn open_all(make: impl Make, devices: &[&str]) -> World {

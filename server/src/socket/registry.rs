@@ -109,16 +109,10 @@ impl Registry {
         self.lock().sockets.get(connection).cloned()
     }
 
-    /// How many seats are taken.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().sockets.len()
-    }
-
     /// Whether nobody is here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.lock().sockets.is_empty()
     }
 
     /// Has up to `at_most` sockets close; says how many were there.
