@@ -166,7 +166,7 @@ pub fn run(config: Config) -> Result<(), String> {
         let listener = listen(config.listen)
             .map_err(|error| format!("{} cannot be listened on: {error}.", config.listen))?;
         let local = listener.local_addr().map_err(|error| error.to_string())?;
-        let gateway = Data::new(Gateway::new(config, &keys, descriptors, local));
+        let gateway = Data::new(Gateway::new(config, &keys, descriptors, local)?);
         let server = serve(&gateway, listener).map_err(|error| error.to_string())?;
         let signals = Signals::listen().map_err(|error| error.to_string())?;
         announce(&gateway, &keys, local);
@@ -177,6 +177,7 @@ pub fn run(config: Config) -> Result<(), String> {
             () = end_on_signals(signals, &gateway, &handle) => Ok(()),
         };
         housekeeping.abort();
+        gateway.engine.end().await;
         tracing::info!("ended");
         ended
     })

@@ -12,7 +12,10 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use ipnet::IpNet;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use crate::{engine::EngineSettings, secret};
+use crate::{
+    engine::{EngineSettings, embedded::Durability},
+    secret,
+};
 
 /// What the environment variables begin with.
 pub const ENV_PREFIX: &str = "CONNECTSOCKET_";
@@ -69,6 +72,21 @@ pub struct Config {
     /// A file with one or two operator keys, a line each.
     #[arg(long, env = "CONNECTSOCKET_OPERATOR_KEY_FILE", value_name = "FILE")]
     pub operator_key_file: Option<PathBuf>,
+
+    /// The folder of the journal, which has the gateway go on after a restart where it was; without
+    /// one a restart forgets everything.
+    #[arg(long, env = "CONNECTSOCKET_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// What an answered request survives, given a journal.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_DURABILITY",
+        value_name = "WHAT",
+        default_value = "process",
+        requires = "data_dir"
+    )]
+    pub durability: Durability,
 
     /// Who gets tokens: every prospect that asks, or the operator's backend alone.
     #[arg(long, env = "CONNECTSOCKET_TOKEN_ISSUER", value_name = "WHO", default_value = "open")]

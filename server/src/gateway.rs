@@ -8,7 +8,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, OperatorKeys, Switch},
     descriptors::Descriptors,
-    engine::{Engine, SystemClock, embedded::Embedded},
+    engine::{
+        Engine, Sockets, SystemClock,
+        embedded::{Embedded, REWRITE_AT},
+    },
     http::{rate::AddressRate, request_id::RequestIds},
     metrics::Metrics,
     secret::Digest,
@@ -44,19 +47,20 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway that listens on `local`.
-    #[must_use]
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be used.
     pub fn new(
         config: Config,
         keys: &OperatorKeys,
         descriptors: Descriptors,
         local: SocketAddr,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let registry = Arc::new(Registry::default());
-        let engine =
-            Embedded::new(config.engine(), Arc::new(SystemClock::start()), registry.clone());
+        let engine = engine(&config, registry.clone())?;
         let descriptors = Arc::new(descriptors);
-        Self {
-            engine: Arc::new(engine),
+        Ok(Self {
+            engine,
             registry,
             metrics: Metrics::new(Arc::clone(&descriptors)),
             descriptors,
@@ -69,7 +73,7 @@ impl Gateway {
             draining: CancellationToken::new(),
             ending: CancellationToken::new(),
             config,
-        }
+        })
     }
 
     /// The gateway that answers `request`.
@@ -104,6 +108,22 @@ impl Gateway {
     pub fn drain(&self) {
         self.draining.cancel();
     }
+}
+
+/// The engine that the settings ask for.
+fn engine(config: &Config, sockets: Arc<dyn Sockets>) -> Result<Arc<dyn Engine>, String> {
+    let clock = Arc::new(SystemClock::start());
+    Ok(match &config.data_dir {
+        None => Arc::new(Embedded::new(config.engine(), clock, sockets)),
+        Some(folder) => Arc::new(Embedded::open(
+            config.engine(),
+            clock,
+            sockets,
+            folder,
+            config.durability,
+            REWRITE_AT,
+        )?),
+    })
 }
 
 /// The origins whose pages may open sockets: those that the operator names and the gateway's own,

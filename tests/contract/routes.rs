@@ -19,8 +19,8 @@ async fn routes() -> BTreeSet<String> {
     let keys = config.operator_keys().expect("a trial");
     let descriptors = Descriptors::of_this_process().expect("descriptors");
     let local = "127.0.0.1:0".parse().expect("an address");
-    let gateway = Data::new(Gateway::new(config, &keys, descriptors, local));
-    let service = init_service(app::app(app::Shared::new(gateway))).await;
+    let gateway = Gateway::new(config, &keys, descriptors, local).expect("a gateway");
+    let service = init_service(app::app(app::Shared::new(Data::new(gateway)))).await;
     let response = call_service(&service, TestRequest::get().uri("/livez").to_request()).await;
     let tree = response.request().app_data::<Data<IntrospectionTree>>().expect("actix's own list");
     let mut routes = BTreeSet::new();

@@ -70,9 +70,17 @@ const MET: [&str; 20] = [
 ];
 
 pub async fn random_conversations_follow_the_model(make: impl Make + Copy) {
+    follow(async || World::with(make, settings()).await).await;
+}
+
+pub async fn random_conversations_go_on_after_restarts() {
+    follow(async || World::lasting(settings()).await).await;
+}
+
+async fn follow(world: impl AsyncFn() -> World) {
     let mut met = BTreeSet::new();
     for seed in 0..SEEDS {
-        let mut life = Life::new(World::with(make, settings()).await, seed).await;
+        let mut life = Life::new(world().await, seed).await;
         for _ in 0..STEPS {
             life.live().await;
         }
@@ -148,6 +156,22 @@ impl Life {
             _ => self.pass().await,
         }
         self.compare().await;
+        if self.world.lasts() && self.random.below(50) == 0 {
+            self.restart().await;
+            self.compare().await;
+        }
+    }
+
+    async fn restart(&mut self) {
+        let in_good_order = self.random.below(2) == 0;
+        self.story.push(format!("restart, in good order: {in_good_order}"));
+        self.world.restart(in_good_order).await;
+        for device in DEVICES {
+            self.client(device).connection = None;
+            if let Some(name) = self.model.records[device].socket() {
+                self.model.close(device, &name, None);
+            }
+        }
     }
 
     fn name(&mut self, kind: &str) -> String {
@@ -600,6 +624,10 @@ struct Used {
 impl Record {
     fn has_acknowledged(&self, seq: u64) -> bool {
         seq <= self.acknowledged && !self.expired.contains(&seq)
+    }
+
+    fn socket(&self) -> Option<String> {
+        self.socket.as_ref().map(|(connection, _)| connection.clone())
     }
 
     fn holds(&self, name: &str) -> bool {

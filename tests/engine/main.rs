@@ -9,6 +9,7 @@ mod conversation;
 mod conversation_model;
 mod events;
 mod idempotency;
+mod lasting;
 mod model;
 mod phones;
 mod prospects;
@@ -335,3 +336,4 @@ macro_rules! engine_tests {
 }
 
 engine_tests!(embedded, crate::world::make_embedded);
+engine_tests!(journaled, crate::world::make_journaled);

@@ -67,9 +67,17 @@ const MET: [&str; 23] = [
 ];
 
 pub async fn random_lives_of_devices_follow_the_model(make: impl Make + Copy) {
+    follow(async || World::with(make, settings()).await).await;
+}
+
+pub async fn random_lives_of_devices_go_on_after_restarts() {
+    follow(async || World::lasting(settings()).await).await;
+}
+
+async fn follow(world: impl AsyncFn() -> World) {
     let mut met = BTreeSet::new();
     for seed in 0..SEEDS {
-        let mut life = Life::new(World::with(make, settings()).await, seed);
+        let mut life = Life::new(world().await, seed);
         for _ in 0..STEPS {
             life.live().await;
         }
@@ -120,6 +128,18 @@ impl Life {
             _ => self.pass().await,
         }
         self.compare_endings();
+        if self.world.lasts() && self.random.below(30) == 0 {
+            self.restart().await;
+        }
+    }
+
+    async fn restart(&mut self) {
+        let in_good_order = self.random.below(2) == 0;
+        self.story.push(format!("restart, in good order: {in_good_order}"));
+        self.world.restart(in_good_order).await;
+        for name in self.model.restart() {
+            self.witness.gone(&name);
+        }
     }
 
     fn name(&mut self, kind: &str) -> String {
@@ -382,6 +402,17 @@ struct HalfRef {
 impl Model {
     fn new(now: Millis) -> Self {
         Self { now, records: Vec::new(), half_refs: BTreeMap::new(), endings: Vec::new(), made: 0 }
+    }
+
+    /// Every socket ends with the process that held it; these were there.
+    fn restart(&mut self) -> Vec<String> {
+        let ends = self.after(settings().record_ttl);
+        let open = self.records.iter_mut().filter_map(|record| {
+            let socket = record.socket.take()?;
+            record.ends = record.ends.max(ends);
+            Some(socket.connection)
+        });
+        open.collect()
     }
 
     fn after(&self, time: Duration) -> Millis {

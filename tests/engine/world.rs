@@ -17,8 +17,10 @@ use server::engine::{
     Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Ending, Engine,
     EngineSettings, Event, Events, Idempotency, Message, Millis, Opened, Outgoing, RedeemError,
     RequestTokenError, Requester, SendError, Sent, SocketError, Sockets, TokenError,
-    embedded::Embedded, millis,
+    embedded::{Durability, Embedded},
+    millis,
 };
+use tempfile::TempDir;
 
 /// The smallest step of time.
 pub const MOMENT: Duration = Duration::from_millis(1);
@@ -58,6 +60,31 @@ pub async fn make_embedded(
     sockets: Arc<dyn Sockets>,
 ) -> Arc<dyn Engine> {
     Arc::new(Embedded::new(settings, clock, sockets))
+}
+
+/// The engine of one gateway with a journal that nobody comes back to: its folder goes with the
+/// test's last use of it.
+pub async fn make_journaled(
+    settings: EngineSettings,
+    clock: Arc<dyn Clock>,
+    sockets: Arc<dyn Sockets>,
+) -> Arc<dyn Engine> {
+    let folder = tempfile::tempdir().expect("a folder");
+    open_journal(&folder, settings, clock, sockets)
+}
+
+/// So short that the journal is written anew all the time.
+const REWRITE_AT: usize = 2000;
+
+fn open_journal(
+    folder: &TempDir,
+    settings: EngineSettings,
+    clock: Arc<dyn Clock>,
+    sockets: Arc<dyn Sockets>,
+) -> Arc<dyn Engine> {
+    let durability = Durability::Process;
+    let engine = Embedded::open(settings, clock, sockets, folder.path(), durability, REWRITE_AT);
+    Arc::new(engine.expect("the journal is good"))
 }
 
 /// A clock that stands still until it is moved.
@@ -135,6 +162,9 @@ pub struct World {
     sockets: Arc<Recorder>,
     /// The number of the first event that the test has not asked for yet.
     unread: AtomicU64,
+    settings: EngineSettings,
+    /// The folder of the journal, if the engine outlives its end.
+    folder: Option<TempDir>,
 }
 
 impl World {
@@ -147,8 +177,34 @@ impl World {
     pub async fn with(make: impl Make, settings: EngineSettings) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_700_000_000_000)));
         let sockets = Arc::new(Recorder::default());
-        let engine = make(settings, clock.clone(), sockets.clone()).await;
-        Self { engine, clock, sockets, unread: AtomicU64::new(1) }
+        let engine = make(settings.clone(), clock.clone(), sockets.clone()).await;
+        Self { engine, clock, sockets, unread: AtomicU64::new(1), settings, folder: None }
+    }
+
+    /// With a journal to come back to.
+    pub async fn lasting(settings: EngineSettings) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let make = async |settings, clock, sockets| open_journal(&folder, settings, clock, sockets);
+        let world = Self::with(make, settings).await;
+        Self { folder: Some(folder), ..world }
+    }
+
+    /// Whether the engine can be killed and begin again.
+    pub fn lasts(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Ends the engine, as a kill would or in good order, and has it begin again.
+    pub async fn restart(&mut self, in_good_order: bool) {
+        let folder = self.folder.as_ref().expect("there is something to come back to");
+        if in_good_order {
+            self.engine.end().await;
+        }
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let sockets: Arc<dyn Sockets> = self.sockets.clone();
+        // The folder is one engine's at a time.
+        self.engine = make_embedded(self.settings.clone(), clock.clone(), sockets.clone()).await;
+        self.engine = open_journal(folder, self.settings.clone(), clock, sockets);
     }
 
     /// Now.

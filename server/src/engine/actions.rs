@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Digest, Millis};
 
 /// Who asks for a token.
@@ -79,7 +81,7 @@ pub struct Opened {
 }
 
 /// Why a `halfRef` opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RedeemError {
     /// No authorisation waits under it, and none did lately.
     Unknown,
@@ -96,7 +98,7 @@ pub enum RedeemError {
 }
 
 /// Names one connection of a device's socket.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConnectionId(pub Arc<str>);
 
 impl ConnectionId {
@@ -133,7 +135,7 @@ pub struct Outgoing<'a> {
 }
 
 /// A request's key and what it must be the same for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The key.
     pub key: Digest,
@@ -223,7 +225,7 @@ pub struct Event {
 }
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
     /// A socket opened.
     Connected,
@@ -259,6 +261,42 @@ pub struct Events {
     pub events: Vec<Event>,
 }
 
-/// The engine cannot be reached; nothing was changed.
+/// The engine cannot be reached. Nothing was changed, or it did not say in time what was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
+
+impl From<Unavailable> for RequestTokenError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<Unavailable> for TokenError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<Unavailable> for AuthoriseError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Token(unavailable.into())
+    }
+}
+
+impl From<Unavailable> for RedeemError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<Unavailable> for SendError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<Unavailable> for SocketError {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}

@@ -255,4 +255,8 @@ pub trait Engine: Send + Sync {
 
     /// Whether the engine can do its work.
     async fn ready(&self) -> Result<(), Unavailable>;
+
+    /// The last word, when the gateway ends. Whoever takes a step after it is told that the engine
+    /// is away.
+    async fn end(&self);
 }

@@ -15,7 +15,7 @@ use api_types::{
 };
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     close::CloseCode,
@@ -35,6 +35,9 @@ const BATCH: usize = 64 * 1024;
 
 /// How long a prospect may be too fast.
 const TOO_FAST: Duration = Duration::from_secs(10);
+
+/// How long until an engine that was away is told again that a socket ended.
+const ENGINE_RETRY: Duration = Duration::from_secs(1);
 
 /// A socket that may begin.
 pub struct Session {
@@ -65,21 +68,36 @@ impl Session {
         let code = end.code();
         tracing::debug!(connectionId = ?self.seat.connection, code, "socket ended");
         gateway.metrics.socket_closed(end.closed_by_us());
-        Box::pin(self.forget(&gateway, code)).await;
+        let told = Box::pin(self.forget(&gateway, code)).await;
         Box::pin(wire.end(end)).await;
+        if !told {
+            Box::pin(self.forget_when_possible(&gateway, code)).await;
+        }
     }
 
     /// The peer went away before the conversation began.
     pub async fn abandon(self, gateway: &Gateway) {
-        self.forget(gateway, None).await;
+        if !self.forget(gateway, None).await {
+            self.forget_when_possible(gateway, None).await;
+        }
     }
 
-    async fn forget(&self, gateway: &Gateway, code: Option<u16>) {
-        let Ok(opened) = &self.opened else { return };
-        let connection = &self.seat.connection;
-        if gateway.engine.close(&opened.device, connection, code).await.is_err() {
-            tracing::warn!(connectionId = ?connection, "the engine was not told that a socket ended");
+    /// Tells the engine that the socket ended; says whether it heard.
+    async fn forget(&self, gateway: &Gateway, code: Option<u16>) -> bool {
+        let Ok(opened) = &self.opened else { return true };
+        gateway.engine.close(&opened.device, &self.seat.connection, code).await.is_ok()
+    }
+
+    /// Tells the engine, which is away, as soon as it is back: until then the operator reads that
+    /// the device is connected.
+    async fn forget_when_possible(&self, gateway: &Gateway, code: Option<u16>) {
+        while gateway.ending.run_until_cancelled(sleep(ENGINE_RETRY)).await.is_some() {
+            if self.forget(gateway, code).await {
+                return;
+            }
         }
+        let connection = &self.seat.connection;
+        tracing::warn!(connectionId = ?connection, "the engine was not told that a socket ended");
     }
 
     /// Talks until something ends the socket.

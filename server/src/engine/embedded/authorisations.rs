@@ -40,7 +40,7 @@ impl State {
         let until = now + millis(self.settings.authorisation_ttl);
         let state = HalfRefState::Waiting { token, linkinjected: linkinjected.map(Into::into) };
         self.due.waiting.insert((until, *half_ref));
-        if let Some(record) = self.records.get_mut(&device) {
+        if let Some(record) = self.records.get_mut_untouched(&device) {
             record.waiting.push(*half_ref);
         }
         self.half_refs.insert(*half_ref, HalfRef { device, state, until });
@@ -53,7 +53,7 @@ impl State {
         device: &str,
         now: Millis,
     ) -> Result<(), AuthoriseError> {
-        let Some(record) = self.records.get_mut(device) else {
+        let Some(record) = self.records.get_mut_untouched(device) else {
             return Ok(());
         };
         let now = now * 1000;
@@ -90,8 +90,8 @@ impl State {
         connection: &ConnectionId,
         now: Millis,
     ) -> Result<Opened, RedeemError> {
-        let known = self.half_refs.get_mut(half_ref).ok_or(RedeemError::Unknown)?;
-        let (token, linkinjected) = match &mut known.state {
+        let known = self.half_refs.get(half_ref).ok_or(RedeemError::Unknown)?;
+        let (token, linkinjected) = match &known.state {
             HalfRefState::Dead(why) => return Err(*why),
             HalfRefState::Waiting { token, linkinjected } => (*token, linkinjected.clone()),
         };
@@ -112,12 +112,11 @@ impl State {
         let epoch = Arc::clone(&record.epoch);
         if let Some(older) = older {
             self.socket_ended(&device, &older, Some(Ending::Superseded.code()), now);
-            self.sockets.end(&older.connection, Ending::Superseded);
+            self.calls.end(&older.connection, Ending::Superseded);
         }
         self.connected.insert(Arc::clone(&device));
         let said = Said { linkinjected: linkinjected.as_deref(), ..Said::default() };
-        self.events.push(EventKind::Connected, &device, Some(connection), &said, now);
-        self.sockets.happened();
+        self.happened(EventKind::Connected, &device, Some(connection), &said, now);
         Ok(Opened { device, epoch, linkinjected })
     }
 
@@ -131,7 +130,7 @@ impl State {
         known.state = HalfRefState::Dead(why);
         known.until = now + millis(self.settings.half_ref_memory);
         self.due.remembered.insert((known.until, *half_ref));
-        if let Some(record) = self.records.get_mut(&known.device) {
+        if let Some(record) = self.records.get_mut_untouched(&known.device) {
             record.waiting.retain(|waiting| waiting != half_ref);
         }
         if self.due.remembered.len() > self.settings.remembered_half_refs
@@ -147,7 +146,7 @@ impl State {
         };
         self.due.waiting.remove(&(known.until, *half_ref));
         self.due.remembered.remove(&(known.until, *half_ref));
-        if let Some(record) = self.records.get_mut(&known.device) {
+        if let Some(record) = self.records.get_mut_untouched(&known.device) {
             record.waiting.retain(|waiting| waiting != half_ref);
         }
     }

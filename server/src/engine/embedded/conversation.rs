@@ -1,6 +1,6 @@
 //! The steps of the conversation: what the operator sends, what the prospect says, and who is there.
 
-use std::{ops::Bound, sync::Arc};
+use std::{borrow::Cow, ops::Bound, sync::Arc};
 
 use serde_json::value::RawValue;
 
@@ -10,6 +10,7 @@ use super::{
         SocketError, SocketState, millis,
     },
     events::Said,
+    journal::Change,
     outbox::Conversation,
     state::{Record, State},
 };
@@ -19,7 +20,7 @@ impl State {
         let Outgoing { device, data, ttl, idempotency } = message;
         let known = self.records.get_key_value(device).ok_or(SendError::UnknownDevice)?;
         let device = Arc::clone(known.0);
-        let record = self.records.get_mut(&device).ok_or(SendError::UnknownDevice)?;
+        let record = self.records.get_mut_untouched(&device).ok_or(SendError::UnknownDevice)?;
         let (epoch, connected) = (Arc::clone(&record.epoch), record.socket.is_some());
         let conversation = record.conversation.get_or_insert_default();
         if let Some(request) = &idempotency {
@@ -30,13 +31,21 @@ impl State {
             conversation.room_for_key(&self.settings, now)?;
         }
         let (seq, until) = conversation.push(data, ttl, &self.settings, now)?;
-        if let Some(request) = idempotency {
+        let answered = idempotency.map(|request| {
             let until = now + millis(self.settings.idempotency_memory);
             conversation.remember(request, seq, connected, until);
-        }
+            (request, connected, until)
+        });
         if let Some(socket) = &record.socket {
-            self.sockets.queued(&socket.connection);
+            self.calls.queued(&socket.connection);
         }
+        self.notes.note(&Change::Queued {
+            device: Cow::Borrowed(&device),
+            seq,
+            until,
+            data: Cow::Borrowed(data),
+            answered,
+        });
         self.due.messages.insert((until, Arc::clone(&device), seq));
         self.keep_record_after(&device, now);
         Ok(Sent { epoch, seq, connected, acknowledged: false })
@@ -69,11 +78,12 @@ impl State {
     ) -> Result<(), SocketError> {
         let device = self.device_of(device, connection)?;
         let Some(conversation) = self.conversation(&device) else { return Ok(()) };
-        let taken = conversation.acknowledge(seq);
+        let Some(taken) = conversation.acknowledge(seq) else { return Ok(()) };
         for (seq, until) in taken {
             self.due.messages.remove(&(until, Arc::clone(&device), seq));
         }
-        self.sockets.acknowledged(&device);
+        self.notes.note(&Change::Acknowledged { device: Cow::Borrowed(&device), seq });
+        self.calls.acknowledged(&device);
         Ok(())
     }
 
@@ -93,14 +103,15 @@ impl State {
             return Err(SocketError::EventsFull);
         }
         let remembered = self.settings.remembered_ids;
-        if let Some(record) = self.records.get_mut(&device) {
+        if let Some(record) = self.records.get_mut_untouched(&device) {
             record.conversation.get_or_insert_default().accepted(id, remembered);
         }
+        let note = Change::Accepted { device: Cow::Borrowed(&device), id: Cow::Borrowed(id) };
+        self.notes.note(&note);
         // It was read as JSON before it came here.
         let data: Option<&RawValue> = serde_json::from_str(data).ok();
         let said = Said { id: Some(id), data, ..Said::default() };
-        self.events.push(EventKind::Message, &device, Some(connection), &said, now);
-        self.sockets.happened();
+        self.happened(EventKind::Message, &device, Some(connection), &said, now);
         Ok(())
     }
 
@@ -114,12 +125,20 @@ impl State {
         records.take(limit).map(described).collect()
     }
 
+    /// The operator has dealt with the events up to number `through`.
+    pub(super) fn release(&mut self, through: u64) {
+        if self.events.release(through) {
+            self.notes.note(&Change::Released { through });
+        }
+    }
+
     /// A message's time ran out.
     pub(super) fn expire_message(&mut self, device: &Arc<str>, seq: u64, now: Millis) {
         let remembered = self.settings.outbox_messages;
-        let Some(record) = self.records.get_mut(device) else { return };
+        let Some(record) = self.records.get_mut_untouched(device) else { return };
         let epoch = Arc::clone(&record.epoch);
         if record.conversation.as_mut().is_some_and(|it| it.expire(seq, remembered)) {
+            self.notes.note(&Change::MessageExpired { device: Cow::Borrowed(device), seq });
             self.message_expired(device, &epoch, seq, now);
         }
     }
@@ -133,8 +152,7 @@ impl State {
         now: Millis,
     ) {
         let said = Said { epoch: Some(epoch), seq: Some(seq), ..Said::default() };
-        self.events.push(EventKind::Expired, device, None, &said, now);
-        self.sockets.happened();
+        self.happened(EventKind::Expired, device, None, &said, now);
     }
 
     /// The device's name, if the connection is its socket.
@@ -145,8 +163,8 @@ impl State {
         }
     }
 
-    fn conversation(&mut self, device: &str) -> Option<&mut Conversation> {
-        self.records.get_mut(device)?.conversation.as_deref_mut()
+    pub(super) fn conversation(&mut self, device: &str) -> Option<&mut Conversation> {
+        self.records.get_mut_untouched(device)?.conversation.as_deref_mut()
     }
 }
 

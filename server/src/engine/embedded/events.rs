@@ -1,6 +1,7 @@
 //! The event stream: what happened, kept until the operator released it or it grew too old.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -9,7 +10,10 @@ use std::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::{ConnectionId, EngineSettings, Event, EventKind, Events, Millis, millis};
+use super::{
+    super::{ConnectionId, EngineSettings, Event, EventKind, Events, Millis, millis},
+    journal::Change,
+};
 use crate::secret;
 
 /// The event stream.
@@ -23,10 +27,24 @@ pub struct EventLog {
     bytes_per_device: HashMap<Arc<str>, usize>,
 }
 
-struct Kept {
-    device: Arc<str>,
-    at: Millis,
-    event: Event,
+/// An event that is kept.
+pub struct Kept {
+    pub device: Arc<str>,
+    pub at: Millis,
+    pub event: Event,
+}
+
+impl Kept {
+    /// As the journal has it.
+    pub fn change(&self) -> Change<'_> {
+        Change::Event {
+            n: self.event.n,
+            device: Cow::Borrowed(&self.device),
+            kind: self.event.kind,
+            at: self.at,
+            data: Cow::Borrowed(&self.event.data),
+        }
+    }
 }
 
 /// What an event says, in the order of the contract. The log fills in the first three.
@@ -83,7 +101,7 @@ impl EventLog {
         connection: Option<&ConnectionId>,
         said: &Said<'_>,
         now: Millis,
-    ) {
+    ) -> &Kept {
         let said = Said {
             device_tag: device,
             connection_id: connection.map(|connection| &*connection.0),
@@ -92,11 +110,45 @@ impl EventLog {
         };
         // What is said is text, numbers and JSON that was parsed: it can be written.
         let data: Arc<str> = serde_json::to_string(&said).unwrap_or_default().into();
-        self.bytes += data.len();
-        *self.bytes_per_device.entry(Arc::clone(device)).or_default() += data.len();
         let event = Event { n: self.next, kind, data };
         self.next += 1;
-        self.kept.push_back(Kept { device: Arc::clone(device), at: now, event });
+        let at = self.kept.len();
+        self.keep(Kept { device: Arc::clone(device), at: now, event });
+        &self.kept[at]
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        let bytes = kept.event.data.len();
+        self.bytes += bytes;
+        *self.bytes_per_device.entry(Arc::clone(&kept.device)).or_default() += bytes;
+        self.kept.push_back(kept);
+    }
+
+    /// The number of the next event.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The first event that is kept, from number `n` on.
+    pub fn kept_from(&self, n: u64) -> Option<&Kept> {
+        let oldest = self.kept.front()?.event.n;
+        self.kept.get(usize::try_from(n.saturating_sub(oldest)).ok()?)
+    }
+
+    /// The stream is this one, and its next event has at least this number.
+    pub fn begin(&mut self, stream: &str, next: u64) {
+        self.stream = stream.into();
+        self.next = self.next.max(next);
+    }
+
+    /// An event of this number was there.
+    pub fn count_to(&mut self, n: u64) {
+        self.next = self.next.max(n + 1);
+    }
+
+    /// Keeps these, in order.
+    pub fn restore(&mut self, events: impl Iterator<Item = Kept>) {
+        events.for_each(|kept| self.keep(kept));
     }
 
     /// The events from number `from` on.
@@ -107,11 +159,13 @@ impl EventLog {
         Events { oldest, next: self.next, events: events.collect() }
     }
 
-    /// Drops the events up to number `through`.
-    pub fn release(&mut self, through: u64) {
+    /// Drops the events up to number `through`; says whether there were any.
+    pub fn release(&mut self, through: u64) -> bool {
+        let before = self.kept.len();
         while self.kept.front().is_some_and(|kept| kept.event.n <= through) {
             self.drop_oldest();
         }
+        self.kept.len() < before
     }
 
     /// Drops the events that are too old.

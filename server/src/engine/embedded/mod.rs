@@ -1,47 +1,137 @@
-//! The engine of one gateway: everything in memory, each action one step under one lock.
+//! The engine of one gateway: everything in memory, each action one step under one lock; with a
+//! journal, if it is to outlive the process.
 
 mod authorisations;
+mod calls;
 mod conversation;
 mod events;
+mod journal;
 mod outbox;
 mod state;
 mod tokens;
+mod tracked;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::{
     Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Engine,
     EngineSettings, Events, Message, Millis, Opened, Outgoing, RedeemError, RequestTokenError,
     Requester, SendError, Sent, SocketError, Sockets, TokenError, Unavailable,
 };
+use journal::{Journal, Store};
 use state::State;
 
 pub use events::rfc3339;
+pub use journal::Durability;
+
+/// How long a step waits for its commit. A disk that takes longer is as good as none.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A journal shorter than this is not written anew, in bytes.
+pub const REWRITE_AT: usize = 16 * 1024 * 1024;
 
 /// The embedded engine.
 pub struct Embedded {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
+    sockets: Arc<dyn Sockets>,
+    journal: Option<Journal>,
 }
 
 impl Embedded {
-    /// An engine that knows nothing yet and ends sockets through `sockets`.
+    /// An engine that knows nothing yet, ends sockets through `sockets`, and forgets everything
+    /// with its process.
     #[must_use]
     pub fn new(settings: EngineSettings, clock: Arc<dyn Clock>, sockets: Arc<dyn Sockets>) -> Self {
-        let state = State::new(settings, sockets);
-        Self { state: Mutex::new(state), clock }
+        let state = Arc::new(Mutex::new(State::new(settings)));
+        Self { state, clock, sockets, journal: None }
     }
 
-    /// The state as it is now, and the time. The clock is read under the lock, so that steps see
-    /// time in order; what is due has ended before a step begins.
-    fn step(&self) -> (MutexGuard<'_, State>, Millis) {
+    /// An engine that goes on where the journal in `folder` ends, and writes it on. Where answered
+    /// steps may be missing there, it has new epochs and a new event stream. The journal is written
+    /// anew when it is longer than `rewrite_at` bytes and much longer than what it says.
+    ///
+    /// # Errors
+    /// Why the journal cannot be used.
+    pub fn open(
+        settings: EngineSettings,
+        clock: Arc<dyn Clock>,
+        sockets: Arc<dyn Sockets>,
+        folder: &Path,
+        durability: Durability,
+        rewrite_at: usize,
+    ) -> Result<Self, String> {
+        let unusable = |why: &dyn std::fmt::Display| {
+            format!("--data-dir {} cannot be used: {why}.", folder.display())
+        };
+        let (mut store, lost) = Store::open(folder, durability).map_err(|why| unusable(&why))?;
+        let mut state =
+            State::load(settings.clone(), rewrite_at, &store).map_err(|why| unusable(&why))?;
+        state.expire(clock.now());
+        state.end_all_sockets(clock.now());
+        if lost {
+            tracing::warn!("the end of the journal may be lost: all epochs begin anew");
+            state.begin_anew();
+            state
+                .rewrite(|changes| store.commit(changes).map(|_| ()))
+                .map_err(|why| unusable(&why))?;
+        }
+        state.note_stream();
+        store.commit(&state.written().0).map_err(|why| unusable(&why))?;
+        state.calls.take();
+        store.begin().map_err(|why| unusable(&why))?;
+
+        let state = Arc::new(Mutex::new(state));
+        let reload = move |store: &Store| {
+            State::load(settings.clone(), rewrite_at, store)
+                .map_err(|error| tracing::error!(%error, "the journal cannot be read"))
+                .ok()
+        };
+        let journal = Journal::start(store, Arc::clone(&state), Arc::clone(&sockets), reload)
+            .map_err(|why| unusable(&why))?;
+        Ok(Self { state, clock, sockets, journal: Some(journal) })
+    }
+
+    /// Takes one step, and answers when it stands: nobody is told what a crash could take back.
+    async fn step<T>(
+        &self,
+        action: impl FnOnce(&mut State, Millis) -> T,
+    ) -> Result<T, Unavailable> {
+        let (answer, committed) = self.begin(action)?;
+        if let Some(committed) = committed {
+            let committed = timeout(COMMIT_DEADLINE, committed).await;
+            committed.map_err(|_| Unavailable)?.map_err(|_| Unavailable)?;
+        }
+        Ok(answer)
+    }
+
+    /// The step itself. The clock is read under the lock, so that steps see time in order; what is
+    /// due has ended before a step begins.
+    fn begin<T>(
+        &self,
+        action: impl FnOnce(&mut State, Millis) -> T,
+    ) -> Result<(T, Option<journal::Committed>), Unavailable> {
         // No step panics half-way; were one to, the others' devices would still be whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.journal.as_ref().is_some_and(Journal::is_away) {
+            return Err(Unavailable);
+        }
         let now = self.clock.now();
         state.expire(now);
-        (state, now)
+        let answer = action(&mut state, now);
+        let (calls, written) = (state.calls.take(), state.written());
+        if let Some(journal) = &self.journal {
+            return Ok((answer, journal.enqueue(written, calls)?));
+        }
+        calls.make(&*self.sockets);
+        Ok((answer, None))
     }
 }
 
@@ -53,24 +143,19 @@ impl Engine for Embedded {
         requester: Requester<'_>,
         token: &Digest,
     ) -> Result<(), RequestTokenError> {
-        let (mut state, now) = self.step();
-        state.request_token(device, requester, *token, now)
+        self.step(|state, now| state.request_token(device, requester, *token, now)).await?
     }
 
     async fn check_token(&self, token: &Digest) -> Result<(), TokenError> {
-        let (state, now) = self.step();
-        state.live_token(token, now).map(|_| ())
+        self.step(|state, now| state.live_token(token, now).map(|_| ())).await?
     }
 
     async fn revoke_token(&self, token: &Digest) -> Result<(), Unavailable> {
-        let (mut state, now) = self.step();
-        state.revoke_token(token, now);
-        Ok(())
+        self.step(|state, now| state.revoke_token(token, now)).await
     }
 
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError> {
-        let (mut state, now) = self.step();
-        state.authorise(authorisation, now)
+        self.step(|state, now| state.authorise(authorisation, now)).await?
     }
 
     async fn redeem(
@@ -78,8 +163,7 @@ impl Engine for Embedded {
         half_ref: &Digest,
         connection: &ConnectionId,
     ) -> Result<Opened, RedeemError> {
-        let (mut state, now) = self.step();
-        state.redeem(half_ref, connection, now)
+        self.step(|state, now| state.redeem(half_ref, connection, now)).await?
     }
 
     async fn close(
@@ -88,14 +172,11 @@ impl Engine for Embedded {
         connection: &ConnectionId,
         code: Option<u16>,
     ) -> Result<(), Unavailable> {
-        let (mut state, now) = self.step();
-        state.close(device, connection, code, now);
-        Ok(())
+        self.step(|state, now| state.close(device, connection, code, now)).await
     }
 
     async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError> {
-        let (mut state, now) = self.step();
-        state.send(message, now)
+        self.step(|state, now| state.send(message, now)).await?
     }
 
     async fn is_acknowledged(
@@ -104,8 +185,7 @@ impl Engine for Embedded {
         epoch: &str,
         seq: u64,
     ) -> Result<bool, Unavailable> {
-        let (state, _) = self.step();
-        Ok(state.is_acknowledged(device, epoch, seq))
+        self.step(|state, _| state.is_acknowledged(device, epoch, seq)).await
     }
 
     async fn outbox(
@@ -115,8 +195,7 @@ impl Engine for Embedded {
         after: u64,
         bytes: usize,
     ) -> Result<Vec<Message>, SocketError> {
-        let (state, _) = self.step();
-        state.outbox(device, connection, after, bytes)
+        self.step(|state, _| state.outbox(device, connection, after, bytes)).await?
     }
 
     async fn acknowledge(
@@ -125,8 +204,7 @@ impl Engine for Embedded {
         connection: &ConnectionId,
         seq: u64,
     ) -> Result<(), SocketError> {
-        let (mut state, _) = self.step();
-        state.acknowledge(device, connection, seq)
+        self.step(|state, _| state.acknowledge(device, connection, seq)).await?
     }
 
     async fn accept(
@@ -136,48 +214,48 @@ impl Engine for Embedded {
         id: &str,
         data: &str,
     ) -> Result<(), SocketError> {
-        let (mut state, now) = self.step();
-        state.accept(device, connection, id, data, now)
+        self.step(|state, now| state.accept(device, connection, id, data, now)).await?
     }
 
     async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable> {
-        let (state, _) = self.step();
-        Ok(state.device(device))
+        self.step(|state, _| state.device(device)).await
     }
 
     async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable> {
-        let (state, _) = self.step();
-        Ok(state.connected(after, limit))
+        self.step(|state, _| state.connected(after, limit)).await
     }
 
     async fn forget(&self, device: &str) -> Result<(), Unavailable> {
-        let (mut state, now) = self.step();
-        state.end_record(device, now);
-        Ok(())
+        self.step(|state, now| state.end_record(device, now)).await
     }
 
     async fn stream(&self) -> Result<Arc<str>, Unavailable> {
-        let (state, _) = self.step();
-        Ok(Arc::clone(&state.events.stream))
+        self.step(|state, _| Arc::clone(&state.events.stream)).await
     }
 
     async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable> {
-        let (state, _) = self.step();
-        Ok(state.events.from(from, limit))
+        self.step(|state, _| state.events.from(from, limit)).await
     }
 
     async fn release(&self, through: u64) -> Result<(), Unavailable> {
-        let (mut state, _) = self.step();
-        state.events.release(through);
-        Ok(())
+        self.step(|state, _| state.release(through)).await
     }
 
     async fn expire(&self) -> Result<(), Unavailable> {
-        drop(self.step());
-        Ok(())
+        self.step(|_, _| ()).await
     }
 
     async fn ready(&self) -> Result<(), Unavailable> {
-        Ok(())
+        match &self.journal {
+            Some(journal) if journal.is_away() => Err(Unavailable),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn end(&self) {
+        if let Some(journal) = &self.journal {
+            // A disk that takes longer than this will not say that nothing is missing.
+            let _ = timeout(COMMIT_DEADLINE, journal.complete()).await;
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::{EngineSettings, Idempotency, Message, Millis, SendError, millis};
 
 /// What is said between one prospect and the operator.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Conversation {
     queue: VecDeque<Queued>,
     bytes: usize,
@@ -21,12 +23,14 @@ pub struct Conversation {
     keys: VecDeque<Answered>,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 struct Queued {
     seq: u64,
     data: Arc<str>,
     until: Millis,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 struct Answered {
     request: Idempotency,
     seq: u64,
@@ -93,11 +97,16 @@ impl Conversation {
             let first = self.queue.iter().map(|message| message.until).min();
             return Err(SendError::OutboxFull(wait(first.unwrap_or(now), now)));
         }
-        self.newest += 1;
-        self.bytes += data.len();
         let until = now + millis(ttl);
-        self.queue.push_back(Queued { seq: self.newest, data: data.into(), until });
+        self.restore(self.newest + 1, until, data);
         Ok((self.newest, until))
+    }
+
+    /// Queues the message that got this number.
+    pub fn restore(&mut self, seq: u64, until: Millis, data: &str) {
+        self.newest = seq;
+        self.bytes += data.len();
+        self.queue.push_back(Queued { seq, data: data.into(), until });
     }
 
     /// The messages after `after`.
@@ -115,16 +124,20 @@ impl Conversation {
             .collect()
     }
 
-    /// Takes out everything up to `seq`; gives the numbers and deadlines of what was there.
-    pub fn acknowledge(&mut self, seq: u64) -> Vec<(u64, Millis)> {
+    /// Takes out everything up to `seq`; gives the numbers and deadlines of what was there, or
+    /// `None` where so much was acknowledged before.
+    pub fn acknowledge(&mut self, seq: u64) -> Option<Vec<(u64, Millis)>> {
         let seq = seq.min(self.newest);
-        self.acknowledged = self.acknowledged.max(seq);
+        if seq <= self.acknowledged {
+            return None;
+        }
+        self.acknowledged = seq;
         let mut taken = Vec::new();
         while let Some(message) = self.queue.pop_front_if(|message| message.seq <= seq) {
             self.bytes -= message.data.len();
             taken.push((message.seq, message.until));
         }
-        taken
+        Some(taken)
     }
 
     /// Takes out one message, if it is there, and remembers that it was not acknowledged.

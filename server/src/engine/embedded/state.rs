@@ -5,28 +5,37 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     super::{
         ConnectionId, Digest, Ending, EngineSettings, EventKind, Millis, RedeemError,
-        RequestTokenError, Sockets, millis,
+        RequestTokenError, millis,
     },
+    calls::Calls,
     events::{EventLog, Said},
+    journal::{Notes, Relog},
     outbox::Conversation,
+    tracked::Tracked,
 };
 use crate::secret;
 
 /// Everything, as one value under one lock.
 pub struct State {
     pub(super) settings: EngineSettings,
-    pub(super) sockets: Arc<dyn Sockets>,
-    pub(super) records: HashMap<Arc<str>, Record>,
+    /// What the sockets are to hear of the step.
+    pub(super) calls: Calls,
+    /// What the journal is to have of the step, beside what `records` and `half_refs` remember.
+    pub(super) notes: Notes,
+    pub(super) relog: Relog,
+    pub(super) records: Tracked<Arc<str>, Record>,
     /// The devices with a socket, in the order of their names.
     pub(super) connected: BTreeSet<Arc<str>>,
     pub(super) events: EventLog,
     /// Every token of every record, live or expired.
     pub(super) tokens: HashMap<Digest, Token>,
     /// Every `halfRef` that waits or is remembered.
-    pub(super) half_refs: HashMap<Digest, HalfRef>,
+    pub(super) half_refs: Tracked<Digest, HalfRef>,
     pub(super) due: Deadlines,
 }
 
@@ -42,7 +51,7 @@ pub struct Record {
     /// The end of the record, but for a socket that is still open then.
     pub(super) ends_at: Millis,
     /// When the device's rate of authorisations is used up, in microseconds (GCRA: the theoretical
-    /// arrival time).
+    /// arrival time). It is not written down: a restart forgives.
     pub(super) rate: u64,
 }
 
@@ -68,6 +77,7 @@ pub struct Token {
     pub(super) expires: Millis,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Socket {
     pub(super) connection: ConnectionId,
     pub(super) since: Millis,
@@ -75,6 +85,7 @@ pub struct Socket {
     pub(super) token: Digest,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 pub struct HalfRef {
     pub(super) device: Arc<str>,
     pub(super) state: HalfRefState,
@@ -82,6 +93,7 @@ pub struct HalfRef {
     pub(super) until: Millis,
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 pub enum HalfRefState {
     Waiting { token: Digest, linkinjected: Option<Arc<str>> },
     Dead(RedeemError),
@@ -114,18 +126,39 @@ fn pop_due<K: Ord>(deadlines: &mut BTreeSet<(Millis, K)>, now: Millis) -> Option
 }
 
 impl State {
-    /// Nothing yet.
-    pub fn new(settings: EngineSettings, sockets: Arc<dyn Sockets>) -> Self {
+    /// Nothing yet, and no journal.
+    pub fn new(settings: EngineSettings) -> Self {
         Self {
             settings,
-            sockets,
-            records: HashMap::new(),
+            calls: Calls::default(),
+            notes: Notes::new(false),
+            relog: Relog::new(0),
+            records: Tracked::default(),
             connected: BTreeSet::new(),
             events: EventLog::new(),
             tokens: HashMap::new(),
-            half_refs: HashMap::new(),
+            half_refs: Tracked::default(),
             due: Deadlines::default(),
         }
+    }
+
+    /// Nothing yet. The journal is written anew from `rewrite_at` bytes on.
+    pub fn journaled(settings: EngineSettings, rewrite_at: usize) -> Self {
+        Self { notes: Notes::new(true), relog: Relog::new(rewrite_at), ..Self::new(settings) }
+    }
+
+    /// Something happened: the operator's stream has it.
+    pub(super) fn happened(
+        &mut self,
+        kind: EventKind,
+        device: &Arc<str>,
+        connection: Option<&ConnectionId>,
+        said: &Said<'_>,
+        now: Millis,
+    ) {
+        let kept = self.events.push(kind, device, connection, said, now);
+        self.notes.note(&kept.change());
+        self.calls.happened();
     }
 
     /// The name of the device's record, which is made where there is none.
@@ -181,21 +214,20 @@ impl State {
         // The name is in the set for as long as there is a socket.
         let Some(device) = self.connected.take(device) else { return };
         let said = Said { code, ..Said::default() };
-        self.events.push(EventKind::Disconnected, &device, Some(&socket.connection), &said, now);
-        self.sockets.happened();
+        self.happened(EventKind::Disconnected, &device, Some(&socket.connection), &said, now);
     }
 
     /// The record lives on for its full time after `at`.
     pub(super) fn keep_record_after(&mut self, device: &str, at: Millis) {
-        let Some((device, _)) = self.records.get_key_value(device) else {
-            return;
-        };
-        let device = Arc::clone(device);
-        let Some(record) = self.records.get_mut(&device) else {
-            return;
-        };
         let ends_at = at + millis(self.settings.record_ttl);
-        if ends_at > record.ends_at {
+        let Some((device, record)) = self.records.get_key_value(device) else {
+            return;
+        };
+        if ends_at <= record.ends_at {
+            return;
+        }
+        let device = Arc::clone(device);
+        if let Some(record) = self.records.get_mut(&device) {
             self.due.records.remove(&(record.ends_at, Arc::clone(&device)));
             record.ends_at = ends_at;
             self.due.records.insert((ends_at, device));
@@ -216,7 +248,7 @@ impl State {
         }
         if let Some(socket) = record.socket.take() {
             self.socket_ended(&device, &socket, Some(Ending::Revoked.code()), now);
-            self.sockets.end(&socket.connection, Ending::Revoked);
+            self.calls.end(&socket.connection, Ending::Revoked);
         }
         if let Some(conversation) = &record.conversation {
             for (seq, until) in conversation.waiting() {

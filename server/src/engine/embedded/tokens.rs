@@ -110,16 +110,17 @@ impl State {
     /// The token that a use of `token` counts for. The first use of a claim's newest token ends
     /// the one before it.
     pub(super) fn used(&mut self, device: &str, token: Digest) -> Digest {
-        let Some(record) = self.records.get_mut(device) else {
+        let Some(Holder::Claim { newest, before }) =
+            self.records.get(device).map(|record| &record.holder)
+        else {
             return token;
         };
-        let Holder::Claim { newest, before } = &mut record.holder else {
-            return token;
-        };
-        let newest = *newest;
+        let (newest, before) = (*newest, *before);
         if newest == token
-            && let Some(before) = before.take()
+            && let Some(before) = before
+            && let Some(record) = self.records.get_mut(device)
         {
+            record.holder = Holder::Claim { newest, before: None };
             self.drop_token(&before);
         }
         newest
@@ -170,7 +171,7 @@ impl State {
         };
         if let Some(socket) = record.socket.take_if(|socket| socket.token == *token) {
             self.socket_ended(device, &socket, Some(ending.code()), now);
-            self.sockets.end(&socket.connection, ending);
+            self.calls.end(&socket.connection, ending);
             self.keep_record_after(device, now);
         }
         let bound = |half_ref: &Digest| {

@@ -1,0 +1,244 @@
+//! The journal's file: a `SQLite` database with one row for each commit.
+//!
+//! `SQLite` is here for what is hard to get right: a commit is whole or not there at all, what a
+//! crash tore off is cut off at the next start, a full disk undoes the commit and no more, and the
+//! file is one process's. One row for each group of steps, rather than one for each thing that
+//! changed, makes a step a few microseconds of work.
+
+use std::{
+    fmt, fs,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::Path,
+};
+
+use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, params};
+
+/// The version of the format of the changes and of the tables. A gateway reads its own only.
+pub const FORMAT: i32 = 1;
+
+/// Marks the file as a journal of this program ("CSKT").
+const APPLICATION: i32 = 0x4353_4b54;
+
+/// Obsolete rows that are deleted with a commit.
+const DELETED_AT_A_TIME: i64 = 64;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS commits (n INTEGER PRIMARY KEY, changes BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS run (
+        id INTEGER PRIMARY KEY CHECK (id = 1), durability TEXT NOT NULL, boot TEXT NOT NULL, ended INTEGER NOT NULL);
+";
+
+/// What an answered step survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Durability {
+    /// The end of the process, however it ends.
+    Process,
+    /// The end of the machine's power as well, at the price of an fsync for each commit.
+    Power,
+}
+
+impl Durability {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
+}
+
+/// The open file.
+pub struct Store {
+    database: Connection,
+    /// The number of the last commit, where it is found whatever became of the file's tail.
+    mark: fs::File,
+    last: i64,
+    /// Rows before this one are not needed any more.
+    obsolete_before: i64,
+    durability: Durability,
+}
+
+/// Why a store cannot be used.
+#[derive(Debug)]
+pub struct Unusable(String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<Error> for Unusable {
+    fn from(error: Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self("another gateway is using it".to_owned())
+            }
+            Some(ErrorCode::NotADatabase) => Self("its journal is no journal".to_owned()),
+            _ => Self(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Unusable {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Unusable {
+    /// The journal cannot be understood.
+    pub fn garbled(n: i64) -> Self {
+        Self(format!("its journal is damaged: entry {n} cannot be read"))
+    }
+}
+
+impl Store {
+    /// Opens the journal in `folder`, which is made where there is none. Says as well whether the
+    /// journal may have lost its tail since it was last written to.
+    pub fn open(folder: &Path, durability: Durability) -> Result<(Self, bool), Unusable> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let database = Connection::open(folder.join("journal.sqlite"))?;
+        database.busy_timeout(std::time::Duration::ZERO)?;
+        database.pragma_update(None, "locking_mode", "exclusive")?;
+        database.pragma_update(None, "journal_mode", "wal")?;
+        // The first transaction takes the lock, and keeps it.
+        database.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
+        is_ours(&database)?;
+        database.execute_batch(SCHEMA)?;
+        database.pragma_update(None, "application_id", APPLICATION)?;
+        database.pragma_update(None, "user_version", FORMAT)?;
+        let mark = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(folder.join("committed"))?;
+        let (first, last) = database.query_row(
+            "SELECT coalesce(min(n), 0), coalesce(max(n), 0) FROM commits",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let store = Self { database, mark, last, obsolete_before: first, durability };
+        let doubtful = store.may_have_lost_its_tail()?;
+        Ok((store, doubtful))
+    }
+
+    /// From now on what is committed counts: what was to be done about a lost tail is done.
+    pub fn begin(&self) -> Result<(), Unusable> {
+        self.say(false)?;
+        self.write_mark();
+        let synchronous = match self.durability {
+            Durability::Process => "normal",
+            Durability::Power => "full",
+        };
+        Ok(self.database.pragma_update(None, "synchronous", synchronous)?)
+    }
+
+    /// Whether an answered commit may be missing: the machine itself went down while commits were
+    /// not synced, or the file ends before the last of them.
+    fn may_have_lost_its_tail(&self) -> Result<bool, Unusable> {
+        let before = self
+            .database
+            .query_row("SELECT durability, boot, ended FROM run", [], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+            })
+            .optional()?;
+        let Some((durability, boot, ended)) = before else { return Ok(false) };
+        let unsynced = !ended && durability == Durability::Process.name();
+        let same_boot = boot_id().is_some_and(|id| id == boot);
+        let mut marked = [0; 8];
+        let marked = match self.mark.read_exact_at(&mut marked, 0) {
+            Ok(()) => i64::from_le_bytes(marked),
+            Err(_) => 0,
+        };
+        Ok((unsynced && !same_boot) || marked > self.last)
+    }
+
+    /// Says durably that a run goes on, or that it has ended with all it wrote.
+    fn say(&self, ended: bool) -> Result<(), Error> {
+        self.database.pragma_update(None, "synchronous", "full")?;
+        self.database.execute(
+            "INSERT OR REPLACE INTO run VALUES (1, ?1, ?2, ?3)",
+            params![self.durability.name(), boot_id().unwrap_or_default(), ended],
+        )?;
+        Ok(())
+    }
+
+    /// Reads every commit, in order.
+    pub fn read<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(i64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement =
+            self.database.prepare_cached("SELECT n, changes FROM commits ORDER BY n")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let changes = row.get_ref(1)?.as_blob().map_err(Error::from)?;
+            each(row.get(0)?, changes)?;
+        }
+        Ok(())
+    }
+
+    /// Commits changes; gives the number of the commit. After an error nothing is changed.
+    pub fn commit(&mut self, changes: &[u8]) -> Result<i64, Error> {
+        let n = self.last + 1;
+        let transaction = self.database.transaction()?;
+        transaction
+            .prepare_cached("INSERT INTO commits VALUES (?1, ?2)")?
+            .execute(params![n, changes])?;
+        let oldest: i64 = transaction
+            .prepare_cached("SELECT min(n) FROM commits")?
+            .query_row([], |row| row.get(0))?;
+        if oldest < self.obsolete_before {
+            transaction
+                .prepare_cached("DELETE FROM commits WHERE n < min(?1, ?2)")?
+                .execute(params![self.obsolete_before, oldest + DELETED_AT_A_TIME])?;
+        }
+        transaction.commit()?;
+        self.last = n;
+        self.write_mark();
+        Ok(n)
+    }
+
+    /// The commits before this one are not needed any more.
+    pub fn forget_before(&mut self, n: i64) {
+        self.obsolete_before = n;
+    }
+
+    /// Whether the journal takes commits: writes one that changes nothing, the size of many.
+    pub fn probe(&mut self) -> Result<(), Error> {
+        let transaction = self.database.transaction()?;
+        transaction.execute("INSERT INTO commits VALUES (-1, zeroblob(262144))", [])?;
+        transaction.execute("DELETE FROM commits WHERE n = -1", [])?;
+        transaction.commit()
+    }
+
+    /// Says that nothing is missing.
+    pub fn end(&self) -> Result<(), Error> {
+        self.say(true)?;
+        // What is in the database is synced by this.
+        self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    fn write_mark(&self) {
+        // A mark that cannot be written is behind, and says less than it could.
+        let _ = self.mark.write_all_at(&self.last.to_le_bytes(), 0);
+    }
+}
+
+fn is_ours(database: &Connection) -> Result<(), Unusable> {
+    let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    match (number("application_id")?, number("user_version")?) {
+        (0, 0) | (APPLICATION, FORMAT) => Ok(()),
+        (APPLICATION, version) => Err(Unusable(format!(
+            "its journal has format {version}, and this gateway knows format {FORMAT}"
+        ))),
+        _ => Err(Unusable("its journal is another program's database".to_owned())),
+    }
+}
+
+/// Names the time since the machine was started; `None` where the system does not tell.
+fn boot_id() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
+}
