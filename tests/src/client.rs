@@ -51,6 +51,17 @@ impl Call {
     /// When there is no HTTP answer.
     #[must_use]
     pub fn send(self) -> Answer {
+        self.try_send().expect("an answer")
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// Why there is no HTTP answer.
+    ///
+    /// # Panics
+    /// When it is no request.
+    pub fn try_send(self) -> Result<Answer, ureq::Error> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -59,9 +70,9 @@ impl Call {
             .build()
             .into();
         let request = self.request.body(self.body).expect("a request");
-        let mut answer = agent.run(request).expect("an answer");
-        let body = answer.body_mut().read_to_vec().expect("a body");
-        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
+        let mut answer = agent.run(request)?;
+        let body = answer.body_mut().read_to_vec()?;
+        Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
     }
 }
 

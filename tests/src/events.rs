@@ -85,7 +85,7 @@ impl Event {
         self.id.rsplit_once('-').and_then(|(_, n)| n.parse().ok()).expect("a number")
     }
 
-    fn read(block: &str) -> Option<Self> {
+    pub(crate) fn read(block: &str) -> Option<Self> {
         let mut event = Self { id: String::new(), kind: String::new(), data: String::new() };
         let mut data = Vec::new();
         // Each of the three ends a line (WHATWG HTML, section 9.2.6).

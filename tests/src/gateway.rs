@@ -53,6 +53,7 @@ pub struct GatewayBuilder {
     flags: Vec<String>,
     variables: Vec<(String, String)>,
     descriptors: Option<u32>,
+    file_size: Option<u64>,
 }
 
 impl GatewayBuilder {
@@ -84,12 +85,28 @@ impl GatewayBuilder {
         self
     }
 
+    /// In a process whose files may have so many bytes: to it, a disk that is full then. The limit
+    /// can be lifted, see [`Gateway::lift_file_size`].
+    #[must_use]
+    pub fn file_size(mut self, at_most: u64) -> Self {
+        self.file_size = Some(at_most);
+        self
+    }
+
     fn program(&self) -> Command {
-        let Some(at_most) = self.descriptors else {
+        let limits = [
+            self.descriptors.map(|at_most| format!("ulimit -n {at_most}")),
+            // Who ignores the signal gets an error where it would be ended.
+            self.file_size.map(|at_most| {
+                format!("trap '' XFSZ && prlimit --pid $$ --fsize={at_most}:unlimited")
+            }),
+        ];
+        let limits: Vec<_> = limits.into_iter().flatten().collect();
+        if limits.is_empty() {
             return Command::new(binary());
-        };
+        }
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!(r#"ulimit -n {at_most} && exec "$0" "$@""#)).arg(binary());
+        shell.arg("-c").arg(format!(r#"{} && exec "$0" "$@""#, limits.join(" && "))).arg(binary());
         shell
     }
 
@@ -135,12 +152,18 @@ impl GatewayBuilder {
             panic!("the gateway did not start: {}", fs::read_to_string(&log).unwrap_or_default());
         };
         let url = url.to_owned();
-        let mut key = String::new();
+        let mut key = self.flag_value("--operator-key").to_owned();
         if !self.is_given_a_key() {
             stdout.read_line(&mut key).expect("its second line");
         }
         let operator_key = key.trim().rsplit(' ').next().unwrap_or_default().to_owned();
         Gateway { child, url, operator_key, log, _folder: folder }
+    }
+
+    /// What a flag was given; empty where it was not.
+    fn flag_value(&self, name: &str) -> &str {
+        let given = self.flags.iter().skip_while(|flag| *flag != name).nth(1);
+        given.map_or("", String::as_str)
     }
 
     fn is_given_a_key(&self) -> bool {
@@ -196,7 +219,7 @@ pub struct Gateway {
     child: Child,
     /// Where it listens, without a slash at the end.
     pub url: String,
-    /// The key that a trial made; empty otherwise.
+    /// The key that a trial made, or that was given as a flag; empty otherwise.
     pub operator_key: String,
     log: PathBuf,
     _folder: TempDir,
@@ -308,6 +331,16 @@ impl Gateway {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Its files may be of any size from now on.
+    ///
+    /// # Panics
+    /// When the limit cannot be lifted.
+    pub fn lift_file_size(&self) {
+        let pid = self.pid().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+        assert!(lifted.expect("prlimit runs").success());
     }
 
     /// Waits for it to end by itself.

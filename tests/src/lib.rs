@@ -1,5 +1,6 @@
 //! The harness of the suites: a real gateway to test, and clients that read like sentences.
 
+pub mod books;
 pub mod client;
 pub mod connection;
 pub mod events;
@@ -9,6 +10,7 @@ pub mod prospect;
 pub mod socket;
 pub mod tools;
 
+pub use books::Books;
 pub use client::{Answer, Call};
 pub use connection::Connection;
 pub use events::{Event, EventStream};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{Answer, Call, Event, EventStream, Gateway, Prospect};
 
-/// The operator of a trial.
+/// The operator of a gateway.
 #[derive(Clone, Copy)]
 pub struct Operator<'a> {
     gateway: &'a Gateway,
@@ -127,7 +127,9 @@ impl<'a> Operator<'a> {
     pub fn history(&self) -> Vec<Event> {
         // The stream does not end, so something is made to happen that is the last of it.
         let mut stream = self.events_after("0");
-        let last = Prospect::open(self.gateway, "the-last-one");
+        let device = "the-last-one";
+        let token = self.gateway.issue_token(&self.gateway.operator_key, device).token();
+        let last = Prospect::open_with(self.gateway, &token, device);
         let connection = last.connection();
         let mut events = stream.until(|event| event.connection() == connection);
         events.pop();

@@ -1,0 +1,77 @@
+//! The journal's folder: whose it is, and what is refused.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use tests::{Gateway, Operator, Prospect};
+
+use super::{KEY, journaled};
+
+fn refused(folder: &Path) -> String {
+    let output = journaled(folder).refused();
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8(output.stderr).expect("a sentence")
+}
+
+#[test]
+fn a_second_gateway_on_the_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _gateway = journaled(folder.path()).start();
+    let sentence = refused(folder.path());
+    assert!(sentence.contains("another gateway is using it"), "{sentence}");
+}
+
+#[test]
+fn the_folder_is_made_for_the_gateways_user_alone() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("made/for/it");
+    let _gateway = journaled(&folder).start();
+    let mode = fs::metadata(&folder).expect("the folder").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let sentence = refused(file.path());
+    assert!(sentence.contains("cannot be used"), "{sentence}");
+}
+
+#[test]
+fn durability_without_a_folder_is_refused() {
+    let output = Gateway::builder().flag("--durability", "power").refused();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn no_secret_is_in_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).start();
+    let token = gateway.claim("phone");
+    let half_ref = tests::half_ref();
+    gateway.connect_socket(&token, "phone", &half_ref).succeeds();
+    let mut prospect = Prospect::redeem(&gateway, &half_ref);
+    prospect.tell("one", r#""to be found""#);
+    let files = fs::read_dir(folder.path()).expect("the folder");
+    let mut written = Vec::new();
+    for file in files {
+        written.extend(fs::read(file.expect("a file").path()).expect("what is in it"));
+    }
+    let holds = |text: &str| written.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("to be found"));
+    for secret in [&*token, &*half_ref, KEY] {
+        assert!(!holds(secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_message_waits_through_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut gateway = journaled(folder.path()).start();
+    let token = gateway.claim("phone");
+    Operator::of(&gateway).queue("phone", r#""hello""#);
+    gateway.signal("TERM");
+    assert!(gateway.ended().success());
+    let gateway = journaled(folder.path()).start();
+    let mut prospect = Prospect::open_with(&gateway, &token, "phone");
+    assert_eq!(prospect.message().data, r#""hello""#);
+}

@@ -1,0 +1,66 @@
+//! The disk is full for a while: what is refused has not happened, and what was answered stays.
+
+use serde_json::json;
+use tests::{Books, Operator, Prospect, gateway::eventually};
+
+use super::{KEY, free_port, journaled, journaled_at};
+
+/// Where the disk ends, in bytes.
+const FULL: u64 = 1_500_000;
+
+#[test]
+fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled_at(free_port(), folder.path()).file_size(FULL).start();
+    let books = Books::open(gateway.authority(), KEY, 6, 200);
+    eventually("the disk is full", || gateway.get("/readyz").status == 503);
+    gateway.lift_file_size();
+    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    let _ = books.balance();
+}
+
+#[test]
+fn what_a_full_disk_refuses_has_not_happened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).file_size(FULL).start();
+    let claim = |n: u32| gateway.request_token("browser", &format!("device-{n}"), None);
+    let mut refused = 1;
+    while claim(refused).status == 200 {
+        refused += 1;
+        assert!(refused < 10_000, "the disk is never full");
+    }
+    let answer = claim(refused);
+    assert_eq!((answer.status, answer.problem_name().as_str()), (503, "engine-unavailable"));
+    gateway.lift_file_size();
+    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    // Had the first attempt claimed it, it would be somebody else's now.
+    assert_eq!(claim(refused).status, 200);
+    assert_eq!(claim(refused - 1).status, 409);
+}
+
+#[test]
+fn a_socket_is_told_to_come_back_later_where_the_disk_is_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).file_size(FULL).start();
+    let token = gateway.claim("phone");
+    let mut prospect = Prospect::open_with(&gateway, &token, "phone");
+    let data = json!("x".repeat(2000)).to_string();
+    let mut accepted = 0;
+    let code = loop {
+        prospect.say(&format!("message-{accepted}"), &data);
+        let frame = prospect.socket.frame();
+        if frame["type"] == "bye" {
+            break frame["code"].clone();
+        }
+        assert_eq!(frame["type"], "accepted");
+        accepted += 1;
+    };
+    assert_eq!(code, 4103);
+    gateway.lift_file_size();
+    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    let mut prospect = Prospect::open_with(&gateway, &token, "phone");
+    prospect.tell(&format!("message-{accepted}"), &data);
+    let said = Operator::of(&gateway).history_of("phone");
+    let said = said.iter().filter(|event| event.kind == "message").count();
+    assert_eq!(said, accepted + 1);
+}
