@@ -5,6 +5,7 @@
 
 use std::{
     mem,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -82,9 +83,19 @@ fn open_journal(
     clock: Arc<dyn Clock>,
     sockets: Arc<dyn Sockets>,
 ) -> Arc<dyn Engine> {
-    let durability = Durability::Process;
-    let engine = Embedded::open(settings, clock, sockets, folder.path(), durability, REWRITE_AT);
-    Arc::new(engine.expect("the journal is good"))
+    try_open_journal(folder, Durability::Process, settings, clock, sockets)
+        .expect("the journal is good")
+}
+
+fn try_open_journal(
+    folder: &TempDir,
+    durability: Durability,
+    settings: EngineSettings,
+    clock: Arc<dyn Clock>,
+    sockets: Arc<dyn Sockets>,
+) -> Result<Arc<dyn Engine>, String> {
+    let engine = Embedded::open(settings, clock, sockets, folder.path(), durability, REWRITE_AT)?;
+    Ok(Arc::new(engine))
 }
 
 /// A clock that stands still until it is moved.
@@ -196,15 +207,27 @@ impl World {
 
     /// Ends the engine, as a kill would or in good order, and has it begin again.
     pub async fn restart(&mut self, in_good_order: bool) {
-        let folder = self.folder.as_ref().expect("there is something to come back to");
         if in_good_order {
             self.engine.end().await;
         }
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let sockets: Arc<dyn Sockets> = self.sockets.clone();
-        // The folder is one engine's at a time.
-        self.engine = make_embedded(self.settings.clone(), clock.clone(), sockets.clone()).await;
-        self.engine = open_journal(folder, self.settings.clone(), clock, sockets);
+        self.kill().await;
+        self.begin(Durability::Process).expect("the journal is good");
+    }
+
+    /// Ends the engine as a kill would; gives the folder of its journal.
+    pub async fn kill(&mut self) -> &Path {
+        let settings = self.settings.clone();
+        self.engine = make_embedded(settings, self.clock.clone(), self.sockets.clone()).await;
+        self.folder.as_ref().expect("there is something to come back to").path()
+    }
+
+    /// Has an engine that was killed begin again.
+    pub fn begin(&mut self, durability: Durability) -> Result<(), String> {
+        let folder = self.folder.as_ref().expect("there is something to come back to");
+        let settings = self.settings.clone();
+        let (clock, sockets) = (self.clock.clone(), self.sockets.clone());
+        self.engine = try_open_journal(folder, durability, settings, clock, sockets)?;
+        Ok(())
     }
 
     /// Now.

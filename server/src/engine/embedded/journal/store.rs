@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, config::DbConfig, params};
 
 /// The version of the format of the changes and of the tables. A gateway reads its own only.
 pub const FORMAT: i32 = 1;
@@ -101,6 +101,8 @@ impl Store {
         database.busy_timeout(std::time::Duration::ZERO)?;
         database.pragma_update(None, "locking_mode", "exclusive")?;
         database.pragma_update(None, "journal_mode", "wal")?;
+        // What is left in the log is for the next start to read, as after a crash.
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // The first transaction takes the lock, and keeps it.
         database.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
         is_ours(&database)?;
