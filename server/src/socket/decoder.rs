@@ -15,6 +15,12 @@ const FINAL: u8 = 0x80;
 /// In the second byte of a frame: the payload is masked.
 const MASKED: u8 = 0x80;
 
+/// In the second byte of a frame: the length is in the two bytes after it.
+const TWO_BYTES: u8 = 0x7E;
+
+/// In the second byte of a frame: the length is in the eight bytes after it.
+const EIGHT_BYTES: u8 = 0x7F;
+
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
@@ -85,7 +91,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Why there is no next one. It is said once.
-    pub fn next(&mut self) -> Result<Option<Received>, Stop> {
+    pub fn next_message(&mut self) -> Result<Option<Received>, Stop> {
         if self.stopped {
             return Ok(None);
         }
@@ -160,16 +166,13 @@ impl Decoder {
 
     /// Refuses a frame that says it is longer than its message may be: the codec waits for it.
     fn judge_length(&self) -> Result<(), Stop> {
-        let (head, length) = match self.input[..] {
-            [head, length, a, b, ..] if length & !MASKED == 126 => {
-                (head, u16::from_be_bytes([a, b]).into())
-            }
-            [head, length, a, b, c, d, e, f, g, h, ..] if length & !MASKED == 127 => {
-                (head, u64::from_be_bytes([a, b, c, d, e, f, g, h]))
-            }
-            [head, length, ..] if length & !MASKED < 126 => (head, (length & !MASKED).into()),
-            _ => return Ok(()),
+        let [head, length, rest @ ..] = &self.input[..] else { return Ok(()) };
+        let length = match length & !MASKED {
+            TWO_BYTES => rest.first_chunk().map(|length| u16::from_be_bytes(*length).into()),
+            EIGHT_BYTES => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
+            short => Some(short.into()),
         };
+        let Some(length) = length else { return Ok(()) };
         let before = match &self.fragments {
             Some(fragments) if head & 0xF == CONTINUATION => fragments.text.len(),
             _ => 0,
@@ -240,8 +243,8 @@ mod tests {
     fn nothing_is_held_while_nothing_is_unfinished() {
         let mut decoder = Decoder::new(LIMIT);
         decoder.push(&frame(FINAL | TEXT, &[b' '; LIMIT]));
-        assert!(matches!(decoder.next(), Ok(Some(Received::Text(_)))));
-        assert_eq!(decoder.next(), Ok(None));
+        assert!(matches!(decoder.next_message(), Ok(Some(Received::Text(_)))));
+        assert_eq!(decoder.next_message(), Ok(None));
         assert_eq!(decoder.held(), 0);
     }
 
@@ -249,10 +252,10 @@ mod tests {
     fn what_follows_a_breach_is_not_held() {
         let mut decoder = Decoder::new(LIMIT);
         decoder.push(&frame(FINAL | 0x3, b""));
-        assert_eq!(decoder.next(), Err(Stop::Close(CloseCode::Protocol)));
+        assert_eq!(decoder.next_message(), Err(Stop::Close(CloseCode::Protocol)));
         for _ in 0..1000 {
             decoder.push(&[0; 1000]);
-            assert_eq!(decoder.next(), Ok(None));
+            assert_eq!(decoder.next_message(), Ok(None));
         }
         assert_eq!(decoder.held(), 0);
     }
@@ -262,9 +265,9 @@ mod tests {
         let refused = |before: &[u8], head: &[u8]| {
             let mut decoder = Decoder::new(LIMIT);
             decoder.push(before);
-            while decoder.next().expect("nothing wrong").is_some() {}
+            while decoder.next_message().expect("nothing wrong").is_some() {}
             decoder.push(head);
-            decoder.next()
+            decoder.next_message()
         };
         let begun = frame(TEXT, &[b' '; 60]);
         let protocol = Err(Stop::Close(CloseCode::Protocol));
@@ -272,11 +275,11 @@ mod tests {
         assert_eq!(refused(b"", &[CONTINUATION, MASKED | 1]), protocol);
         assert_eq!(refused(&begun, &[TEXT, MASKED | 1]), protocol);
         assert_eq!(refused(b"", &[CLOSE, MASKED | 1]), protocol);
-        assert_eq!(refused(b"", &[FINAL | CLOSE, MASKED | 126]), protocol);
-        assert_eq!(refused(b"", &[TEXT, MASKED | 101]), too_big);
-        assert_eq!(refused(b"", &[TEXT, MASKED | 126, 1, 0]), too_big);
-        assert_eq!(refused(b"", &[TEXT, MASKED | 127, 0, 0, 1, 0, 0, 0, 0, 0]), too_big);
-        assert_eq!(refused(&begun, &[CONTINUATION, MASKED | 41]), too_big);
-        assert_eq!(refused(&begun, &[CONTINUATION, MASKED | 40]), Ok(None));
+        assert_eq!(refused(b"", &[FINAL | CLOSE, MASKED | TWO_BYTES]), protocol);
+        assert_eq!(refused(b"", &[TEXT, MASKED + 101]), too_big);
+        assert_eq!(refused(b"", &[TEXT, MASKED | TWO_BYTES, 1, 0]), too_big);
+        assert_eq!(refused(b"", &[TEXT, MASKED | EIGHT_BYTES, 0, 0, 1, 0, 0, 0, 0, 0]), too_big);
+        assert_eq!(refused(&begun, &[CONTINUATION, MASKED + 41]), too_big);
+        assert_eq!(refused(&begun, &[CONTINUATION, MASKED + 40]), Ok(None));
     }
 }

@@ -104,7 +104,7 @@ impl Wire {
 
     /// The next message or part of one, if it has arrived.
     pub fn next(&mut self) -> Result<Option<Received>, End> {
-        Ok(self.decoder.next()?)
+        Ok(self.decoder.next_message()?)
     }
 
     /// Sends a frame.

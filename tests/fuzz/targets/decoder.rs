@@ -24,12 +24,12 @@ fn said_of(input: &[u8], pieces: &[u8]) -> (Vec<Received>, Option<Stop>) {
         decoder.push(piece);
         rest = later;
         loop {
-            match decoder.next() {
+            match decoder.next_message() {
                 Ok(Some(received)) => said.push(received),
                 Ok(None) => break,
                 Err(stop) => {
                     decoder.push(rest);
-                    assert_eq!(decoder.next(), Ok(None), "it stops once");
+                    assert_eq!(decoder.next_message(), Ok(None), "it stops once");
                     assert_eq!(decoder.held(), 0, "nothing is held after that");
                     return (said, Some(stop));
                 }

@@ -112,10 +112,10 @@ const SIZES: [usize; 6] = [0, 16, 64, 256, 1024, 4096];
 fn case_9_7_many_text_messages() {
     let pong = || Frame { head: FINAL | TEXT, payload: br#"{"type":"pong"}"#.to_vec() };
     let many = |(size, place)| {
-        let mut ping = PING_FRAME.to_vec();
-        ping.resize(size, b' ');
+        let mut padded = PING_FRAME.to_vec();
+        padded.resize(size, b' ');
         let rounds = case(format!("9.7.{place}"));
-        (0..100).fold(rounds, |rounds, _| rounds.sends(text(&ping)).sees(pong()))
+        (0..100).fold(rounds, |rounds, _| rounds.sends(text(&padded)).sees(pong()))
     };
     let mut cases: Vec<_> = SIZES.into_iter().zip(1..).skip(1).map(many).collect();
     for case in &mut cases {

@@ -121,6 +121,7 @@ fn lonely(starts: std::ops::Range<u8>) -> Vec<u8> {
 }
 
 /// The sequences of Autobahn (after Markus Kuhn's UTF-8 test), from 6.5 on.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn sequences() -> Vec<Sequences> {
     let unended: &[&[u8]] = &[
         b"\xc0",
