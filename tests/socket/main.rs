@@ -1,5 +1,6 @@
 //! The websocket: its handshake and its life, seen by clients that share no code with the server.
 
+mod autobahn;
 mod handshake;
 mod session;
 mod wire;

@@ -1,5 +1,7 @@
 //! A client that does nothing by itself: it sends the bytes it is told and shows what comes back.
 
+use std::io;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tests::{Answer, Connection, Gateway};
@@ -54,9 +56,12 @@ pub fn unmasked(head: u8, payload: &[u8]) -> Vec<u8> {
 
 /// The beginning of a masked text frame that says it is this long.
 pub fn claim_of(length: u64) -> Vec<u8> {
-    let mut bytes = frame_head(FINAL | TEXT, length, MASKED);
-    bytes.extend([0; 4]);
-    bytes
+    frame_head(FINAL | TEXT, length, MASKED)
+}
+
+/// The beginning of a masked frame that goes on with a message and says it is this long.
+pub fn claim_of_more(length: u64) -> Vec<u8> {
+    frame_head(CONTINUATION, length, MASKED)
 }
 
 fn frame_head(head: u8, length: u64, masked: u8) -> Vec<u8> {
@@ -193,6 +198,11 @@ impl Peer {
     /// Sends bytes, in one segment where they fit.
     pub fn send(&mut self, bytes: &[u8]) {
         self.0.send(bytes);
+    }
+
+    /// Sends bytes to a gateway that may not take them.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.try_send(bytes)
     }
 
     /// The HTTP answer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_http::ws::{self, HandshakeError};
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
+    dev::RequestHead,
     http::{
         StatusCode,
         header::{self, HeaderMap},
@@ -37,7 +38,10 @@ const HALF_REF_PREFIX: &str = "halfref.";
 /// # Errors
 /// Why no socket opens. Nothing is redeemed then.
 pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse, Refusal> {
-    let accept = checked_handshake(request)?;
+    if !request.extensions().contains::<Upgradable>() {
+        return Err(ProblemKind::UpgradeRequired.into());
+    }
+    let accept = checked_handshake(request.head())?;
     checked_origin(request.headers(), gateway)?;
     let half_ref = offered_half_ref(request.headers())?;
     if gateway.is_draining() {
@@ -78,15 +82,15 @@ fn unredeemed(error: RedeemError) -> Refusal {
 }
 
 /// The value of `Sec-WebSocket-Accept`, where the request asks for a websocket as RFC 6455 says.
-fn checked_handshake(request: &HttpRequest) -> Result<String, Refusal> {
-    if !request.extensions().contains::<Upgradable>() {
-        return Err(ProblemKind::UpgradeRequired.into());
-    }
-    ws::verify_handshake(request.head()).map_err(|error| match error {
+///
+/// # Errors
+/// Whether it asks for none, or asks wrongly.
+pub fn checked_handshake(head: &RequestHead) -> Result<String, ProblemKind> {
+    ws::verify_handshake(head).map_err(|error| match error {
         HandshakeError::BadWebsocketKey => ProblemKind::BadHandshake,
         _ => ProblemKind::UpgradeRequired,
     })?;
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).ok_or(ProblemKind::BadHandshake)?;
+    let key = head.headers().get(header::SEC_WEBSOCKET_KEY).ok_or(ProblemKind::BadHandshake)?;
     let accept = ws::hash_key(key.as_bytes());
     Ok(String::from_utf8_lossy(&accept).into_owned())
 }
@@ -102,7 +106,10 @@ fn checked_origin(headers: &HeaderMap, gateway: &Gateway) -> Result<(), Refusal>
 }
 
 /// The digest of the `halfRef` among the subprotocols that are offered.
-fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, Refusal> {
+///
+/// # Errors
+/// That there is not exactly one, that it is not one, or that our subprotocol is not offered.
+pub fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, ProblemKind> {
     let (mut speaks, mut half_ref) = (false, None);
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     for offer in offers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
@@ -111,7 +118,7 @@ fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, Refusal> {
         if let Some(encoded) = offer.strip_prefix(HALF_REF_PREFIX)
             && half_ref.replace(encoded).is_some()
         {
-            return Err(ProblemKind::BadHandshake.into());
+            return Err(ProblemKind::BadHandshake);
         }
     }
     let decoded = half_ref

@@ -4,6 +4,7 @@
 //! its HTTP state for as long as the connection lives (see `upgrade`).
 
 pub mod close;
+pub mod decoder;
 pub mod handshake;
 pub mod registry;
 mod session;

@@ -19,9 +19,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     close::CloseCode,
+    decoder::Received,
     registry::Seat,
     throttle::{Pace, Throttle},
-    wire::{End, Received, Wire},
+    wire::{End, Wire},
 };
 use crate::{
     descriptors::Connection,
@@ -32,6 +33,10 @@ use crate::{
 
 /// Bytes of messages that are taken from the outbox at a time.
 const BATCH: usize = 64 * 1024;
+
+/// A part of a message that is smaller than this counts as a frame: a message may have any number of
+/// tiny and empty ones.
+const SMALL_PART: usize = 1024;
 
 /// How long a prospect may be too fast.
 const TOO_FAST: Duration = Duration::from_secs(10);
@@ -140,7 +145,9 @@ impl Session {
                     Some(Received::Pong) if pinged => {
                         (pinged, deadline) = (false, Instant::now() + heartbeat);
                     }
-                    Some(Received::Pong) => {}
+                    // It is counted with its message.
+                    Some(Received::Part(length)) if length >= SMALL_PART => continue,
+                    Some(Received::Pong | Received::Part(_)) => {}
                     Some(Received::Ping(payload)) => {
                         Box::pin(wire.write(Message::Pong(payload))).await?;
                     }
