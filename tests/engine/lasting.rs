@@ -10,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 use server::engine::{EngineSettings, embedded::Durability};
 
-use crate::{conversation_model, model, world::World};
+use crate::{conversation_model, model, promises, world::World};
 
 async fn phone() -> World {
     let world = World::lasting(EngineSettings::default()).await;
@@ -26,6 +26,11 @@ async fn random_lives_of_devices_go_on_after_restarts() {
 #[tokio::test]
 async fn random_conversations_go_on_after_restarts() {
     conversation_model::random_conversations_go_on_after_restarts().await;
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_over_restarts() {
+    promises::nothing_is_lost_or_doubled_over_restarts();
 }
 
 #[tokio::test]

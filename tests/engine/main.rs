@@ -12,6 +12,7 @@ mod idempotency;
 mod lasting;
 mod model;
 mod phones;
+mod promises;
 mod prospects;
 mod races;
 mod random;
@@ -321,6 +322,7 @@ macro_rules! engine_tests {
             races::of_threads_that_claim_one_device_one_wins
             model::random_lives_of_devices_follow_the_model
             conversation_model::random_conversations_follow_the_model
+            promises::nothing_is_lost_or_doubled_whatever_the_order_of_things
         }
     };
     ($engine:ident, $make:path, $($module:ident::$test:ident)+) => {
