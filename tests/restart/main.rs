@@ -33,7 +33,7 @@ fn free_port() -> u16 {
 fn journaled(folder: &Path) -> GatewayBuilder {
     Gateway::builder()
         .flag("--data-dir", folder.to_str().expect("a path"))
-        .flag("--operator-key", KEY)
+        .operator_key(KEY)
         .flag("--frames-per-second", "1000")
         .flag("--authorisations-per-second", "1000")
         .flag("--event-streams", "1000")

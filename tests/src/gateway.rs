@@ -54,6 +54,7 @@ pub struct GatewayBuilder {
     variables: Vec<(String, String)>,
     descriptors: Option<u32>,
     file_size: Option<u64>,
+    operator_key: String,
 }
 
 impl GatewayBuilder {
@@ -62,6 +63,13 @@ impl GatewayBuilder {
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.extend([name.to_owned(), value.to_owned()]);
         self
+    }
+
+    /// With this operator key, which the test goes on with.
+    #[must_use]
+    pub fn operator_key(mut self, key: &str) -> Self {
+        key.clone_into(&mut self.operator_key);
+        self.flag("--operator-key", key)
     }
 
     /// With this environment variable.
@@ -152,18 +160,12 @@ impl GatewayBuilder {
             panic!("the gateway did not start: {}", fs::read_to_string(&log).unwrap_or_default());
         };
         let url = url.to_owned();
-        let mut key = self.flag_value("--operator-key").to_owned();
+        let mut key = self.operator_key.clone();
         if !self.is_given_a_key() {
             stdout.read_line(&mut key).expect("its second line");
         }
         let operator_key = key.trim().rsplit(' ').next().unwrap_or_default().to_owned();
         Gateway { child, url, operator_key, log, _folder: folder }
-    }
-
-    /// What a flag was given; empty where it was not.
-    fn flag_value(&self, name: &str) -> &str {
-        let given = self.flags.iter().skip_while(|flag| *flag != name).nth(1);
-        given.map_or("", String::as_str)
     }
 
     fn is_given_a_key(&self) -> bool {
@@ -219,7 +221,7 @@ pub struct Gateway {
     child: Child,
     /// Where it listens, without a slash at the end.
     pub url: String,
-    /// The key that a trial made, or that was given as a flag; empty otherwise.
+    /// The key that a trial made, or that the test gave it to go on with; empty otherwise.
     pub operator_key: String,
     log: PathBuf,
     _folder: TempDir,
