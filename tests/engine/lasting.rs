@@ -58,6 +58,18 @@ async fn sockets_end_with_the_process_that_held_them() {
     assert!(world.connected("", 10).await.is_empty());
 }
 
+#[tokio::test]
+async fn what_a_claim_has_ended_stays_ended() {
+    let mut world = World::lasting(EngineSettings::default()).await;
+    world.test("phone", "test token").await.expect("a token");
+    world.send("phone", "1").await.expect("queued");
+    world.claim("phone", "token").await.expect("a token");
+    world.restart(false).await;
+    world.open("token", "phone", "one").await;
+    assert!(world.waiting("phone", "one").await.is_empty());
+    assert!(world.check("test token").await.is_err());
+}
+
 /// The journal as a database, to look into it or to damage it.
 fn database(folder: &Path) -> Connection {
     Connection::open(folder.join("journal.sqlite")).expect("the journal")
@@ -129,6 +141,14 @@ fn start_machine(folder: &Path) {
 async fn after_a_power_cut_epochs_begin_anew() {
     let (mut world, epoch, stream) = phone_with_a_message().await;
     start_machine(world.kill().await);
+    world.begin(Durability::Process).expect("the journal is good");
+    assert!(!goes_on(&world, (&epoch, &stream)).await);
+}
+
+#[tokio::test]
+async fn a_folder_without_its_mark_may_be_an_old_one() {
+    let (mut world, epoch, stream) = phone_with_a_message().await;
+    fs::remove_file(world.kill().await.join("committed")).expect("removed");
     world.begin(Durability::Process).expect("the journal is good");
     assert!(!goes_on(&world, (&epoch, &stream)).await);
 }

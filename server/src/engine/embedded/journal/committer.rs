@@ -100,7 +100,7 @@ impl Journal {
         let (here, running) = watch::channel(());
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
             committer.run();
-            drop(here);
+            drop((committer, here));
         })?;
         Ok(Self { queue, thread: Some(thread), running })
     }
@@ -164,6 +164,15 @@ struct Committer {
     reload: Reload,
     /// The commit that the round under way began with.
     round_began: Option<i64>,
+}
+
+/// Nobody is left waiting for a thread that is gone, however it went.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.lock();
+        self.queue.away.store(true, Ordering::Release);
+        waiting.entries.clear();
+    }
 }
 
 impl Committer {

@@ -51,6 +51,8 @@ pub struct Store {
     database: Connection,
     /// The number of the last commit, where it is found whatever became of the file's tail.
     mark: fs::File,
+    /// Synced once, so that the files stay in it.
+    folder: fs::File,
     last: i64,
     /// Rows before this one are not needed any more.
     obsolete_before: i64,
@@ -121,7 +123,8 @@ impl Store {
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let store = Self { database, mark, last, obsolete_before: first, durability };
+        let folder = fs::File::open(folder)?;
+        let store = Self { database, mark, folder, last, obsolete_before: first, durability };
         let doubtful = store.may_have_lost_its_tail()?;
         Ok((store, doubtful))
     }
@@ -130,6 +133,7 @@ impl Store {
     pub fn begin(&self) -> Result<(), Unusable> {
         self.say(false)?;
         self.write_mark();
+        self.folder.sync_all()?;
         let synchronous = match self.durability {
             Durability::Process => "normal",
             Durability::Power => "full",
@@ -138,7 +142,7 @@ impl Store {
     }
 
     /// Whether an answered commit may be missing: the machine itself went down while commits were
-    /// not synced, or the file ends before the last of them.
+    /// not synced, the file ends before the last of them, or nothing says which was the last.
     fn may_have_lost_its_tail(&self) -> Result<bool, Unusable> {
         let before = self
             .database
@@ -150,11 +154,11 @@ impl Store {
         let unsynced = !ended && durability == Durability::Process.name();
         let same_boot = boot_id().is_some_and(|id| id == boot);
         let mut marked = [0; 8];
-        let marked = match self.mark.read_exact_at(&mut marked, 0) {
-            Ok(()) => i64::from_le_bytes(marked),
-            Err(_) => 0,
+        let as_marked = match self.mark.read_exact_at(&mut marked, 0) {
+            Ok(()) => i64::from_le_bytes(marked) <= self.last,
+            Err(_) => false,
         };
-        Ok((unsynced && !same_boot) || marked > self.last)
+        Ok((unsynced && !same_boot) || !as_marked)
     }
 
     /// Says durably that a run goes on, or that it has ended with all it wrote.
