@@ -1,0 +1,189 @@
+//! Makes every single edit, compares, and gathers what is said of each.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use openapi::{
+    beside, diff,
+    finding::{Effect, Finding, Reach, Whom},
+    frames,
+    levels::Levels,
+    oasdiff::{Change, Oasdiff},
+};
+use serde_json::Value;
+
+use crate::{
+    edits::{Edit, Place},
+    slices::{Part, composed, number_of},
+};
+
+/// So many edits are compared in one run of oasdiff: starting it costs as much as a few of them,
+/// and what it holds in memory grows with them.
+const AT_ONCE: usize = 250;
+
+/// What the comparison says of an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Nothing.
+    Silent,
+    /// That clients can notice it.
+    Noticed,
+    /// That it breaks generated source.
+    BreaksSource,
+    /// That it breaks clients as they run.
+    BreaksWire,
+}
+
+/// One thing that was said: how it weighs, whom it is about, and by which rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Said {
+    pub verdict: Verdict,
+    pub whom: Whom,
+    pub rule: String,
+}
+
+impl Said {
+    pub fn by(finding: &Finding) -> Self {
+        Self::new(finding.effect, finding.reach, finding.whom, &finding.rule)
+    }
+
+    fn new(effect: Effect, reach: Reach, whom: Whom, rule: &str) -> Self {
+        let verdict = match (effect, reach) {
+            (Effect::Compatible, _) => Verdict::Noticed,
+            (Effect::Breaking, Reach::Source) => Verdict::BreaksSource,
+            (Effect::Breaking, Reach::Wire) => Verdict::BreaksWire,
+        };
+        Self { verdict, whom, rule: rule.to_owned() }
+    }
+}
+
+/// The gravest that is said of what travels at a place.
+pub fn verdict_at(place: Place, said: &BTreeSet<Said>) -> Verdict {
+    let about = |said: &&Said| match place {
+        Place::Parameter | Place::RequestBody => said.whom == Whom::Request,
+        Place::ResponseBody | Place::ResponseHeader => said.whom == Whom::Response,
+        Place::Contract | Place::Unused => true,
+    };
+    said.iter().filter(about).map(|said| said.verdict).max().unwrap_or(Verdict::Silent)
+}
+
+/// Compares, with the levels of this contract.
+pub struct Comparer {
+    pub oasdiff: Oasdiff,
+    pub levels: Levels,
+}
+
+impl Comparer {
+    fn said(&self, change: &Change) -> Said {
+        let (effect, reach) = (diff::effect(change), self.levels.reach(&change.id));
+        Said::new(effect, reach, self.oasdiff.whom(&change.id), &change.id)
+    }
+
+    /// What is said of many edits of the OpenAPI document, each there and back.
+    pub fn http(&self, document: &Value, edits: &[Edit]) -> Vec<[BTreeSet<Said>; 2]> {
+        let mut parts: BTreeMap<String, Value> = BTreeMap::new();
+        let pairs: Vec<(Value, Value)> = edits
+            .iter()
+            .map(|edit| {
+                let part = parts.entry(format!("{:?}", edit.part)).or_insert_with(|| edit.part.of(document));
+                (part.clone(), edited(part, edit))
+            })
+            .collect();
+        let mut said = vec![[BTreeSet::new(), BTreeSet::new()]; edits.len()];
+        let (whole, parts): (Vec<usize>, Vec<usize>) =
+            (0..edits.len()).partition(|index| matches!(edits[*index].part, Part::Whole));
+        // What is of no operation cannot be told apart among many: one run for each.
+        let chunks: Vec<&[usize]> = whole.chunks(1).chain(parts.chunks(AT_ONCE)).collect();
+        for (index, back, found) in self.in_parallel(&chunks, &pairs) {
+            said[index][usize::from(back)].insert(found);
+        }
+        for (index, (base, edited)) in pairs.iter().enumerate() {
+            said[index][0].extend(beside::http(base, edited).iter().map(Said::by));
+            said[index][1].extend(beside::http(edited, base).iter().map(Said::by));
+        }
+        said
+    }
+
+    /// What is said of many edits of the AsyncAPI document, each there and back.
+    pub fn socket(&self, document: &Value, edits: &[Edit]) -> Vec<[BTreeSet<Said>; 2]> {
+        let documents: Vec<Value> = edits.iter().map(|edit| edited(document, edit)).collect();
+        let base = frames::projected(document);
+        let pairs: Vec<(Value, Value)> =
+            documents.iter().map(|edited| (base.clone(), frames::projected(edited))).collect();
+        let mut said = vec![[BTreeSet::new(), BTreeSet::new()]; edits.len()];
+        let indices: Vec<usize> = (0..edits.len()).collect();
+        let chunks: Vec<&[usize]> = indices.chunks(AT_ONCE).collect();
+        for (index, back, found) in self.in_parallel(&chunks, &pairs) {
+            said[index][usize::from(back)].insert(found);
+        }
+        for (index, edited) in documents.iter().enumerate() {
+            said[index][0].extend(beside::socket(document, edited).iter().map(Said::by));
+            said[index][1].extend(beside::socket(edited, document).iter().map(Said::by));
+        }
+        said
+    }
+
+    /// Compares chunks of pairs, there and back, on every core.
+    fn in_parallel(
+        &self,
+        chunks: &[&[usize]],
+        pairs: &[(Value, Value)],
+    ) -> Vec<(usize, bool, Said)> {
+        let next = AtomicUsize::new(0);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let work = || {
+            let mut found = Vec::new();
+            while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for back in [false, true] {
+                    found.extend(self.chunk(chunk, pairs, back));
+                }
+            }
+            found
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            let found = workers.into_iter().map(|worker| worker.join().expect("compared"));
+            found.flatten().collect()
+        })
+    }
+
+    fn chunk(
+        &self,
+        chunk: &[usize],
+        pairs: &[(Value, Value)],
+        back: bool,
+    ) -> Vec<(usize, bool, Said)> {
+        let sides = |index: usize| {
+            let (base, edited) = &pairs[index];
+            if back { (edited, base) } else { (base, edited) }
+        };
+        let compared = if let [only] = chunk {
+            let (base, revision) = sides(*only);
+            self.oasdiff.changes(base, revision)
+        } else {
+            let base = composed(chunk.iter().map(|index| sides(*index).0));
+            let revision = composed(chunk.iter().map(|index| sides(*index).1));
+            self.oasdiff.changes(&base, &revision)
+        };
+        let changes = compared.unwrap_or_else(|error| panic!("{error}"));
+        changes
+            .iter()
+            .map(|change| {
+                let number = match chunk {
+                    [_] => 0,
+                    _ => number_of(change.path.as_deref(), &change.text),
+                };
+                (chunk[number], back, self.said(change))
+            })
+            .collect()
+    }
+}
+
+fn edited(document: &Value, edit: &Edit) -> Value {
+    let mut document = document.clone();
+    (edit.apply)(&mut document);
+    document
+}
