@@ -1,4 +1,4 @@
-//! The committed contract as it is compared: its text, for line numbers, and what it says.
+//! The committed contract as it is compared.
 
 use std::{fs, path::Path};
 
@@ -10,8 +10,6 @@ use crate::{error::Error, git};
 /// compared again.
 #[derive(Clone, Debug)]
 pub struct Contract {
-    /// The text of `openapi.json`.
-    pub text: String,
     /// `openapi.json`.
     pub openapi: Value,
     /// `asyncapi.json`.
@@ -23,15 +21,14 @@ impl Contract {
     ///
     /// # Errors
     /// When one is not JSON.
-    pub fn new(openapi: String, asyncapi: &str) -> Result<Self, Error> {
+    pub fn new(openapi: &str, asyncapi: &str) -> Result<Self, Error> {
         let parsed = |name: &str, text: &str| {
             serde_json::from_str(text)
                 .map_err(|error| Error::Form(name.to_owned(), error.to_string()))
         };
         Ok(Self {
-            openapi: parsed("openapi.json", &openapi)?,
+            openapi: parsed("openapi.json", openapi)?,
             asyncapi: parsed("asyncapi.json", asyncapi)?,
-            text: openapi,
         })
     }
 
@@ -44,7 +41,7 @@ impl Contract {
             let path = folder.join(name);
             fs::read_to_string(&path).map_err(|error| Error::File(path, error))
         };
-        Self::new(read("openapi.json")?, &read("asyncapi.json")?)
+        Self::new(&read("openapi.json")?, &read("asyncapi.json")?)
     }
 
     /// As it was committed.
@@ -53,7 +50,7 @@ impl Contract {
     /// When the revision has no contract.
     pub fn at_revision(folder: &Path, revision: &str) -> Result<Self, Error> {
         let read = |name: &str| git::show(folder, revision, name);
-        Self::new(read("openapi.json")?, &read("asyncapi.json")?)
+        Self::new(&read("openapi.json")?, &read("asyncapi.json")?)
     }
 
     /// The version that it says it has.

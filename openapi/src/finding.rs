@@ -1,6 +1,6 @@
 //! One thing that changed in the contract, and what it does to whom.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a change does to the clients that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,8 +59,9 @@ pub struct Finding {
     pub before: Option<String>,
     /// The lines of the document after, where they can be told.
     pub after: Option<String>,
-    /// The operations or frames that use it; none where it is the whole contract's.
-    pub places: BTreeSet<Place>,
+    /// The operations or frames that use it, with the statuses it is met at; none where it is the
+    /// whole contract's.
+    pub places: BTreeMap<Place, BTreeSet<String>>,
 }
 
 /// Where a change is met.

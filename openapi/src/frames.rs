@@ -87,7 +87,8 @@ fn handshake(channel: &Value) -> Value {
     let headers = &channel["bindings"]["ws"]["headers"];
     let parameters: Vec<Value> = members(&headers["properties"])
         .map(|(name, schema)| {
-            let required = headers["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
+            let required =
+                headers["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
             json!({"name": name, "in": "header", "required": required, "schema": schema})
         })
         .collect();

@@ -10,8 +10,10 @@ use crate::error::Error;
 /// # Errors
 /// When git does not know the revision, or no commit is common to both.
 pub fn base(folder: &Path, revision: &str) -> Result<String, Error> {
-    let commit =
-        git(folder, &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?;
+    let commit = git(
+        folder,
+        &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")],
+    )?;
     let base = git(folder, &["merge-base", commit.trim(), "HEAD"]).map_err(|_| {
         Error::Git(format!("{revision} and HEAD have no common commit here; is the clone shallow?"))
     })?;

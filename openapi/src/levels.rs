@@ -67,6 +67,12 @@ impl Levels {
         })
     }
 
+    /// The rules that weigh more than oasdiff thinks.
+    pub fn raised(&self) -> impl Iterator<Item = &str> {
+        let raised = self.0.iter().filter(|(_, level)| matches!(level.level, Name::Err));
+        raised.map(|(rule, _)| rule.as_str())
+    }
+
     /// What of a client a rule's change reaches.
     #[must_use]
     pub fn reach(&self, rule: &str) -> Reach {

@@ -14,5 +14,6 @@ pub mod git;
 pub mod levels;
 pub mod oasdiff;
 pub mod report;
+pub mod review;
 pub mod version;
 pub mod waivers;

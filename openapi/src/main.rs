@@ -7,10 +7,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use openapi::{
-    contract::Contract, diff, documents, error::Error, git, levels::Levels, oasdiff::Oasdiff,
-    report::Report, version, waivers::Waivers,
-};
+use openapi::{documents, review};
 
 /// The committed documents of the contract.
 #[derive(Parser)]
@@ -19,7 +16,12 @@ struct Cli {
     command: Command,
 
     /// The folder of the documents.
-    #[arg(long, default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        default_value = env!("CARGO_MANIFEST_DIR"),
+        hide_default_value = true
+    )]
     folder: PathBuf,
 }
 
@@ -56,32 +58,14 @@ fn main() -> ExitCode {
 }
 
 fn reviewed(folder: &Path, revision: &str) -> ExitCode {
-    match review(folder, revision) {
-        Ok(false) => ExitCode::SUCCESS,
-        Ok(true) => ExitCode::from(1),
+    match review::review(folder, revision, SystemTime::now()) {
+        Ok(review) => {
+            print!("{}", review.report);
+            ExitCode::from(u8::from(review.refused))
+        }
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(2)
         }
     }
-}
-
-/// Prints the report, and says whether it refuses the change.
-fn review(folder: &Path, revision: &str) -> Result<bool, Error> {
-    let levels = Levels::in_folder(folder)?;
-    let waivers = Waivers::in_folder(folder, SystemTime::now())?;
-    let base = Contract::at_revision(folder, &git::base(folder, revision)?)?;
-    let contract = Contract::in_folder(folder)?;
-    let findings = diff::compare(&Oasdiff::find(&levels)?, &levels, &base, &contract)?;
-    let version = version::checked(base.version(), contract.version(), &findings)?;
-    let report = Report {
-        base: revision,
-        base_version: base.version(),
-        version: contract.version(),
-        findings: &findings,
-        waivers: &waivers,
-        too_low: version.as_ref().err(),
-    };
-    print!("{report}");
-    Ok(report.refuses())
 }

@@ -7,14 +7,27 @@ use std::{
     process::{Command, Output},
 };
 
+use regex::Regex;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::{error::Error, finding::Whom, levels::Levels};
 
 /// The version that is asked for; its levels and rules are what the suite proves.
 pub const VERSION: &str = include_str!("../oasdiff.version");
+
+/// So many lines of a document show a change; the rest is in the document.
+const LINES: usize = 14;
+
+/// What says of the members that an object does not name whether there may be any, and what they
+/// are. oasdiff has no rule for it, but has one for what says the same wherever no `allOf` is
+/// beside it, as in this contract.
+const OTHERS: &str = "additionalProperties";
+const SEEN_OTHERS: &str = "unevaluatedProperties";
+
+/// The name of the members that have none.
+const ANY_NAME: &str = "*";
 
 /// oasdiff with this contract's levels.
 pub struct Oasdiff {
@@ -45,16 +58,19 @@ pub struct Change {
     pub base_source: Option<Source>,
     /// Where it is.
     pub revision_source: Option<Source>,
+    /// What stood there, where lines were asked for.
+    #[serde(skip)]
+    pub before: Option<String>,
+    /// What stands there, where lines were asked for.
+    #[serde(skip)]
+    pub after: Option<String>,
 }
 
-/// Lines of a document.
+/// A line of a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Source {
     /// From 1; none where oasdiff knows the file alone.
     pub line: Option<usize>,
-    /// The last one, where it is not the same.
-    pub end_line: Option<usize>,
 }
 
 impl Oasdiff {
@@ -101,27 +117,27 @@ impl Oasdiff {
         Ok(oasdiff)
     }
 
-    /// What changed from one document to another, both as JSON.
+    /// What changed from one document to another.
     ///
     /// # Errors
     /// When oasdiff cannot read one of them.
     pub fn changes(&self, base: &Value, revision: &Value) -> Result<Vec<Change>, Error> {
-        self.compared(&base.to_string(), &revision.to_string())
+        self.compared(&prepared(base).to_string(), &prepared(revision).to_string())
     }
 
-    /// The same from the text of the documents, with the lines at which it changed.
+    /// The same, with the lines of the documents that changed. It takes several times as long.
     ///
     /// # Errors
     /// When oasdiff cannot read one of them.
-    pub fn changes_with_lines(&self, base: &str, revision: &str) -> Result<Vec<Change>, Error> {
+    pub fn changes_with_lines(&self, base: &Value, revision: &Value) -> Result<Vec<Change>, Error> {
         // oasdiff knows lines only of what it reads as YAML, as it does where a comment begins it.
-        let mut changes = self.compared(&format!("#\n{base}"), &format!("#\n{revision}"))?;
-        let sources = changes.iter_mut().flat_map(|change| {
-            [change.base_source.as_mut(), change.revision_source.as_mut()].into_iter().flatten()
-        });
-        for source in sources {
-            source.line = source.line.map(|line| line.saturating_sub(1));
-            source.end_line = source.end_line.map(|line| line.saturating_sub(1));
+        let [base, revision] =
+            [base, revision].map(|document| format!("#\n{:#}", prepared(document)));
+        let mut changes = self.compared(&base, &revision)?;
+        for change in &mut changes {
+            change.before = change.base_source.as_ref().and_then(|source| lines(&base, source));
+            change.after =
+                change.revision_source.as_ref().and_then(|source| lines(&revision, source));
         }
         Ok(changes)
     }
@@ -145,7 +161,13 @@ impl Oasdiff {
                 .arg(self.settings.path().join("levels"))
                 .args([base_file, revision_file]),
         )?;
-        parsed(&changes)
+        let mut changes: Vec<Change> = parsed(&changes)?;
+        for change in &mut changes {
+            // How it weighs is for the levels to say.
+            let text = change.text.replace(" (backward compatible)", "");
+            change.text = text.replace(SEEN_OTHERS, OTHERS);
+        }
+        Ok(changes)
     }
 
     fn output(&self, command: &mut Command) -> Result<Vec<u8>, Error> {
@@ -177,4 +199,57 @@ fn folder() -> Result<TempDir, Error> {
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|error| Error::File(path.to_owned(), error))
+}
+
+/// A document with what oasdiff does not see said in words that it does.
+fn prepared(document: &Value) -> Value {
+    match document {
+        Value::Array(items) => items.iter().map(prepared).collect(),
+        Value::Object(members) => {
+            let mut seen: Map<String, Value> = members
+                .iter()
+                .map(|(name, member)| match (name.as_str(), member) {
+                    // oasdiff takes `false` for nothing.
+                    (OTHERS, Value::Bool(false)) => (SEEN_OTHERS.to_owned(), json!({"not": {}})),
+                    (OTHERS, Value::Object(_)) => (SEEN_OTHERS.to_owned(), prepared(member)),
+                    // Data stays as it is.
+                    ("example" | "examples", _) => (name.clone(), member.clone()),
+                    _ => (name.clone(), prepared(member)),
+                })
+                .collect();
+            // oasdiff looks at what members are where they have a name.
+            if let Some(others @ Value::Object(_)) = members.get(OTHERS) {
+                let named = seen.entry("properties").or_insert_with(|| json!({}));
+                named[ANY_NAME] = prepared(others);
+            }
+            Value::Object(seen)
+        }
+        _ => document.clone(),
+    }
+}
+
+/// What stands at a place of a pretty-printed document, to the end of what begins there.
+fn lines(document: &str, source: &Source) -> Option<String> {
+    let indent = |line: &&str| line.len() - line.trim_start().len();
+    let mut rest = document.lines().skip(source.line?.checked_sub(1)?);
+    let first = rest.next()?;
+    let depth = indent(&first);
+    let mut shown = vec![first];
+    if first.ends_with(['{', '[']) {
+        let mut rest = rest.peekable();
+        shown.extend(std::iter::from_fn(|| rest.next_if(|line| indent(line) > depth)));
+        shown.extend(rest.next());
+    }
+    let more = shown.len().saturating_sub(LINES);
+    shown.truncate(LINES);
+    let shown: Vec<&str> = shown.iter().map(|line| line.get(depth..).unwrap_or_default()).collect();
+    let closed = Regex::new(r#""unevaluatedProperties": \{\s*"not": \{\}\s*\}"#)
+        .expect("a pattern that the suite runs");
+    let text = shown.join("\n");
+    let text = closed.replace_all(&text, r#""additionalProperties": false"#);
+    let mut text = text.replace(SEEN_OTHERS, OTHERS);
+    if more > 0 {
+        text.push_str("\n  …");
+    }
+    Some(text.trim_end_matches(',').to_owned())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use similar::TextDiff;
+
 use crate::{
     finding::{Effect, Finding, Reach, Surface, Whom},
     version::TooLow,
@@ -104,14 +106,11 @@ fn title(breaks: usize, waived: usize, compatible: usize) -> String {
         1 => Some(format!("1 {what} change")),
         _ => Some(format!("{count} {what} changes")),
     };
-    let parts: Vec<String> = [
-        counted(breaks, "breaking"),
-        counted(waived, "waived"),
-        counted(compatible, "compatible"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let parts: Vec<String> =
+        [counted(breaks, "breaking"), counted(waived, "waived"), counted(compatible, "compatible")]
+            .into_iter()
+            .flatten()
+            .collect();
     if parts.is_empty() {
         return "The contract: nothing that a client can notice".to_owned();
     }
@@ -126,9 +125,14 @@ fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
             .places
             .iter()
             .take(PLACES)
-            .map(|place| match &place.id {
-                Some(id) => format!("`{id}` {}", place.at),
-                None => place.at.clone(),
+            .map(|(place, statuses)| {
+                let id = place.id.iter().map(|id| format!("`{id}` ")).collect::<String>();
+                let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
+                let answers = match statuses.join(", ") {
+                    statuses if statuses.is_empty() => statuses,
+                    statuses => format!(" ({statuses})"),
+                };
+                format!("{id}{}{answers}", place.at)
             })
             .collect();
         let more = finding.places.len() - named.len();
@@ -138,10 +142,11 @@ fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
     writeln!(out, "- Rule `{}`", finding.rule)?;
     if finding.before.is_some() || finding.after.is_some() {
         writeln!(out, "\n```diff")?;
-        for (mark, side) in [('-', &finding.before), ('+', &finding.after)] {
-            for line in side.iter().flat_map(|text| text.lines()) {
-                writeln!(out, "{mark} {line}")?;
-            }
+        let (before, after) = (finding.before.as_deref(), finding.after.as_deref());
+        let ended = |side: Option<&str>| side.map(|text| format!("{text}\n")).unwrap_or_default();
+        let (before, after) = (ended(before), ended(after));
+        for change in TextDiff::from_lines(&before, &after).iter_all_changes() {
+            write!(out, "{} {change}", change.tag())?;
         }
         writeln!(out, "```")?;
     }
@@ -163,14 +168,16 @@ fn consequence(finding: &Finding) -> String {
             format!("Breaks clients **on the wire**, in {whom}: also those that are not built anew")
         }
         (Effect::Breaking, Reach::Source) => {
-            format!("Breaks **generated source**, in {whom}: clients no longer compile when built anew")
+            format!(
+                "Breaks **generated source**, in {whom}: clients no longer compile when built anew"
+            )
         }
     }
 }
 
 /// How to say that a break is meant.
 fn suggestion(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
-    let mut places = finding.places.iter();
+    let mut places = finding.places.keys();
     let at = match (places.next(), places.next()) {
         (Some(place), None) => place.at.as_str(),
         _ => "*",

@@ -56,7 +56,7 @@ impl Waiver {
 
     fn excuses(&self, finding: &Finding) -> bool {
         let here = self.at == EVERYWHERE || {
-            let mut places = finding.places.iter();
+            let mut places = finding.places.keys();
             places.next().is_some_and(|place| place.at == self.at) && places.next().is_none()
         };
         here && self.rule == finding.rule && self.change == finding.text
@@ -107,6 +107,11 @@ impl Waivers {
             if until > now { &mut waivers.live } else { &mut waivers.expired }.push(waiver);
         }
         Ok(waivers)
+    }
+
+    /// Those that have not expired.
+    pub fn live(&self) -> impl Iterator<Item = &Waiver> {
+        self.live.iter()
     }
 
     /// The waiver that excuses a break.

@@ -37,6 +37,8 @@ pub struct Editor<'a> {
     pub edits: &'a mut Vec<Edit>,
     pub part: Part,
     pub places: Vec<Place>,
+    /// Whether all that travels here is text, whatever type it is said to have.
+    pub textual: bool,
 }
 
 impl Editor<'_> {
@@ -85,7 +87,9 @@ impl Editor<'_> {
         value: Value,
     ) {
         if node.get(name).is_some() {
-            self.edit((dropped, set), at, move |node| drop(node.as_object_mut().expect("an object").shift_remove(name)));
+            self.edit((dropped, set), at, move |node| {
+                drop(node.as_object_mut().expect("an object").shift_remove(name))
+            });
         } else {
             self.edit((set, dropped), at, move |node| node[name] = value.clone());
         }
@@ -112,6 +116,12 @@ impl Editor<'_> {
     fn schema(&mut self, at: &str, node: &Value) {
         schemas::edits(self, at, node);
     }
+
+    fn text(&mut self, at: &str, node: &Value) {
+        self.textual = true;
+        schemas::edits(self, at, node);
+        self.textual = false;
+    }
 }
 
 /// Every single edit of an OpenAPI document.
@@ -126,6 +136,7 @@ pub fn of_openapi(document: &Value) -> Vec<Edit> {
             edits: &mut edits,
             part: Part::Operation { path: path.clone(), method, status: None },
             places: vec![Place::Contract],
+            textual: false,
         };
         let (old, new) = (path.clone(), format!("{path}/renamed"));
         editor.edit_both_ways("path renamed", "/paths", move |paths| rename(paths, &old, &new));
@@ -147,7 +158,8 @@ fn of_operation(edits: &mut Vec<Edit>, path: &str, method: &str, operation: &Val
     };
     let item = format!("/paths/{}", escaped(path));
     let at = format!("{item}/{method}");
-    let mut editor = Editor { edits, part: part(None), places: vec![Place::Contract] };
+    let mut editor =
+        Editor { edits, part: part(None), places: vec![Place::Contract], textual: false };
 
     let name = method.to_owned();
     editor.edit(("operation dropped", "operation added"), "/paths", move |paths| {
@@ -168,7 +180,12 @@ fn of_operation(edits: &mut Vec<Edit>, path: &str, method: &str, operation: &Val
     editor.edit(("tag added", "tag dropped"), &format!("{at}/tags"), |tags| {
         tags.as_array_mut().expect("tags").push(json!("another"));
     });
-    editor.toggle(("deprecation dropped", "deprecated"), (&at, operation), "deprecated", json!(true));
+    editor.toggle(
+        ("deprecation dropped", "deprecated"),
+        (&at, operation),
+        "deprecated",
+        json!(true),
+    );
     editor.reword(&at, operation);
     editor.set("extension changed", &at, "x-origin", json!("another"));
     of_security(&mut editor, &at, operation);
@@ -242,7 +259,10 @@ fn of_security(editor: &mut Editor, at: &str, operation: &Value) {
         let named = alternatives.iter().position(|alternative| **alternative != anonymous);
         if let Some(index) = named {
             editor.edit(
-                ("credentials dropped beside anonymous access", "credentials added beside anonymous access"),
+                (
+                    "credentials dropped beside anonymous access",
+                    "credentials added beside anonymous access",
+                ),
                 &security,
                 move |security| drop(security.as_array_mut().expect("a list").remove(index)),
             );
@@ -255,12 +275,20 @@ fn of_security(editor: &mut Editor, at: &str, operation: &Value) {
     editor.edit_both_ways("credentials replaced", at, |operation| {
         operation["security"] = json!([{"another": []}]);
     });
-    editor.edit(("alternative credentials added", "alternative credentials dropped"), &security, |security| {
-        security.as_array_mut().expect("a list").push(json!({"another": []}));
-    });
-    editor.edit(("further credentials required", "further credentials no longer required"), &security, |security| {
-        security[0]["another"] = json!([]);
-    });
+    editor.edit(
+        ("alternative credentials added", "alternative credentials dropped"),
+        &security,
+        |security| {
+            security.as_array_mut().expect("a list").push(json!({"another": []}));
+        },
+    );
+    editor.edit(
+        ("further credentials required", "further credentials no longer required"),
+        &security,
+        |security| {
+            security[0]["another"] = json!([]);
+        },
+    );
     editor.edit(("scope required", "scope no longer required"), &security, |security| {
         let schemes = security[0].as_object_mut().expect("schemes");
         schemes.values_mut().for_each(|scopes| *scopes = json!(["scope"]));
@@ -281,7 +309,8 @@ fn of_parameter(editor: &mut Editor, (at, index): (&str, usize), parameter: &Val
         editor.edit(kinds, &list, move |list| {
             list.as_array_mut().expect("a list").remove(index);
         });
-        let kind = if required { "required parameter renamed" } else { "optional parameter renamed" };
+        let kind =
+            if required { "required parameter renamed" } else { "optional parameter renamed" };
         editor.set(kind, &at, "name", json!("renamed"));
         let kind = if required { "required parameter moved" } else { "optional parameter moved" };
         editor.set(kind, &at, "in", json!(if place == "query" { "header" } else { "query" }));
@@ -296,18 +325,32 @@ fn of_parameter(editor: &mut Editor, (at, index): (&str, usize), parameter: &Val
     if place != "header" {
         editor.toggle(("style dropped", "style set"), (&at, parameter), "style", json!(style));
     }
-    editor.toggle(("explode dropped", "explode set"), (&at, parameter), "explode", json!(place != "query"));
-    editor.toggle(("deprecation dropped", "deprecated"), (&at, parameter), "deprecated", json!(true));
+    editor.toggle(
+        ("explode dropped", "explode set"),
+        (&at, parameter),
+        "explode",
+        json!(place != "query"),
+    );
+    editor.toggle(
+        ("deprecation dropped", "deprecated"),
+        (&at, parameter),
+        "deprecated",
+        json!(true),
+    );
     editor.reword(&at, parameter);
     editor.examples(&at, parameter);
-    editor.schema(&format!("{at}/schema"), &parameter["schema"]);
+    let schema = format!("{at}/schema");
+    editor.text(&schema, &parameter["schema"]);
+    if !required {
+        schemas::of_default(editor, &schema, &parameter["schema"]);
+    }
 }
 
 fn of_response(editor: &mut Editor, at: &str, status: &str, response: &Value) {
     let responses = format!("{at}/responses");
     let at = format!("{responses}/{status}");
     editor.places = vec![Place::ResponseBody];
-    let success = status < "300";
+    let success = status.starts_with('2');
     let kinds = if success {
         ("success response dropped", "success response added")
     } else {
@@ -350,7 +393,7 @@ fn of_header(editor: &mut Editor, at: &str, header: &Value) {
     editor.toggle(("deprecation dropped", "deprecated"), (at, header), "deprecated", json!(true));
     editor.reword(at, header);
     editor.examples(at, header);
-    editor.schema(&format!("{at}/schema"), &header["schema"]);
+    editor.text(&format!("{at}/schema"), &header["schema"]);
 }
 
 fn of_content(editor: &mut Editor, at: &str, holder: &Value) {
@@ -373,7 +416,9 @@ fn of_content(editor: &mut Editor, at: &str, holder: &Value) {
                 "schema",
                 Value::Null,
             );
+            editor.textual = !name.ends_with("json");
             editor.schema(&format!("{at}/schema"), &media_type["schema"]);
+            editor.textual = false;
         }
     }
 }
@@ -386,7 +431,7 @@ fn of_component(
 ) {
     let part = Part::Component { kind, name: name.to_owned() };
     let at = format!("/components/{kind}/{name}");
-    let mut editor = Editor { edits, part, places: vec![Place::Contract] };
+    let mut editor = Editor { edits, part, places: vec![Place::Contract], textual: false };
     let used = (kind.to_owned(), name.to_owned());
     let (mut in_request, mut in_response) = (false, false);
     for (_, _, operation) in operations(document) {
@@ -411,13 +456,11 @@ fn of_component(
     match kind {
         "schemas" => {
             if !unused {
-                editor.places = [
-                    (in_request, Place::RequestBody),
-                    (in_response, Place::ResponseBody),
-                ]
-                .into_iter()
-                .filter_map(|(used, place)| used.then_some(place))
-                .collect();
+                editor.places =
+                    [(in_request, Place::RequestBody), (in_response, Place::ResponseBody)]
+                        .into_iter()
+                        .filter_map(|(used, place)| used.then_some(place))
+                        .collect();
             }
             editor.schema(&at, component);
         }
@@ -452,7 +495,8 @@ fn of_security_scheme(editor: &mut Editor, at: &str, scheme: &Value) {
 }
 
 fn of_whole(edits: &mut Vec<Edit>, document: &Value) {
-    let mut editor = Editor { edits, part: Part::Whole, places: vec![Place::Contract] };
+    let mut editor =
+        Editor { edits, part: Part::Whole, places: vec![Place::Contract], textual: false };
     editor.set("text reworded", "/info", "description", json!("Other words."));
     editor.set("title reworded", "/info", "title", json!("Another"));
     editor.set("version moved", "/info", "version", json!("99.0.0"));
@@ -470,14 +514,23 @@ fn of_whole(edits: &mut Vec<Edit>, document: &Value) {
         editor.reword(&at, server);
     }
     for (index, tag) in items(&document["tags"]).enumerate() {
-        editor.edit(("tag's description dropped", "tag's description added"), "/tags", move |tags| {
-            tags.as_array_mut().expect("tags").remove(index);
-        });
+        editor.edit(
+            ("tag's description dropped", "tag's description added"),
+            "/tags",
+            move |tags| {
+                tags.as_array_mut().expect("tags").remove(index);
+            },
+        );
         editor.reword(&format!("/tags/{index}"), tag);
     }
-    editor.edit(("credentials for all required", "credentials for all no longer required"), "", |document| {
-        document["security"] = json!([{"operatorKey": []}]);
-    });
+    editor.set("specification's version moved", "", "openapi", json!("3.1.1"));
+    editor.edit(
+        ("credentials for all required", "credentials for all no longer required"),
+        "",
+        |document| {
+            document["security"] = json!([{"operatorKey": []}]);
+        },
+    );
     let problems = "/x-problem-types";
     for (index, _) in items(&document["x-problem-types"]).enumerate() {
         editor.edit(("problem type dropped", "problem type added"), problems, move |problems| {
@@ -494,7 +547,12 @@ fn of_whole(edits: &mut Vec<Edit>, document: &Value) {
 /// Every single edit of an AsyncAPI document.
 pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
     let mut edits = Vec::new();
-    let mut editor = Editor { edits: &mut edits, part: Part::Whole, places: vec![Place::Contract] };
+    let mut editor = Editor {
+        edits: &mut edits,
+        part: Part::Whole,
+        places: vec![Place::Contract],
+        textual: false,
+    };
     editor.set("text reworded", "/info", "description", json!("Other words."));
     editor.set("title reworded", "/info", "title", json!("Another"));
     for (name, server) in entries(&document["servers"]) {
@@ -517,8 +575,17 @@ pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
         let at = format!("/operations/{name}");
         let sent = operation["action"] == "send";
         editor.places = vec![Place::Contract];
-        editor.set("frames turned round", &at, "action", json!(if sent { "receive" } else { "send" }));
+        editor.set(
+            "frames turned round",
+            &at,
+            "action",
+            json!(if sent { "receive" } else { "send" }),
+        );
         editor.reword(&at, operation);
+        let dropped = name.clone();
+        editor.edit(("operation dropped", "operation added"), "/operations", move |operations| {
+            operations.as_object_mut().expect("operations").shift_remove(&dropped);
+        });
         editor.places = vec![if sent { Place::ResponseBody } else { Place::RequestBody }];
         let messages = format!("{at}/messages");
         for (index, message) in items(&operation["messages"]).enumerate() {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     edits::{Edit, Place},
-    slices::{Part, composed, number_of},
+    slices::{Part, composed, differing, number_of},
 };
 
 /// So many edits are compared in one run of oasdiff: starting it costs as much as a few of them,
@@ -63,8 +63,8 @@ impl Said {
 /// The gravest that is said of what travels at a place.
 pub fn verdict_at(place: Place, said: &BTreeSet<Said>) -> Verdict {
     let about = |said: &&Said| match place {
-        Place::Parameter | Place::RequestBody => said.whom == Whom::Request,
-        Place::ResponseBody | Place::ResponseHeader => said.whom == Whom::Response,
+        Place::Parameter | Place::RequestBody => said.whom != Whom::Response,
+        Place::ResponseBody | Place::ResponseHeader => said.whom != Whom::Request,
         Place::Contract | Place::Unused => true,
     };
     said.iter().filter(about).map(|said| said.verdict).max().unwrap_or(Verdict::Silent)
@@ -88,7 +88,9 @@ impl Comparer {
         let pairs: Vec<(Value, Value)> = edits
             .iter()
             .map(|edit| {
-                let part = parts.entry(format!("{:?}", edit.part)).or_insert_with(|| edit.part.of(document));
+                let part = parts
+                    .entry(format!("{:?}", edit.part))
+                    .or_insert_with(|| edit.part.of(document));
                 (part.clone(), edited(part, edit))
             })
             .collect();
@@ -164,8 +166,15 @@ impl Comparer {
             let (base, revision) = sides(*only);
             self.oasdiff.changes(base, revision)
         } else {
-            let base = composed(chunk.iter().map(|index| sides(*index).0));
-            let revision = composed(chunk.iter().map(|index| sides(*index).1));
+            let pairs: Vec<(Value, Value)> = chunk
+                .iter()
+                .map(|index| {
+                    let (base, revision) = sides(*index);
+                    differing(base, revision)
+                })
+                .collect();
+            let base = composed(pairs.iter().map(|(base, _)| base));
+            let revision = composed(pairs.iter().map(|(_, revision)| revision));
             self.oasdiff.changes(&base, &revision)
         };
         let changes = compared.unwrap_or_else(|error| panic!("{error}"));
@@ -182,7 +191,8 @@ impl Comparer {
     }
 }
 
-fn edited(document: &Value, edit: &Edit) -> Value {
+/// A document with an edit made in it.
+pub fn edited(document: &Value, edit: &Edit) -> Value {
     let mut document = document.clone();
     (edit.apply)(&mut document);
     document

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::edits::{Editor, entries, escaped, rename};
+use crate::edits::{Editor, Place, entries, escaped, rename};
 
 /// The bounds of a schema: the keyword, the type that has it, whether more of it allows more, and
 /// a value where there is none.
@@ -31,6 +31,10 @@ pub fn edits(editor: &mut Editor, at: &str, schema: &Value) {
     of_type(editor, at, schema);
     of_bounds(editor, at, schema);
     of_enum(editor, at, schema);
+    // A parameter's counts where it is optional: see there.
+    if editor.places != [Place::Parameter] {
+        of_default(editor, at, schema);
+    }
     of_members(editor, at, schema);
     of_union(editor, at, schema);
     if schema["items"].is_object() {
@@ -53,18 +57,26 @@ fn of_type(editor: &mut Editor, at: &str, schema: &Value) {
     };
     let name = name.to_owned();
     let other = if name == "boolean" { "string" } else { "boolean" };
-    editor.edit_both_ways("retyped", at, move |schema| {
-        let kept: Vec<&str> = ["description", "$schema"].into();
-        schema.as_object_mut().expect("a schema").retain(|name, _| kept.contains(&name.as_str()));
-        schema["type"] = json!(other);
+    // What is written as text can be read as text, whatever it was.
+    let text = editor.textual && name == "string";
+    let kinds =
+        if text { ("retyped from text", "retyped to text") } else { ("retyped", "retyped") };
+    let nullable = types.contains(&"null");
+    editor.edit(kinds, at, move |schema| {
+        schema["type"] = if nullable { json!([other, "null"]) } else { json!(other) };
     });
     let kinds = ("made nullable", "made not nullable");
-    if types.contains(&"null") {
+    if nullable {
         editor.edit((kinds.1, kinds.0), at, move |schema| schema["type"] = json!(name));
     } else {
         editor.edit(kinds, at, move |schema| schema["type"] = json!([name, "null"]));
     }
-    editor.toggle(("type dropped", "type set"), (at, schema), "type", Value::Null);
+    let kinds = if text {
+        ("text's type dropped", "text's type set")
+    } else {
+        ("type dropped", "type set")
+    };
+    editor.toggle(kinds, (at, schema), "type", Value::Null);
     if matches!(types[..], ["string" | "integer"]) {
         if schema["format"].is_string() {
             let other = if types[0] == "string" { "date" } else { "int16" };
@@ -97,7 +109,12 @@ fn of_bounds(editor: &mut Editor, at: &str, schema: &Value) {
         editor.toggle(("pattern dropped", "pattern set"), (at, schema), "pattern", json!("^a$"));
     }
     if types.contains(&"array") {
-        editor.toggle(("unique items ended", "unique items asked for"), (at, schema), "uniqueItems", json!(true));
+        editor.toggle(
+            ("unique items ended", "unique items asked for"),
+            (at, schema),
+            "uniqueItems",
+            json!(true),
+        );
     }
 }
 
@@ -125,19 +142,42 @@ fn of_enum(editor: &mut Editor, at: &str, schema: &Value) {
     }
 }
 
+/// What is meant where nothing is said.
+pub fn of_default(editor: &mut Editor, at: &str, schema: &Value) {
+    let value = match types(schema)[..] {
+        ["string"] => json!("default"),
+        ["integer"] => json!(7),
+        _ => return,
+    };
+    if schema.get("default").is_some() {
+        editor.set("default changed", at, "default", value.clone());
+    }
+    editor.toggle(("default dropped", "default set"), (at, schema), "default", value);
+}
+
 fn of_members(editor: &mut Editor, at: &str, schema: &Value) {
     if types(schema) != ["object"] {
         return;
     }
-    let closed = schema["additionalProperties"] == false;
-    if closed {
-        editor.edit(("object opened", "object closed"), at, |schema| {
-            schema.as_object_mut().expect("a schema").shift_remove("additionalProperties");
-        });
-    } else {
-        editor.edit(("object closed", "object opened"), at, |schema| {
-            schema["additionalProperties"] = json!(false);
-        });
+    match &schema["additionalProperties"] {
+        Value::Bool(false) => {
+            editor.edit(("object opened", "object closed"), at, |schema| {
+                schema.as_object_mut().expect("a schema").shift_remove("additionalProperties");
+            });
+        }
+        Value::Object(_) => {
+            let at = format!("{at}/additionalProperties");
+            edits(editor, &at, &schema["additionalProperties"]);
+        }
+        _ => {
+            editor.edit(("object closed", "object opened"), at, |schema| {
+                schema["additionalProperties"] = json!(false);
+            });
+            let kinds = ("other members given a type", "other members given any type");
+            editor.edit(kinds, at, |schema| {
+                schema["additionalProperties"] = json!({"type": "string"});
+            });
+        }
     }
     for (required, kinds) in [
         (false, ("optional property added", "optional property dropped")),
@@ -187,7 +227,12 @@ fn of_property(editor: &mut Editor, at: &str, schema: &Value, (name, property): 
         editor.edit((kinds.1, kinds.0), at, move |schema| require(schema, &old));
     }
     let at = format!("{at}/properties/{}", escaped(name));
-    editor.toggle(("deprecation dropped", "deprecated"), (&at, property), "deprecated", json!(true));
+    editor.toggle(
+        ("deprecation dropped", "deprecated"),
+        (&at, property),
+        "deprecated",
+        json!(true),
+    );
 }
 
 fn of_union(editor: &mut Editor, at: &str, schema: &Value) {
@@ -198,14 +243,24 @@ fn of_union(editor: &mut Editor, at: &str, schema: &Value) {
         });
     }
     if schema["discriminator"].is_object() {
-        editor.toggle(("discriminator dropped", "discriminator set"), (at, schema), "discriminator", Value::Null);
+        editor.toggle(
+            ("discriminator dropped", "discriminator set"),
+            (at, schema),
+            "discriminator",
+            Value::Null,
+        );
         let at = format!("{at}/discriminator");
         editor.set("discriminator renamed", &at, "propertyName", json!("renamed"));
-        let names: Vec<String> = entries(&schema["discriminator"]["mapping"]).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> =
+            entries(&schema["discriminator"]["mapping"]).map(|(name, _)| name.clone()).collect();
         for name in names {
-            editor.edit_both_ways("discriminator's value renamed", &format!("{at}/mapping"), move |mapping| {
-                rename(mapping, &name, "renamed");
-            });
+            editor.edit_both_ways(
+                "discriminator's value renamed",
+                &format!("{at}/mapping"),
+                move |mapping| {
+                    rename(mapping, &name, "renamed");
+                },
+            );
         }
     }
 }

@@ -25,7 +25,9 @@ impl Part {
             // One operation stands for all: they are not what is edited.
             Self::Whole => {
                 let mut document = document.clone();
-                if let Some((path, item)) = document["paths"].as_object().and_then(|paths| paths.iter().next()) {
+                if let Some((path, item)) =
+                    document["paths"].as_object().and_then(|paths| paths.iter().next())
+                {
                     document["paths"] = json!({path: item});
                 }
                 return document;
@@ -39,12 +41,18 @@ impl Part {
                 paths.insert(path.clone(), json!({method: operation}));
             }
             Self::Component { kind, name } => {
-                let reaches = |node: &Value| reached(document, node).contains(&((*kind).to_owned(), name.clone()));
+                let reaches = |node: &Value| {
+                    reached(document, node).contains(&((*kind).to_owned(), name.clone()))
+                };
                 let (mut sent, mut answered) = (false, false);
                 for (path, method, operation) in operations(document) {
                     let mut asks = operation.clone();
                     asks.as_object_mut().expect("an operation").remove("responses");
-                    let in_request = !sent && reaches(&asks);
+                    let in_request = !sent
+                        && reaches(&asks)
+                        // Credentials count where they are needed.
+                        && !(*kind == "securitySchemes"
+                            && asks["security"].as_array().is_some_and(|all| all.contains(&json!({}))));
                     let mut first = None;
                     let operation = answering(operation, |status, response| {
                         first.is_none() && reaches(response) && {
@@ -58,9 +66,7 @@ impl Part {
                     }
                     sent |= in_request;
                     answered |= first.is_some();
-                    paths
-                        .entry(path.to_owned())
-                        .or_insert_with(|| json!({}))[method] = operation;
+                    paths.entry(path.to_owned()).or_insert_with(|| json!({}))[method] = operation;
                 }
             }
         }
@@ -109,6 +115,8 @@ pub fn reached(document: &Value, node: &Value) -> BTreeSet<(String, String)> {
             Value::Array(items) => open.extend(items),
             Value::Object(members) => {
                 named.extend(node["$ref"].as_str().and_then(component));
+                let mapped = node["mapping"].as_object().into_iter().flatten();
+                named.extend(mapped.filter_map(|(_, name)| component(name.as_str()?)));
                 let schemes = node["security"].as_array().into_iter().flatten();
                 named.extend(
                     schemes
@@ -132,6 +140,60 @@ pub fn reached(document: &Value, node: &Value) -> BTreeSet<(String, String)> {
 fn component(reference: &str) -> Option<(String, String)> {
     let (kind, name) = reference.strip_prefix("#/components/")?.split_once('/')?;
     Some((kind.to_owned(), name.to_owned()))
+}
+
+/// Two documents without the paths that are alike in both, with all that they use: nothing can be
+/// said of those.
+pub fn differing(base: &Value, revision: &Value) -> (Value, Value) {
+    let components = |document: &Value| -> BTreeSet<(String, String)> {
+        let kinds = document["components"].as_object().into_iter().flatten();
+        kinds
+            .flat_map(|(kind, named)| {
+                let names = named.as_object().into_iter().flatten();
+                names.map(|(name, _)| (kind.clone(), name.clone()))
+            })
+            .collect()
+    };
+    let all: BTreeSet<_> = components(base).union(&components(revision)).cloned().collect();
+    let component = |document: &Value, (kind, name): &(String, String)| {
+        document["components"].get(kind).and_then(|named| named.get(name)).cloned()
+    };
+    let changed: BTreeSet<_> = all
+        .into_iter()
+        .filter(|named| component(base, named) != component(revision, named))
+        .collect();
+    let paths = |document: &Value, other: &Value| -> Value {
+        let paths = document["paths"].as_object().expect("paths").iter();
+        paths
+            .filter(|(path, item)| {
+                other["paths"].get(*path) != Some(*item)
+                    || reached(document, item).intersection(&changed).next().is_some()
+            })
+            .map(|(path, item)| (path.clone(), item.clone()))
+            .collect::<Map<_, _>>()
+            .into()
+    };
+    let sides = [(base, paths(base, revision)), (revision, paths(revision, base))];
+    // What one side uses is in both: that it is not used is no change of it.
+    let mut used = changed.clone();
+    for (document, paths) in &sides {
+        used.extend(reached(document, paths));
+        for named in &changed {
+            used.extend(
+                component(document, named).iter().flat_map(|found| reached(document, found)),
+            );
+        }
+    }
+    let [base, revision] = sides.map(|(document, paths)| {
+        let mut components = json!({});
+        for named in &used {
+            if let Some(found) = component(document, named) {
+                components[&named.0][&named.1] = found;
+            }
+        }
+        json!({"paths": paths, "components": components})
+    });
+    (base, revision)
 }
 
 /// Many documents as one: each under a path and with component names of its own.
