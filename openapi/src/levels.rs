@@ -18,7 +18,8 @@ pub struct Levels(BTreeMap<String, Level>);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Level {
-    level: Name,
+    #[serde(rename = "level")]
+    weight: Weight,
     #[serde(default)]
     reach: Reached,
     #[expect(dead_code, reason = "for whoever reads the file, and so that none goes without")]
@@ -27,7 +28,7 @@ struct Level {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Name {
+enum Weight {
     Err,
     Info,
     None,
@@ -56,10 +57,10 @@ impl Levels {
     #[must_use]
     pub fn for_oasdiff(&self) -> String {
         self.0.iter().fold(String::new(), |mut text, (rule, level)| {
-            let level = match level.level {
-                Name::Err => "err",
-                Name::Info => "info",
-                Name::None => "none",
+            let level = match level.weight {
+                Weight::Err => "err",
+                Weight::Info => "info",
+                Weight::None => "none",
             };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{rule} {level}");
@@ -69,7 +70,7 @@ impl Levels {
 
     /// The rules that weigh more than oasdiff thinks.
     pub fn raised(&self) -> impl Iterator<Item = &str> {
-        let raised = self.0.iter().filter(|(_, level)| matches!(level.level, Name::Err));
+        let raised = self.0.iter().filter(|(_, level)| matches!(level.weight, Weight::Err));
         raised.map(|(rule, _)| rule.as_str())
     }
 

@@ -126,7 +126,7 @@ fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
             .iter()
             .take(PLACES)
             .map(|(place, statuses)| {
-                let id = place.id.iter().map(|id| format!("`{id}` ")).collect::<String>();
+                let id = place.id.as_ref().map(|id| format!("`{id}` ")).unwrap_or_default();
                 let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
                 let answers = match statuses.join(", ") {
                     statuses if statuses.is_empty() => statuses,

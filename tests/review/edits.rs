@@ -1,6 +1,8 @@
 //! Every single edit of a contract: of each operation, parameter, header, response, media type,
 //! security scheme and of what belongs to none of them. Those of schemas are in `schemas`.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -29,8 +31,13 @@ pub struct Edit {
     /// A JSON pointer, for whoever reads a failure.
     pub at: String,
     pub part: Part,
-    pub apply: Box<dyn Fn(&mut Value) + Send + Sync>,
+    /// What was done before the edit, where it is an edit of that.
+    pub given: Option<Change>,
+    pub apply: Change,
 }
+
+/// A change of a document.
+pub type Change = Box<dyn Fn(&mut Value) + Send + Sync>;
 
 /// Gathers edits of one part of a document.
 pub struct Editor<'a> {
@@ -56,10 +63,31 @@ impl Editor<'_> {
             places: self.places.clone(),
             at: at.to_owned(),
             part: self.part.clone(),
+            given: None,
             apply: Box::new(move |document| {
                 let node = document.pointer_mut(&pointer);
                 change(node.unwrap_or_else(|| panic!("nothing at {pointer}")));
             }),
+        });
+    }
+
+    /// The last edit once more, of what was deprecated before.
+    pub fn once_deprecated(&mut self, kinds: (&'static str, &'static str), at: &str) {
+        let last = self.edits.pop().expect("an edit");
+        let pointer = at.to_owned();
+        let apply: Arc<dyn Fn(&mut Value) + Send + Sync> = last.apply.into();
+        let again = Arc::clone(&apply);
+        self.edits.push(Edit { apply: Box::new(move |document| apply(document)), ..last });
+        self.edits.push(Edit {
+            kind: kinds.0,
+            back: kinds.1,
+            places: self.places.clone(),
+            at: at.to_owned(),
+            part: self.part.clone(),
+            given: Some(Box::new(move |document| {
+                document.pointer_mut(&pointer).expect("a node")["deprecated"] = json!(true);
+            })),
+            apply: Box::new(move |document| again(document)),
         });
     }
 
@@ -88,7 +116,7 @@ impl Editor<'_> {
     ) {
         if node.get(name).is_some() {
             self.edit((dropped, set), at, move |node| {
-                drop(node.as_object_mut().expect("an object").shift_remove(name))
+                node.as_object_mut().expect("an object").shift_remove(name);
             });
         } else {
             self.edit((set, dropped), at, move |node| node[name] = value.clone());
@@ -134,10 +162,19 @@ pub fn of_openapi(document: &Value) -> Vec<Edit> {
         let method = entries(item).next().expect("a method").0.clone();
         let mut editor = Editor {
             edits: &mut edits,
-            part: Part::Operation { path: path.clone(), method, status: None },
+            part: Part::Operation { path: path.clone(), method: method.clone(), status: None },
             places: vec![Place::Contract],
             textual: false,
         };
+        let old = path.clone();
+        editor.edit(("path dropped", "path added"), "/paths", move |paths| {
+            paths.as_object_mut().expect("paths").shift_remove(&old);
+        });
+        // A path whose operations are not all deprecated is dropped as any other.
+        if entries(item).count() == 1 {
+            let kinds = ("deprecated path dropped", "deprecated path added");
+            editor.once_deprecated(kinds, &format!("/paths/{}/{method}", escaped(path)));
+        }
         let (old, new) = (path.clone(), format!("{path}/renamed"));
         editor.edit_both_ways("path renamed", "/paths", move |paths| rename(paths, &old, &new));
     }
@@ -167,6 +204,8 @@ fn of_operation(edits: &mut Vec<Edit>, path: &str, method: &str, operation: &Val
             item.as_object_mut().expect("methods").shift_remove(&name);
         }
     });
+    let kinds = ("deprecated operation dropped", "deprecated operation added");
+    editor.once_deprecated(kinds, &at);
     let name = method.to_owned();
     editor.edit_both_ways("method changed", &item, move |item| rename(item, &name, "patch"));
     editor.set("operationId renamed", &at, "operationId", json!("renamed"));
@@ -309,6 +348,12 @@ fn of_parameter(editor: &mut Editor, (at, index): (&str, usize), parameter: &Val
         editor.edit(kinds, &list, move |list| {
             list.as_array_mut().expect("a list").remove(index);
         });
+        let kinds = if required {
+            ("deprecated required parameter dropped", "deprecated required parameter added")
+        } else {
+            ("deprecated optional parameter dropped", "deprecated optional parameter added")
+        };
+        editor.once_deprecated(kinds, &at);
         let kind =
             if required { "required parameter renamed" } else { "optional parameter renamed" };
         editor.set(kind, &at, "name", json!("renamed"));
@@ -687,7 +732,9 @@ fn refer(node: &mut Value, kind: &str, old: &str, new: &str) {
             if kind == "securitySchemes"
                 && let Some(Value::Array(alternatives)) = members.get_mut("security")
             {
-                alternatives.iter_mut().for_each(|alternative| rename(alternative, old, new));
+                for alternative in alternatives {
+                    rename(alternative, old, new);
+                }
             }
             members.values_mut().for_each(|member| refer(member, kind, old, new));
         }

@@ -91,7 +91,9 @@ impl Comparer {
                 let part = parts
                     .entry(format!("{:?}", edit.part))
                     .or_insert_with(|| edit.part.of(document));
-                (part.clone(), edited(part, edit))
+                let base = given(part, edit);
+                let edited = edited(&base, edit);
+                (base, edited)
             })
             .collect();
         let mut said = vec![[BTreeSet::new(), BTreeSet::new()]; edits.len()];
@@ -99,7 +101,7 @@ impl Comparer {
             (0..edits.len()).partition(|index| matches!(edits[*index].part, Part::Whole));
         // What is of no operation cannot be told apart among many: one run for each.
         let chunks: Vec<&[usize]> = whole.chunks(1).chain(parts.chunks(AT_ONCE)).collect();
-        for (index, back, found) in self.in_parallel(&chunks, &pairs) {
+        for (index, back, found) in self.chunks(&chunks, &pairs) {
             said[index][usize::from(back)].insert(found);
         }
         for (index, (base, edited)) in pairs.iter().enumerate() {
@@ -111,44 +113,35 @@ impl Comparer {
 
     /// What is said of many edits of the AsyncAPI document, each there and back.
     pub fn socket(&self, document: &Value, edits: &[Edit]) -> Vec<[BTreeSet<Said>; 2]> {
-        let documents: Vec<Value> = edits.iter().map(|edit| edited(document, edit)).collect();
-        let base = frames::projected(document);
-        let pairs: Vec<(Value, Value)> =
-            documents.iter().map(|edited| (base.clone(), frames::projected(edited))).collect();
+        let documents: Vec<(Value, Value)> = edits
+            .iter()
+            .map(|edit| {
+                let base = given(document, edit);
+                let edited = edited(&base, edit);
+                (base, edited)
+            })
+            .collect();
+        let pairs: Vec<(Value, Value)> = documents
+            .iter()
+            .map(|(base, edited)| (frames::projected(base), frames::projected(edited)))
+            .collect();
         let mut said = vec![[BTreeSet::new(), BTreeSet::new()]; edits.len()];
         let indices: Vec<usize> = (0..edits.len()).collect();
         let chunks: Vec<&[usize]> = indices.chunks(AT_ONCE).collect();
-        for (index, back, found) in self.in_parallel(&chunks, &pairs) {
+        for (index, back, found) in self.chunks(&chunks, &pairs) {
             said[index][usize::from(back)].insert(found);
         }
-        for (index, edited) in documents.iter().enumerate() {
-            said[index][0].extend(beside::socket(document, edited).iter().map(Said::by));
-            said[index][1].extend(beside::socket(edited, document).iter().map(Said::by));
+        for (index, (base, edited)) in documents.iter().enumerate() {
+            said[index][0].extend(beside::socket(base, edited).iter().map(Said::by));
+            said[index][1].extend(beside::socket(edited, base).iter().map(Said::by));
         }
         said
     }
 
-    /// Compares chunks of pairs, there and back, on every core.
-    fn in_parallel(
-        &self,
-        chunks: &[&[usize]],
-        pairs: &[(Value, Value)],
-    ) -> Vec<(usize, bool, Said)> {
-        let next = AtomicUsize::new(0);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let work = || {
-            let mut found = Vec::new();
-            while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                for back in [false, true] {
-                    found.extend(self.chunk(chunk, pairs, back));
-                }
-            }
-            found
-        };
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-            let found = workers.into_iter().map(|worker| worker.join().expect("compared"));
-            found.flatten().collect()
+    /// Compares chunks of pairs, there and back.
+    fn chunks(&self, chunks: &[&[usize]], pairs: &[(Value, Value)]) -> Vec<(usize, bool, Said)> {
+        in_parallel(chunks, |chunk| {
+            [false, true].into_iter().flat_map(|back| self.chunk(chunk, pairs, back)).collect()
         })
     }
 
@@ -189,6 +182,33 @@ impl Comparer {
             })
             .collect()
     }
+}
+
+/// Does jobs on every core.
+pub fn in_parallel<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> Vec<R> + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.extend(work(job));
+        }
+        done
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let done = workers.into_iter().map(|worker| worker.join().expect("no job panics"));
+        done.flatten().collect()
+    })
+}
+
+/// A document as an edit finds it.
+pub fn given(document: &Value, edit: &Edit) -> Value {
+    let mut document = document.clone();
+    if let Some(given) = &edit.given {
+        given(&mut document);
+    }
+    document
 }
 
 /// A document with an edit made in it.

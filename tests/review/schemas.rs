@@ -210,6 +210,15 @@ fn of_property(editor: &mut Editor, at: &str, schema: &Value, (name, property): 
             excuse(schema, &old);
         }
     });
+    let kinds = if required {
+        ("deprecated required property dropped", "deprecated required property added")
+    } else {
+        ("deprecated optional property dropped", "deprecated optional property added")
+    };
+    // Beside a reference it would be the shared schema that is deprecated.
+    if property.get("$ref").is_none() {
+        editor.once_deprecated(kinds, &format!("{at}/properties/{}", escaped(name)));
+    }
     let kind = if required { "required property renamed" } else { "optional property renamed" };
     let old = name.to_owned();
     editor.edit_both_ways(kind, at, move |schema| {
