@@ -1,14 +1,13 @@
-//! Writes the committed documents of the contract, or checks that they are the code's.
+//! The program for the committed documents: it writes, checks and compares them.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::SystemTime,
 };
 
 use clap::{Parser, Subcommand};
-use server::contract::Documents;
-use similar::TextDiff;
+use openapi::{documents, review};
 
 /// The committed documents of the contract.
 #[derive(Parser)]
@@ -17,7 +16,12 @@ struct Cli {
     command: Command,
 
     /// The folder of the documents.
-    #[arg(long, default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        default_value = env!("CARGO_MANIFEST_DIR"),
+        hide_default_value = true
+    )]
     folder: PathBuf,
 }
 
@@ -27,19 +31,22 @@ enum Command {
     Generate,
     /// Fails, with the difference, where a document is not the one that the code makes.
     Check,
+    /// Reviews the committed contract against the one that it began from, in Markdown.
+    ///
+    /// Exit codes: 0 nothing breaks; 1 something breaks that no waiver excuses, or the version is
+    /// too low for the change; 2 the contracts could not be compared.
+    Diff {
+        /// A branch, tag or commit: compared with the commit at which HEAD left it.
+        revision: String,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let documents = Documents::of(&server::app::contract());
-    let documents = [
-        ("openapi.json", documents.openapi),
-        ("openapi-3.0.json", documents.openapi_30),
-        ("asyncapi.json", documents.asyncapi),
-    ];
-    let done = match cli.command {
-        Command::Generate => generate(&cli.folder, &documents),
-        Command::Check => check(&cli.folder, &documents),
+    let done = match &cli.command {
+        Command::Generate => documents::generate(&cli.folder),
+        Command::Check => documents::check(&cli.folder),
+        Command::Diff { revision } => return reviewed(&cli.folder, revision),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,41 +57,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn generate(folder: &Path, documents: &[(&str, String)]) -> Result<(), String> {
-    for (name, text) in documents {
-        let path = folder.join(name);
-        fs::write(&path, text)
-            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+fn reviewed(folder: &Path, revision: &str) -> ExitCode {
+    match review::review(folder, revision, SystemTime::now()) {
+        Ok(review) => {
+            print!("{}", review.report);
+            ExitCode::from(u8::from(review.refused))
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
     }
-    Ok(())
-}
-
-fn check(folder: &Path, documents: &[(&str, String)]) -> Result<(), String> {
-    let stale: Vec<String> = documents
-        .iter()
-        .filter_map(|(name, text)| {
-            // A document that is not there differs in every line.
-            let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
-            (committed != *text).then(|| difference(name, &committed, text))
-        })
-        .collect();
-    if stale.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "{}\nThe committed contract is not the one that the code makes.\n\
-         Read the difference; if it is meant, run: cargo run -p openapi -- generate",
-        stale.join("\n")
-    ))
-}
-
-fn difference(name: &str, committed: &str, made: &str) -> String {
-    TextDiff::from_lines(committed, made)
-        .unified_diff()
-        .context_radius(6)
-        .header(
-            &format!("openapi/{name} (committed)"),
-            &format!("openapi/{name} (made by the code)"),
-        )
-        .to_string()
 }

@@ -1,0 +1,116 @@
+//! The frames on the socket as a document that oasdiff reads: what the prospect sends as request
+//! bodies, what the gateway sends as responses, and the handshake as an operation.
+
+use serde_json::{Map, Value, json};
+
+use crate::finding::Place;
+
+/// Begins the paths that stand for frames.
+const FRAMES: &str = "/frames/";
+
+/// The OpenAPI document of an AsyncAPI one. What of it oasdiff has no word for is `beside`'s.
+#[must_use]
+pub fn projected(asyncapi: &Value) -> Value {
+    let mut paths = Map::new();
+    for (name, channel) in members(&asyncapi["channels"]) {
+        let address = channel["address"].as_str().unwrap_or(name);
+        paths.insert(address.to_owned(), json!({"get": handshake(channel)}));
+    }
+    for (direction, operation) in members(&asyncapi["operations"]) {
+        let sent = operation["action"] == "send";
+        let messages: Vec<&Value> = operation["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|message| resolved(asyncapi, message))
+            .collect();
+        let names: Vec<&Value> = messages.iter().map(|message| &message["name"]).collect();
+        // One operation for the set of the frames' names, as an enum of the direction that it
+        // travels, and one for each frame's own payload.
+        let kinds = json!({"type": "string", "enum": names});
+        let content = json!({"application/json": {"schema": kinds}});
+        paths.insert(format!("{FRAMES}{direction}"), json!({"post": body(sent, &content)}));
+        for message in &messages {
+            let name = message["name"].as_str().unwrap_or_default();
+            let media_type = message["contentType"].as_str().unwrap_or("application/json");
+            let content = json!({media_type: {"schema": message["payload"]}});
+            paths.insert(
+                format!("{FRAMES}{direction}/{name}"),
+                json!({"post": body(sent, &content)}),
+            );
+        }
+    }
+    let mut schemas = asyncapi["components"]["schemas"].clone();
+    // JSON Schema has a list of examples; they are not compared.
+    members_mut(&mut schemas).for_each(|(_, schema)| {
+        schema.as_object_mut().map(|schema| schema.remove("examples"));
+    });
+    let servers: Vec<Value> = members(&asyncapi["servers"])
+        .map(|(_, server)| {
+            let part = |name: &str| server[name].as_str().unwrap_or_default();
+            json!({"url": format!("{}://{}", part("protocol"), part("host"))})
+        })
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": asyncapi["info"]["title"], "version": asyncapi["info"]["version"]},
+        "servers": servers,
+        "paths": paths,
+        "components": {"schemas": schemas},
+    })
+}
+
+/// What a path of the projection stands for.
+#[must_use]
+pub fn place(path: &str) -> Place {
+    let at = match path.strip_prefix(FRAMES).map(|frame| frame.split_once('/')) {
+        Some(Some((direction, frame))) => format!("{direction}: `{frame}`"),
+        Some(None) => path.trim_start_matches(FRAMES).to_owned(),
+        None => format!("the handshake of {path}"),
+    };
+    Place { at, id: None }
+}
+
+/// A body is required, or sent with success: what is optional is another frame.
+fn body(sent: bool, content: &Value) -> Value {
+    if sent {
+        json!({"responses": {"200": {"description": "", "content": content}}})
+    } else {
+        json!({
+            "requestBody": {"required": true, "content": content},
+            "responses": {"204": {"description": ""}},
+        })
+    }
+}
+
+fn handshake(channel: &Value) -> Value {
+    let headers = &channel["bindings"]["ws"]["headers"];
+    let parameters: Vec<Value> = members(&headers["properties"])
+        .map(|(name, schema)| {
+            let required =
+                headers["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
+            json!({"name": name, "in": "header", "required": required, "schema": schema})
+        })
+        .collect();
+    json!({"parameters": parameters, "responses": {"101": {"description": ""}}})
+}
+
+/// Follows references to what is not one.
+fn resolved<'a>(document: &'a Value, mut node: &'a Value) -> Option<&'a Value> {
+    // A document that refers in circles has no end.
+    for _ in 0..8 {
+        match node["$ref"].as_str() {
+            Some(reference) => node = document.pointer(reference.strip_prefix('#')?)?,
+            None => return Some(node),
+        }
+    }
+    None
+}
+
+fn members(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    node.as_object().into_iter().flatten()
+}
+
+fn members_mut(node: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    node.as_object_mut().into_iter().flatten()
+}
