@@ -188,6 +188,8 @@ fn start_log(config: &Config) -> Result<(), String> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // They would go to the place that cannot be written to.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     match config.log_format {
         LogFormat::Text => log.try_init(),

@@ -104,6 +104,11 @@ impl Gateway {
         self.draining.is_cancelled()
     }
 
+    /// What becomes of `work`, unless the gateway goes away meanwhile.
+    pub async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.draining.run_until_cancelled(work).await
+    }
+
     /// From now on the gateway is going away.
     pub fn drain(&self) {
         self.draining.cancel();

@@ -5,12 +5,16 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     path::Path,
+    time::Duration,
 };
 
 use rusqlite::Connection;
 use server::engine::{EngineSettings, embedded::Durability};
 
-use crate::{conversation_model, model, promises, world::World};
+use crate::{
+    conversation_model, model, promises,
+    world::{DAY, World},
+};
 
 async fn phone() -> World {
     let world = World::lasting(EngineSettings::default()).await;
@@ -216,6 +220,51 @@ async fn a_file_that_is_no_journal_is_refused() {
     assert!(why.contains("is no journal"), "{why}");
 }
 
+/// How long the journal is, in bytes.
+fn length(folder: &Path) -> u32 {
+    let length = "SELECT sum(length(changes)) FROM commits";
+    database(folder).query_row(length, [], |row| row.get(0)).expect("its length")
+}
+
+#[tokio::test]
+async fn a_journal_does_not_grow_with_every_start() {
+    let mut world = phone().await;
+    let mut sent = 0;
+    for start in 0..40 {
+        world.restart(false).await;
+        let name = format!("socket {start}");
+        world.open("token", "phone", &name).await;
+        for _ in 0..3 {
+            sent += 1;
+            world.send("phone", r#""a message of some length""#).await.expect("queued");
+            world.acknowledge("phone", &name, sent).await.expect("acknowledged");
+        }
+        world.release_all().await;
+    }
+    let length = length(world.kill().await);
+    assert!(length < 20_000, "{length} bytes");
+}
+
+#[tokio::test]
+async fn events_that_grew_too_old_stay_gone_and_leave_no_holes() {
+    let minute = Duration::from_mins(1);
+    let settings = EngineSettings { event_ttl: minute, ..EngineSettings::default() };
+    let mut world = World::lasting(settings).await;
+    world.issue("phone", "token").await.expect("a token");
+    world.open("token", "phone", "one").await;
+    for n in 0..400 {
+        world.accept("phone", "one", &format!("id {n}"), "1").await.expect("accepted");
+        world.pass(minute / if n % 100 < 50 { 200 } else { 20 }).await;
+    }
+    let before = world.events(0, 0).await;
+    world.settings.event_ttl = DAY;
+    world.restart(false).await;
+    let after = world.events(before.oldest, usize::MAX).await;
+    assert_eq!(after.oldest, before.oldest);
+    let numbers: Vec<_> = after.events.iter().map(|event| event.n).collect();
+    assert_eq!(numbers, (after.oldest..after.next).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn a_journal_is_not_much_longer_than_what_it_says() {
     let mut world = phone().await;
@@ -227,9 +276,6 @@ async fn a_journal_is_not_much_longer_than_what_it_says() {
         world.accept("phone", "one", &id, r#""as long as the other""#).await.expect("accepted");
         world.release_all().await;
     }
-    let journal = database(world.kill().await);
-    let length: u32 = journal
-        .query_row("SELECT sum(length(changes)) FROM commits", [], |row| row.get(0))
-        .expect("its length");
+    let length = length(world.kill().await);
     assert!(length < 100_000, "{length} bytes");
 }

@@ -173,7 +173,8 @@ pub struct World {
     sockets: Arc<Recorder>,
     /// The number of the first event that the test has not asked for yet.
     unread: AtomicU64,
-    settings: EngineSettings,
+    /// What the engine was made with, and what the next one gets.
+    pub settings: EngineSettings,
     /// The folder of the journal, if the engine outlives its end.
     folder: Option<TempDir>,
 }

@@ -30,6 +30,21 @@ fn the_folder_is_made_for_the_gateways_user_alone() {
 }
 
 #[test]
+fn the_files_are_for_the_gateways_user_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("for everybody");
+    let gateway = journaled(folder.path()).start();
+    let _token = gateway.claim("phone");
+    let files = fs::read_dir(folder.path()).expect("the folder");
+    let files: Vec<_> = files.map(|file| file.expect("a file")).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let mode = file.metadata().expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file:?}");
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_refused() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let sentence = refused(file.path());

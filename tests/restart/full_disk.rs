@@ -1,7 +1,9 @@
 //! The disk is full for a while: what is refused has not happened, and what was answered stays.
 
+use std::thread;
+
 use serde_json::json;
-use tests::{Books, Operator, Prospect, gateway::eventually};
+use tests::{Answer, Books, Gateway, Operator, Prospect, gateway::eventually};
 
 use super::{KEY, free_port, journaled, journaled_at};
 
@@ -19,16 +21,22 @@ fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     let _ = books.balance();
 }
 
+/// Claims one device after the other until the disk is full; gives the one that was refused.
+fn fill(gateway: &Gateway) -> u32 {
+    let refused = (1..10_000).find(|n| claim(gateway, *n).status != 200);
+    refused.expect("the disk is full at last")
+}
+
+fn claim(gateway: &Gateway, n: u32) -> Answer {
+    gateway.request_token("browser", &format!("device-{n}"), None)
+}
+
 #[test]
 fn what_a_full_disk_refuses_has_not_happened() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled(folder.path()).file_size(FULL).start();
-    let claim = |n: u32| gateway.request_token("browser", &format!("device-{n}"), None);
-    let mut refused = 1;
-    while claim(refused).status == 200 {
-        refused += 1;
-        assert!(refused < 10_000, "the disk is never full");
-    }
+    let refused = fill(&gateway);
+    let claim = |n| claim(&gateway, n);
     let answer = claim(refused);
     assert_eq!((answer.status, answer.problem_name().as_str()), (503, "engine-unavailable"));
     gateway.lift_file_size();
@@ -36,6 +44,34 @@ fn what_a_full_disk_refuses_has_not_happened() {
     // Had the first attempt claimed it, it would be somebody else's now.
     assert_eq!(claim(refused).status, 200);
     assert_eq!(claim(refused - 1).status, 409);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).file_size(FULL).log("/dev/full").start();
+    let refused = fill(&gateway);
+    gateway.lift_file_size();
+    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    assert_eq!(claim(&gateway, refused).status, 200);
+}
+
+#[test]
+fn a_message_that_is_queued_is_not_refused_because_the_disk_is_full_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).file_size(FULL).flag("--ack-wait", "15s").start();
+    let _token = gateway.claim("phone");
+    let operator = Operator::of(&gateway);
+    let answer = thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let path = "/operator/prospects/phone/messages?wait=ack";
+            operator.call("POST", path).json(&json!({"data": 1})).send()
+        });
+        eventually("it is queued", || operator.unacknowledged("phone") == 1);
+        let _ = fill(&gateway);
+        sending.join().expect("an answer")
+    });
+    assert_eq!((answer.status, &answer.json()["acknowledged"]), (202, &json!(false)));
 }
 
 #[test]

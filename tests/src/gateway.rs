@@ -55,9 +55,17 @@ pub struct GatewayBuilder {
     descriptors: Option<u32>,
     file_size: Option<u64>,
     operator_key: String,
+    log: Option<PathBuf>,
 }
 
 impl GatewayBuilder {
+    /// With its log in this file.
+    #[must_use]
+    pub fn log(mut self, file: impl Into<PathBuf>) -> Self {
+        self.log = Some(file.into());
+        self
+    }
+
     /// With this flag.
     #[must_use]
     pub fn flag(mut self, name: &str, value: &str) -> Self {
@@ -141,7 +149,7 @@ impl GatewayBuilder {
     #[must_use]
     pub fn start(self) -> Gateway {
         let folder = TempDir::new().expect("a temporary folder");
-        let log = folder.path().join("log");
+        let log = self.log.clone().unwrap_or_else(|| folder.path().join("log"));
         let mut child = self
             .command()
             .stdout(Stdio::piped())

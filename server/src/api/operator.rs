@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::token::give_token;
 use crate::{
-    engine::{DeviceState, Idempotency, Outgoing, Requester, Sent, embedded::rfc3339},
+    engine::{DeviceState, Idempotency, Outgoing, Requester, Sent, Unavailable, embedded::rfc3339},
     gateway::Gateway,
     http::{
         body::{Json, NoBody},
@@ -162,12 +162,11 @@ pub async fn send_message(
                     woken.await;
                 }
             }
-            Ok::<_, Refusal>(())
+            Ok::<_, Unavailable>(())
         };
-        // At the deadline the message is still in the outbox, which is what 202 says.
-        if let Ok(waited) = tokio::time::timeout(gateway.config.ack_wait, waiting).await {
-            waited?;
-        }
+        // At the deadline, or where the engine cannot say, the message is in the outbox all the
+        // same, which is what 202 says.
+        let _ = tokio::time::timeout(gateway.config.ack_wait, waiting).await;
     }
     Ok(answer(&sent, parameters.wait.is_some()))
 }

@@ -139,8 +139,8 @@ impl Ending {
     }
 }
 
-/// Whoever holds the sockets and the event streams, as the engine sees them. Called inside an
-/// engine's step: each returns at once and calls no engine.
+/// Whoever holds the sockets and the event streams, as the engine sees them. Called before the step
+/// is answered that it is about: each returns at once and calls no engine.
 pub trait Sockets: Send + Sync {
     /// The connection, if it is held here, must end.
     fn end(&self, connection: &ConnectionId, ending: Ending);

@@ -96,7 +96,7 @@ impl Session {
     /// Tells the engine, which is away, as soon as it is back: until then the operator reads that
     /// the device is connected.
     async fn forget_when_possible(&self, gateway: &Gateway, code: Option<u16>) {
-        while gateway.ending.run_until_cancelled(sleep(ENGINE_RETRY)).await.is_some() {
+        while gateway.unless_draining(sleep(ENGINE_RETRY)).await.is_some() {
             if self.forget(gateway, code).await {
                 return;
             }

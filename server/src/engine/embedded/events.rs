@@ -146,9 +146,15 @@ impl EventLog {
         self.next = self.next.max(n + 1);
     }
 
-    /// Keeps these, in order.
+    /// Keeps these, in order; not what lies before a number that is missing, because events are
+    /// found by counting.
     pub fn restore(&mut self, events: impl Iterator<Item = Kept>) {
-        events.for_each(|kept| self.keep(kept));
+        for kept in events {
+            if self.kept.back().is_some_and(|last| last.event.n + 1 != kept.event.n) {
+                self.release(kept.event.n);
+            }
+            self.keep(kept);
+        }
     }
 
     /// The events from number `from` on.
@@ -168,11 +174,14 @@ impl EventLog {
         self.kept.len() < before
     }
 
-    /// Drops the events that are too old.
-    pub fn expire(&mut self, ttl: Duration, now: Millis) {
-        while self.kept.front().is_some_and(|kept| kept.at + millis(ttl) <= now) {
+    /// Drops the events that are too old; says the number of the last.
+    pub fn expire(&mut self, ttl: Duration, now: Millis) -> Option<u64> {
+        let mut last = None;
+        while let Some(kept) = self.kept.front().filter(|kept| kept.at + millis(ttl) <= now) {
+            last = Some(kept.event.n);
             self.drop_oldest();
         }
+        last
     }
 
     fn drop_oldest(&mut self) {

@@ -14,7 +14,6 @@ mod tracked;
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -25,14 +24,11 @@ use super::{
     EngineSettings, Events, Message, Millis, Opened, Outgoing, RedeemError, RequestTokenError,
     Requester, SendError, Sent, SocketError, Sockets, TokenError, Unavailable,
 };
-use journal::{Journal, Store};
+use journal::{COMMIT_DEADLINE, Journal, Store};
 use state::State;
 
 pub use events::rfc3339;
 pub use journal::Durability;
-
-/// How long a step waits for its commit. A disk that takes longer is as good as none.
-const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A journal shorter than this is not written anew, in bytes.
 pub const REWRITE_AT: usize = 16 * 1024 * 1024;
@@ -72,26 +68,13 @@ impl Embedded {
             format!("--data-dir {} cannot be used: {why}.", folder.display())
         };
         let (mut store, lost) = Store::open(folder, durability).map_err(|why| unusable(&why))?;
-        let mut state =
-            State::load(settings.clone(), rewrite_at, &store).map_err(|why| unusable(&why))?;
-        state.expire(clock.now());
-        state.end_all_sockets(clock.now());
-        if lost {
-            tracing::warn!("the end of the journal may be lost: all epochs begin anew");
-            state.begin_anew();
-            state
-                .rewrite(|changes| store.commit(changes).map(|_| ()))
-                .map_err(|why| unusable(&why))?;
-        }
-        state.note_stream();
-        store.commit(&state.written().0).map_err(|why| unusable(&why))?;
-        state.calls.take();
-        store.begin().map_err(|why| unusable(&why))?;
-
+        let state = State::start(settings.clone(), rewrite_at, &mut store, lost, clock.now())
+            .map_err(|why| unusable(&why))?;
         let state = Arc::new(Mutex::new(state));
         let reload = move |store: &Store| {
             State::load(settings.clone(), rewrite_at, store)
                 .map_err(|error| tracing::error!(%error, "the journal cannot be read"))
+                .map(|(state, _)| state)
                 .ok()
         };
         let journal = Journal::start(store, Arc::clone(&state), Arc::clone(&sockets), reload)
@@ -105,10 +88,7 @@ impl Embedded {
         action: impl FnOnce(&mut State, Millis) -> T,
     ) -> Result<T, Unavailable> {
         let (answer, committed) = self.begin(action)?;
-        if let Some(committed) = committed {
-            let committed = timeout(COMMIT_DEADLINE, committed).await;
-            committed.map_err(|_| Unavailable)?.map_err(|_| Unavailable)?;
-        }
+        stands(committed).await?;
         Ok(answer)
     }
 
@@ -120,7 +100,7 @@ impl Embedded {
     ) -> Result<(T, Option<journal::Committed>), Unavailable> {
         // No step panics half-way; were one to, the others' devices would still be whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.journal.as_ref().is_some_and(Journal::is_away) {
+        if !self.journal.as_ref().is_none_or(Journal::takes) {
             return Err(Unavailable);
         }
         let now = self.clock.now();
@@ -132,6 +112,17 @@ impl Embedded {
         }
         calls.make(&*self.sockets);
         Ok((answer, None))
+    }
+}
+
+/// Waits until a step stands.
+async fn stands(committed: Option<journal::Committed>) -> Result<(), Unavailable> {
+    match committed {
+        None => Ok(()),
+        Some(committed) => match timeout(COMMIT_DEADLINE, committed).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Unavailable),
+        },
     }
 }
 
@@ -163,7 +154,16 @@ impl Engine for Embedded {
         half_ref: &Digest,
         connection: &ConnectionId,
     ) -> Result<Opened, RedeemError> {
-        self.step(|state, now| state.redeem(half_ref, connection, now)).await?
+        let (opened, committed) =
+            self.begin(|state, now| state.redeem(half_ref, connection, now))?;
+        if let Err(unavailable) = stands(committed).await {
+            // It may come to stand after all, and nobody would hold the socket.
+            if let Ok(opened) = opened {
+                let _ = self.begin(|state, now| state.close(&opened.device, connection, None, now));
+            }
+            return Err(unavailable.into());
+        }
+        opened
     }
 
     async fn close(
@@ -247,7 +247,7 @@ impl Engine for Embedded {
 
     async fn ready(&self) -> Result<(), Unavailable> {
         match &self.journal {
-            Some(journal) if journal.is_away() => Err(Unavailable),
+            Some(journal) if !journal.takes() => Err(Unavailable),
             Some(_) | None => Ok(()),
         }
     }

@@ -14,7 +14,7 @@ use super::{
     },
     calls::Calls,
     events::{EventLog, Said},
-    journal::{Notes, Relog},
+    journal::{Change, Notes, Relog},
     outbox::Conversation,
     tracked::Tracked,
 };
@@ -263,25 +263,38 @@ impl State {
 
     /// Ends what is due.
     pub(super) fn expire(&mut self, now: Millis) {
+        self.expire_some(now, usize::MAX);
+    }
+
+    /// Ends what is due until so many bytes are noted of it; says whether that was all.
+    pub(super) fn expire_some(&mut self, now: Millis, bytes: usize) -> bool {
         // The tokens stay known as expired ones, until their record ends.
-        while let Some(token) = pop_due(&mut self.due.tokens, now) {
+        while self.notes.len() < bytes
+            && let Some(token) = pop_due(&mut self.due.tokens, now)
+        {
             let Some(Token { device, .. }) = self.tokens.get(&token) else {
                 continue;
             };
             let device = Arc::clone(device);
             self.end_bound_to(&device, &token, Ending::TokenEnded, now);
         }
-        while let Some((device, seq)) = self.due.pop_message(now) {
+        while self.notes.len() < bytes
+            && let Some((device, seq)) = self.due.pop_message(now)
+        {
             self.expire_message(&device, seq, now);
         }
-        self.events.expire(self.settings.event_ttl, now);
+        if let Some(through) = self.events.expire(self.settings.event_ttl, now) {
+            self.notes.note(&Change::Released { through });
+        }
         while let Some(half_ref) = pop_due(&mut self.due.waiting, now) {
             self.end_waiting(&half_ref, RedeemError::Expired, now);
         }
         while let Some(half_ref) = pop_due(&mut self.due.remembered, now) {
             self.half_refs.remove(&half_ref);
         }
-        while let Some(device) = pop_due(&mut self.due.records, now) {
+        while self.notes.len() < bytes
+            && let Some(device) = pop_due(&mut self.due.records, now)
+        {
             let Some(record) = self.records.get_mut(&device) else {
                 continue;
             };
@@ -292,5 +305,6 @@ impl State {
                 self.end_record(&device, now);
             }
         }
+        self.notes.len() < bytes
     }
 }

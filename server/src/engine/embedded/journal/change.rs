@@ -86,3 +86,90 @@ pub fn image<'a>(
         ends_at: record.ends_at,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::{
+        super::super::{
+            super::{ConnectionId, RedeemError},
+            state::HalfRefState,
+        },
+        *,
+    };
+
+    /// One of each.
+    fn changes() -> Vec<Change<'static>> {
+        let digest = Digest::of(b"a secret");
+        let socket = Socket {
+            connection: ConnectionId("connection".into()),
+            since: 1,
+            linkinjected: Some("link".into()),
+            token: digest,
+        };
+        let half_ref = |state| HalfRef { device: "phone".into(), state, until: 2 };
+        let waiting = HalfRefState::Waiting { token: digest, linkinjected: None };
+        let mut conversation = Conversation::default();
+        conversation.restore(1, 2, "3");
+        conversation.restore(2, 3, "4");
+        conversation.acknowledge(1);
+        conversation.expire(2, 1);
+        conversation.accepted("id", 1);
+        let request = Idempotency { key: digest, body: digest };
+        conversation.remember(request, 1, true, 4);
+        let why = [RedeemError::Spent, RedeemError::Expired, RedeemError::Revoked];
+        let kinds =
+            [EventKind::Connected, EventKind::Message, EventKind::Disconnected, EventKind::Expired];
+        let mut changes = vec![
+            Change::Stream { name: "stream".into(), next: 300 },
+            Change::Record(RecordImage {
+                device: "phone".into(),
+                epoch: "epoch".into(),
+                claimed: true,
+                tokens: vec![(digest, 5)],
+                socket: Some(Cow::Owned(socket)),
+                ends_at: 6,
+            }),
+            Change::RecordEnded { device: "phone".into() },
+            Change::Conversation { device: "phone".into(), conversation: Cow::Owned(conversation) },
+            Change::Queued {
+                device: "phone".into(),
+                seq: 7,
+                until: 8,
+                data: "9".into(),
+                answered: Some((request, false, 10)),
+            },
+            Change::Acknowledged { device: "phone".into(), seq: 11 },
+            Change::MessageExpired { device: "phone".into(), seq: 12 },
+            Change::Accepted { device: "phone".into(), id: "id".into() },
+            Change::HalfRef(digest, Cow::Owned(half_ref(waiting))),
+            Change::HalfRefForgotten(digest),
+            Change::Released { through: 13 },
+        ];
+        changes.extend(
+            why.map(|why| Change::HalfRef(digest, Cow::Owned(half_ref(HalfRefState::Dead(why))))),
+        );
+        changes.extend(kinds.map(|kind| Change::Event {
+            n: 14,
+            device: "phone".into(),
+            kind,
+            at: 15,
+            data: "{}".into(),
+        }));
+        changes
+    }
+
+    /// A journal of this format was written by a gateway that is gone: what it wrote has to mean
+    /// the same for ever, or the format gets another number.
+    #[test]
+    fn the_format_is_what_it_was() {
+        let written = changes().iter().fold(String::new(), |mut written, change| {
+            let bytes = postcard::to_stdvec(change).expect("written");
+            let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            let _ = writeln!(written, "{hex}");
+            written
+        });
+        assert_eq!(written, include_str!("format_1.txt"));
+    }
+}

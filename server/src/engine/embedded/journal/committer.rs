@@ -1,16 +1,16 @@
 //! The thread that commits what the steps have changed.
 
 use std::{
-    io, mem,
+    io, mem, process,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::{
     super::{
@@ -25,8 +25,17 @@ use super::{
 /// The most that one commit takes, in bytes; a larger step is a commit of its own.
 const COMMIT_AT_MOST: usize = 8 * 1024 * 1024;
 
+/// How long a step waits for its commit. A disk that takes longer is as good as none.
+pub const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The most that waits to be committed, in bytes.
+const WAITING_AT_MOST: usize = 64 * 1024 * 1024;
+
 /// How long until a journal that took nothing is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the thread has ended.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Hears that a step stands; its end without a word says that it does not.
 pub type Committed = oneshot::Receiver<()>;
@@ -37,9 +46,7 @@ type Reload = Box<dyn Fn(&Store) -> Option<State> + Send>;
 /// The way to the thread, which ends with this.
 pub struct Journal {
     queue: Arc<Queue>,
-    thread: Option<JoinHandle<()>>,
-    /// Whether the thread is still there.
-    running: watch::Receiver<()>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -53,7 +60,9 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     entries: Vec<Entry>,
-    committing: bool,
+    bytes: usize,
+    /// Since when there is a commit under way.
+    since: Option<Instant>,
     ending: Option<End>,
 }
 
@@ -89,7 +98,7 @@ impl Journal {
         reload: impl Fn(&Store) -> Option<State> + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let mut committer = Committer {
+        let committer = Committer {
             queue: Arc::clone(&queue),
             store,
             state,
@@ -97,17 +106,16 @@ impl Journal {
             reload: Box::new(reload),
             round_began: None,
         };
-        let (here, running) = watch::channel(());
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
-            committer.run();
-            drop((committer, here));
-        })?;
-        Ok(Self { queue, thread: Some(thread), running })
+        let thread =
+            thread::Builder::new().name("journal".into()).spawn(move || committer.run())?;
+        Ok(Self { queue, thread })
     }
 
-    /// Whether nothing is taken at present.
-    pub fn is_away(&self) -> bool {
-        self.queue.away.load(Ordering::Acquire)
+    /// Whether a step may be taken: the journal has not failed and keeps up.
+    pub fn takes(&self) -> bool {
+        let waiting = self.queue.lock();
+        let hangs = waiting.since.is_some_and(|since| since.elapsed() > COMMIT_DEADLINE);
+        !hangs && waiting.bytes < WAITING_AT_MOST && !self.queue.away.load(Ordering::Acquire)
     }
 
     /// Has a step committed. A step that changed nothing waits for those that it may have seen, if
@@ -118,13 +126,14 @@ impl Journal {
         calls: Calls,
     ) -> Result<Option<Committed>, Unavailable> {
         let mut waiting = self.queue.lock();
-        if self.is_away() || waiting.ending.is_some() {
+        if self.queue.away.load(Ordering::Acquire) || waiting.ending.is_some() {
             return Err(Unavailable);
         }
-        if changes.is_empty() && waiting.entries.is_empty() && !waiting.committing {
+        if changes.is_empty() && waiting.entries.is_empty() && waiting.since.is_none() {
             return Ok(None);
         }
         let (committed, answer) = oneshot::channel();
+        waiting.bytes += changes.len();
         waiting.entries.push(Entry { changes, round, calls, committed });
         if waiting.entries.len() == 1 {
             self.queue.arrived.notify_one();
@@ -136,8 +145,9 @@ impl Journal {
     /// this.
     pub async fn complete(&self) {
         self.finish(End::Complete);
-        // It never changes, and it ends with the thread.
-        let _ = self.running.clone().changed().await;
+        while !self.thread.is_finished() {
+            tokio::time::sleep(MOMENT).await;
+        }
     }
 
     fn finish(&self, end: End) {
@@ -149,9 +159,10 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.finish(End::Now);
-        if let Some(thread) = self.thread.take() {
-            // That it panicked was said when it did.
-            let _ = thread.join();
+        // A disk that hangs does not keep the process from ending.
+        let since = Instant::now();
+        while !self.thread.is_finished() && since.elapsed() < COMMIT_DEADLINE {
+            thread::sleep(MOMENT);
         }
     }
 }
@@ -166,9 +177,13 @@ struct Committer {
     round_began: Option<i64>,
 }
 
-/// Nobody is left waiting for a thread that is gone, however it went.
+/// Nobody is left waiting for a thread that is gone. One that panics takes the process with it: a
+/// restart is safe, and a gateway that refuses everything is not worth keeping.
 impl Drop for Committer {
     fn drop(&mut self) {
+        if thread::panicking() {
+            process::abort();
+        }
         let mut waiting = self.queue.lock();
         self.queue.away.store(true, Ordering::Release);
         waiting.entries.clear();
@@ -176,7 +191,7 @@ impl Drop for Committer {
 }
 
 impl Committer {
-    fn run(&mut self) {
+    fn run(mut self) {
         loop {
             let entries = match self.next() {
                 Ok(entries) => entries,
@@ -188,7 +203,9 @@ impl Committer {
                     return;
                 }
             };
-            if !self.commit(entries) && !self.recover() {
+            if self.commit(entries) {
+                self.store.tidy();
+            } else if !self.recover() {
                 return;
             }
         }
@@ -197,7 +214,7 @@ impl Committer {
     /// Waits for the next entries, as many as one commit takes.
     fn next(&self) -> Result<Vec<Entry>, End> {
         let mut waiting = self.queue.lock();
-        waiting.committing = false;
+        waiting.since = None;
         loop {
             if !waiting.entries.is_empty() {
                 let mut bytes = 0;
@@ -206,11 +223,14 @@ impl Committer {
                     bytes <= COMMIT_AT_MOST
                 });
                 let fits = fits.count().max(1);
-                waiting.committing = true;
-                if fits == waiting.entries.len() {
-                    return Ok(mem::take(&mut waiting.entries));
-                }
-                return Ok(waiting.entries.drain(..fits).collect());
+                waiting.since = Some(Instant::now());
+                let entries: Vec<_> = if fits == waiting.entries.len() {
+                    mem::take(&mut waiting.entries)
+                } else {
+                    waiting.entries.drain(..fits).collect()
+                };
+                waiting.bytes -= entries.iter().map(|entry| entry.changes.len()).sum::<usize>();
+                return Ok(entries);
             }
             if let Some(end) = waiting.ending {
                 return Err(end);
@@ -264,16 +284,16 @@ impl Committer {
             let mut waiting = self.queue.lock();
             self.queue.away.store(true, Ordering::Release);
             waiting.entries.clear();
-            waiting.committing = false;
+            (waiting.bytes, waiting.since) = (0, None);
         }
         self.round_began = None;
         loop {
             let waiting = self.queue.lock();
-            let ended = |waiting: &mut Waiting| waiting.ending.is_none();
+            let goes_on = |waiting: &mut Waiting| waiting.ending.is_none();
             let (waiting, _) = self
                 .queue
                 .arrived
-                .wait_timeout_while(waiting, RETRY, ended)
+                .wait_timeout_while(waiting, RETRY, goes_on)
                 .unwrap_or_else(PoisonError::into_inner);
             if waiting.ending.is_some() {
                 return false;
@@ -283,8 +303,10 @@ impl Committer {
                 && let Some(fresh) = (self.reload)(&self.store)
             {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                *state = fresh;
+                let before = mem::replace(&mut *state, fresh);
                 self.queue.away.store(false, Ordering::Release);
+                drop(state);
+                drop(before);
                 tracing::info!("the journal takes entries again");
                 return true;
             }

@@ -15,7 +15,7 @@ mod store;
 
 pub use self::{
     change::Change,
-    committer::{Committed, Journal},
+    committer::{COMMIT_DEADLINE, Committed, Journal},
     notes::Notes,
     relog::Relog,
     store::{Durability, Store},

@@ -3,14 +3,18 @@
 //!
 //! A round begins when the journal has grown to twice what the last round wrote, and writes two
 //! bytes for each that the steps write themselves, so the journal is never longer than about four
-//! times what is in memory.
+//! times what is in memory. A start makes sure of that by itself, because a round that was under
+//! way has ended with its process.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, sync::Arc};
 
 use super::{
     super::state::State,
     change::{Change, image},
 };
+
+/// What a step's share of a round is at the most, in bytes.
+const SHARE_AT_MOST: usize = 1024 * 1024;
 
 /// How far the rewriting has come.
 pub struct Relog {
@@ -48,6 +52,12 @@ impl Relog {
 }
 
 impl State {
+    /// What was changed, as the journal is to have it.
+    pub fn noted(&mut self) -> Vec<u8> {
+        self.note_touched();
+        self.notes.take()
+    }
+
     /// What the step has changed, as the journal is to have it, with its share of a round.
     pub fn written(&mut self) -> (Vec<u8>, Round) {
         self.note_touched();
@@ -61,8 +71,9 @@ impl State {
         if begins {
             self.begin_round();
         }
+        let share = (2 * own).min(SHARE_AT_MOST);
         while self.relog.walk.as_ref().is_some_and(|walk| !walk.is_through())
-            && self.notes.len() < 3 * own
+            && self.notes.len() < own + share
         {
             self.note_next();
         }
@@ -73,17 +84,30 @@ impl State {
         (self.notes.take(), Round { begins, ends })
     }
 
-    /// Writes down all there is but for the events, some of it at a time.
+    /// The journal has so many bytes. Says whether that is too long, as rounds would have it.
+    pub fn measure(&mut self, bytes: usize) -> bool {
+        let mut live = 0;
+        // Nothing fails that writes nothing.
+        let _ = self.rewrite(|changes| {
+            live += changes.len();
+            Ok::<_, Infallible>(())
+        });
+        (self.relog.live, self.relog.written) = (live, bytes.saturating_sub(live));
+        bytes > self.relog.at_least + 4 * live
+    }
+
+    /// Writes down all there is, some of it at a time.
     pub fn rewrite<E>(&mut self, mut commit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        const AT_A_TIME: usize = 1024 * 1024;
         self.begin_round();
-        while self.relog.walk.as_ref().is_some_and(|walk| walk.records > 0) {
+        while self.relog.walk.as_ref().is_some_and(|walk| !walk.is_through()) {
             self.note_next();
-            if self.notes.len() > AT_A_TIME {
+            if self.notes.len() > SHARE_AT_MOST {
                 commit(&self.notes.take())?;
             }
         }
-        self.relog.walk = None;
+        self.relog.live = self.relog.walk.take().map_or(0, |walk| walk.bytes);
+        self.records.take_touched();
+        self.half_refs.take_touched();
         commit(&self.notes.take())
     }
 

@@ -17,15 +17,17 @@ use crate::secret;
 type Kepts = BTreeMap<u64, Kept>;
 
 impl State {
-    /// What the journal has.
+    /// What the journal has; and whether it should be written anew before it is written on.
     pub fn load(
         settings: EngineSettings,
         rewrite_at: usize,
         store: &Store,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<(Self, bool), Unusable> {
         let mut state = Self::journaled(settings, rewrite_at);
         let mut events = Kepts::new();
+        let mut length = 0;
         store.read(|n, mut changes| {
+            length += changes.len();
             while !changes.is_empty() {
                 let (change, rest) =
                     postcard::take_from_bytes(changes).map_err(|_| Unusable::garbled(n))?;
@@ -34,10 +36,44 @@ impl State {
             }
             state.records.take_touched();
             state.half_refs.take_touched();
-            Ok::<_, Unusable>(())
+            Ok(())
         })?;
         state.events.restore(events.into_values());
         state.find_what_is_due();
+        let too_long = state.measure(length);
+        Ok((state, too_long))
+    }
+
+    /// What the journal has, made ready to go on: what fell due meanwhile has ended, and so have
+    /// the sockets of the process before.
+    pub fn start(
+        settings: EngineSettings,
+        rewrite_at: usize,
+        store: &mut Store,
+        lost: bool,
+        now: Millis,
+    ) -> Result<Self, Unusable> {
+        /// What one commit takes, in bytes.
+        const AT_A_TIME: usize = 4 * 1024 * 1024;
+        let (mut state, too_long) = Self::load(settings, rewrite_at, store)?;
+        if lost {
+            tracing::warn!("the end of the journal may be lost: all epochs begin anew");
+            store.doubt()?;
+            state.begin_anew();
+        }
+        if lost || too_long {
+            let before = store.next();
+            state.rewrite(|changes| store.commit(changes).map(|_| ()))?;
+            store.forget_before(before);
+        }
+        while !state.expire_some(now, AT_A_TIME) {
+            store.commit(&state.noted())?;
+        }
+        state.end_all_sockets(now);
+        state.note_stream();
+        store.commit(&state.noted())?;
+        state.calls.take();
+        store.begin()?;
         Ok(state)
     }
 
