@@ -17,6 +17,7 @@ mod races;
 mod random;
 mod records;
 mod redeeming;
+mod redis;
 mod sockets;
 mod tokens;
 mod world;
@@ -337,3 +338,4 @@ macro_rules! engine_tests {
 
 engine_tests!(embedded, crate::world::make_embedded);
 engine_tests!(journaled, crate::world::make_journaled);
+engine_tests!(many_gateways, crate::redis::make_redis);

@@ -6,6 +6,7 @@ pub mod events;
 pub mod gateway;
 pub mod operator;
 pub mod prospect;
+pub mod redis;
 pub mod socket;
 pub mod tools;
 
@@ -15,6 +16,7 @@ pub use events::{Event, EventStream};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use operator::Operator;
 pub use prospect::Prospect;
+pub use redis::RedisServer;
 pub use socket::Socket;
 
 /// A `halfRef` that is good and unlike every other.
