@@ -82,7 +82,7 @@ impl NoLink {
     /// Why, without the server's own words: they can repeat what it was told.
     fn sentence(&self) -> String {
         match self {
-            Self::Redis(error) => format!("{}", error.category()),
+            Self::Redis(error) => error.category().to_owned(),
             Self::Unfit(sentence) => (*sentence).to_owned(),
             Self::TooSlow => "Redis does not answer in time".to_owned(),
         }
