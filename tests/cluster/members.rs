@@ -137,15 +137,26 @@ impl Cluster {
 
     /// One more gateway, which reaches Redis by another URL.
     pub async fn join_by(&self, url: &str) -> Member {
-        let sockets = Arc::new(Recorder::default());
         let mut settings = RedisSettings::new(url).expect("a URL");
-        settings.prefix.clone_from(&self.prefix);
         settings.lease = LEASE;
         settings.timeout = self.timeout;
+        self.join_with(settings).await
+    }
+
+    /// One more gateway, with settings of its own.
+    pub async fn join_with(&self, settings: RedisSettings) -> Member {
+        let member = self.start(settings);
+        member.engine.ready().await.expect("a link to Redis");
+        member.told();
+        member
+    }
+
+    /// One more gateway, which may find no Redis.
+    pub fn start(&self, mut settings: RedisSettings) -> Member {
+        let sockets = Arc::new(Recorder::default());
+        settings.prefix.clone_from(&self.prefix);
         let clock: Arc<dyn Clock> = self.clock.clone();
         let engine = Redis::start(&self.limits, settings, Some(clock), sockets.clone());
-        engine.ready().await.expect("a link to Redis");
-        sockets.told().clear();
         Member { engine: Arc::new(engine), sockets }
     }
 

@@ -33,8 +33,8 @@ struct State {
     /// How long bytes wait, and how many of them go at a time.
     delay: Duration,
     at_a_time: Option<usize>,
-    /// Whether bytes wait until they may go on.
-    silent: bool,
+    /// Whether bytes wait until they may go on: those to the targets, and those back.
+    silent: [bool; 2],
     open: Vec<TcpStream>,
 }
 
@@ -43,10 +43,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits as the bytes have to; says how many may go at once.
-    fn wait(&self) -> usize {
+    /// Waits as the bytes of a direction have to; says how many may go at once.
+    fn wait(&self, direction: usize) -> usize {
         let mut state = self.lock();
-        while state.silent && !self.ended.load(Ordering::Acquire) {
+        while state.silent[direction] && !self.ended.load(Ordering::Acquire) {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let (delay, at_a_time) = (state.delay, state.at_a_time);
@@ -71,12 +71,12 @@ impl Shared {
         targets.into_iter().find_map(|target| TcpStream::connect(target).ok())
     }
 
-    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pass(&self, direction: usize, mut from: TcpStream, mut to: TcpStream) {
         let mut bytes = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let mut rest = &bytes[..count];
             while !rest.is_empty() {
-                let some = self.wait().min(rest.len());
+                let some = self.wait(direction).min(rest.len());
                 if to.write_all(&rest[..some]).is_err() {
                     break;
                 }
@@ -98,9 +98,9 @@ impl Shared {
             state.open.extend([kept.0, kept.1]);
         }
         let there = Arc::clone(self);
-        thread::spawn(move || there.pass(from, to));
+        thread::spawn(move || there.pass(0, from, to));
         let back = Arc::clone(self);
-        thread::spawn(move || back.pass(server, client));
+        thread::spawn(move || back.pass(1, server, client));
     }
 }
 
@@ -150,14 +150,19 @@ impl Proxy {
     /// From now on bytes go as they come.
     pub fn speed_up(&self) {
         let mut state = self.shared.lock();
-        (state.at_a_time, state.delay, state.silent) = (None, Duration::ZERO, false);
+        (state.at_a_time, state.delay, state.silent) = (None, Duration::ZERO, [false; 2]);
         drop(state);
         self.shared.changed.notify_all();
     }
 
     /// From now on nothing goes through, and nobody is told.
     pub fn fall_silent(&self) {
-        self.shared.lock().silent = true;
+        self.shared.lock().silent = [true; 2];
+    }
+
+    /// From now on nothing comes back, and nobody is told.
+    pub fn deafen(&self) {
+        self.shared.lock().silent = [false, true];
     }
 
     /// Cuts every connection, in the middle of what is under way.
