@@ -7,8 +7,8 @@ use std::{
 };
 
 use server::engine::{
-    Ending, Engine, Idempotency, Outgoing, SendError, Sent, SocketError, Unavailable,
-    redis::RedisSettings,
+    Ending, Engine, Idempotency, Outgoing, RequestTokenError, Requester, SendError, Sent,
+    SocketError, Unavailable, redis::RedisSettings,
 };
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
@@ -577,4 +577,44 @@ async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
     recovers(&a).await;
     assert_eq!(b.engine.device("phone").await.unwrap().unwrap().socket, None);
     assert_eq!(b.events().await, ["phone connected c", "phone disconnected c"]);
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_was_told_of_leaves_the_device_free() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = cluster_on(&server);
+    let a = cluster.join_by(&format!("redis://127.0.0.1:{}/", proxy.port())).await;
+    let b = cluster.join().await;
+    proxy.deafen();
+    let claim = async |member: &Member, token| {
+        member.engine.request_token("phone", Requester::Claim(None), &secret(token)).await
+    };
+    assert_eq!(claim(&a, "lost").await, Err(RequestTokenError::Unavailable));
+    assert_eq!(claim(&b, "too early").await, Err(RequestTokenError::DeviceClaimed));
+    proxy.speed_up();
+    recovers(&a).await;
+    assert_eq!(claim(&b, "again").await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_renewal_that_nobody_was_told_of_leaves_the_claim_as_it_was() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = cluster_on(&server);
+    let a = cluster.join_by(&format!("redis://127.0.0.1:{}/", proxy.port())).await;
+    let b = cluster.join().await;
+    b.claim("phone").await;
+    let epoch = b.send("phone", "1").await.epoch;
+    proxy.deafen();
+    let shown = secret("token of phone");
+    let renewal = async |member: &Member, token| {
+        let requester = Requester::Claim(Some(&shown));
+        member.engine.request_token("phone", requester, &secret(token)).await
+    };
+    assert_eq!(renewal(&a, "lost").await, Err(RequestTokenError::Unavailable));
+    proxy.speed_up();
+    recovers(&a).await;
+    assert_eq!(renewal(&a, "again").await, Ok(()));
+    assert_eq!(b.send("phone", "2").await.epoch, epoch);
 }

@@ -189,6 +189,7 @@ async fn make(shared: &Arc<Shared>, before: &Before) -> Result<Link, NoLink> {
     if link.gateway == before.gateway {
         close_what_nobody_holds(shared, &link).await?;
     }
+    take_back(shared, &link).await?;
     shared.hearing.sockets.missed();
     Ok(link)
 }
@@ -267,4 +268,15 @@ async fn close_what_nobody_holds(shared: &Shared, link: &Link) -> Result<(), NoL
             return Ok(());
         }
     }
+}
+
+/// Takes tokens back that nobody was given.
+async fn take_back(shared: &Shared, link: &Link) -> Result<(), NoLink> {
+    while let Some(token) = shared.doubt.first() {
+        let mut command = shared.library.call("take_back", &shared.settings.prefix);
+        command.arg(token.bytes());
+        link.call(shared, command).await.map_err(|Unavailable| NoLink::TooSlow)?;
+        shared.doubt.pop();
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! `docs/redis.md` says what is kept under which key. What a call tells the gateway that made it
 //! comes with its answer; what it tells others comes through their channels.
 
+mod doubt;
 mod event;
 mod held;
 mod library;
@@ -34,6 +35,7 @@ use crate::secret::{self, Digest};
 
 pub use settings::{PREFIX, RedisSettings};
 
+use doubt::Doubt;
 use library::Library;
 use link::{Link, Standing};
 use reply::Reply;
@@ -59,6 +61,7 @@ pub struct Shared {
     clock: Option<Arc<dyn Clock>>,
     hearing: Arc<Hearing>,
     standing: watch::Sender<Standing>,
+    doubt: Doubt,
     /// When the lease was last kept.
     kept: Mutex<Instant>,
 }
@@ -83,6 +86,7 @@ impl Redis {
             clock,
             hearing: Arc::new(Hearing::new(sockets)),
             standing: watch::Sender::new(Standing::Down(Instant::now())),
+            doubt: Doubt::default(),
             kept: Mutex::new(Instant::now()),
         });
         let keeper = tokio::spawn(link::keep(Arc::clone(&shared)));
@@ -196,7 +200,12 @@ impl Engine for Redis {
         let mut command = self.command("request_token");
         command.arg(device).arg(requester).arg(shown.map_or(&[][..], |shown| shown.bytes()));
         command.arg(token.bytes()).arg(secret::new_id());
-        let reply = self.whole(command).await?;
+        let (shared, token) = (Arc::clone(&self.shared), *token);
+        let call = tokio::spawn(async move {
+            let link = shared.link().await?;
+            link.call(&shared, command).await.inspect_err(|_| shared.doubt.push(token))
+        });
+        let reply = call.await.map_err(|_| Unavailable)??;
         match reply.word() {
             "ok" => Ok(()),
             "device-claimed" => Err(RequestTokenError::DeviceClaimed),

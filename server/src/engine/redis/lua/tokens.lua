@@ -72,3 +72,14 @@ action('revoke_token', MAKES_ROOM, function(token)
     end
     return { 'ok' }
 end)
+
+-- Nobody was given the token. Where it is all that a claim has, nobody could get the next one; where
+-- it is one of several, the others are as good as before.
+action('take_back', MAKES_ROOM, function(token)
+    local device = token_of(token)
+    local record = device and load(device)
+    if record and #record.tokens == 1 then
+        end_record(device, record)
+    end
+    return { 'ok' }
+end)
