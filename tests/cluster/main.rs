@@ -2,6 +2,7 @@
 //! network or Redis fails.
 
 mod faults;
+mod gateways;
 mod keys;
 mod members;
 mod presence;

@@ -13,10 +13,7 @@ mod server;
 mod settings;
 mod wakeup;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::Cmd;
@@ -62,8 +59,6 @@ pub struct Shared {
     hearing: Arc<Hearing>,
     standing: watch::Sender<Standing>,
     doubt: Doubt,
-    /// When the lease was last kept.
-    kept: Mutex<Instant>,
 }
 
 impl Redis {
@@ -87,7 +82,6 @@ impl Redis {
             hearing: Arc::new(Hearing::new(sockets)),
             standing: watch::Sender::new(Standing::Down(Instant::now())),
             doubt: Doubt::default(),
-            kept: Mutex::new(Instant::now()),
         });
         let keeper = tokio::spawn(link::keep(Arc::clone(&shared)));
         Self { shared, keeper }
@@ -165,22 +159,12 @@ impl Shared {
         self.link().await?.call(self, command).await
     }
 
-    /// Keeps this gateway's lease and ends what is due.
-    async fn expire(&self, expire: impl Fn() -> Cmd) -> Result<(), Unavailable> {
-        for _ in 0..ROUNDS {
-            let asked = Instant::now();
-            let more = self.call(expire()).await?.int(0)?;
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = asked;
-            if more == 0 {
-                break;
-            }
+    /// Whether there was no link for so long that others take this gateway for gone.
+    fn is_out_of_touch(&self) -> bool {
+        match &*self.standing.borrow() {
+            Standing::Down(since) => since.elapsed() > self.settings.lease,
+            Standing::Up(_) | Standing::Ended => false,
         }
-        Ok(())
-    }
-
-    /// Whether others take this gateway for dead by now.
-    fn has_lost_its_lease(&self) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > self.settings.lease
     }
 }
 
@@ -413,12 +397,19 @@ impl Engine for Redis {
     }
 
     async fn expire(&self) -> Result<(), Unavailable> {
-        let expired = self.shared.expire(|| self.command("expire")).await;
-        if expired.is_err() && self.shared.has_lost_its_lease() {
-            // Their prospects can be served elsewhere.
-            self.shared.hearing.lose_all();
+        for _ in 0..ROUNDS {
+            let Ok(reply) = self.call(self.command("expire")).await else {
+                if self.shared.is_out_of_touch() {
+                    // Their prospects can be served elsewhere.
+                    self.shared.hearing.lose_all();
+                }
+                return Err(Unavailable);
+            };
+            if reply.int(0)? == 0 {
+                break;
+            }
         }
-        expired
+        Ok(())
     }
 
     async fn ready(&self) -> Result<(), Unavailable> {
