@@ -70,6 +70,7 @@ async fn open_phone(cluster: &Cluster) -> Member {
 // Redis is killed.
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
     let mut server = RedisServer::durable();
     let cluster = cluster_on(&server);
@@ -116,6 +117,7 @@ fn forget_since_the_last_save(server: &mut RedisServer) {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -140,6 +142,7 @@ async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn the_sockets_from_before_are_written_down_as_gone_once() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -159,6 +162,7 @@ async fn the_sockets_from_before_are_written_down_as_gone_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_forgot_everything_is_begun_with_anew() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -175,6 +179,7 @@ async fn a_redis_that_forgot_everything_is_begun_with_anew() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn who_asks_while_redis_is_away_is_told_so_in_time() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -191,6 +196,7 @@ async fn who_asks_while_redis_is_away_is_told_so_in_time() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_is_out_of_touch_for_a_lease_lets_its_sockets_go() {
     let mut server = RedisServer::start();
     let sockets = open_phone(&cluster_on(&server)).await;
@@ -211,6 +217,7 @@ async fn a_gateway_that_is_out_of_touch_for_a_lease_lets_its_sockets_go() {
 // Redis is flushed.
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_flush_under_way_begins_a_new_stream() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -231,6 +238,7 @@ async fn a_flush_under_way_begins_a_new_stream() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_stream_that_was_begun_anew_stays_when_the_others_find_out() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -247,6 +255,7 @@ async fn a_stream_that_was_begun_anew_stays_when_the_others_find_out() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_knows_more_than_redis_does_nothing_on_what_is_left() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -296,6 +305,7 @@ async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
     let mut primary = RedisServer::start();
     let (to_primary, to_redis) = (Proxy::to(&[primary.port()]), Proxy::to(&[primary.port()]));
@@ -327,6 +337,7 @@ async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_primary_that_was_given_an_older_copy_begins_new_epochs() {
     let server = RedisServer::start();
     let to_server = Proxy::to(&[server.port()]);
@@ -351,6 +362,7 @@ async fn a_primary_that_was_given_an_older_copy_begins_new_epochs() {
 // Redis is there and does not do what it should.
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_pause_is_told_in_time_and_is_over_when_it_is_over() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -369,6 +381,7 @@ async fn a_pause_is_told_in_time_and_is_over_when_it_is_over() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_server_that_stands_still_is_told_in_time_and_is_over_when_it_goes_on() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -384,6 +397,7 @@ async fn a_server_that_stands_still_is_told_in_time_and_is_over_when_it_goes_on(
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn short_of_memory_redis_refuses_and_lets_make_room() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -409,6 +423,7 @@ async fn short_of_memory_redis_refuses_and_lets_make_room() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_would_drop_what_it_was_told_to_keep_is_not_used() {
     let server = RedisServer::with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let cluster = cluster_on(&server);
@@ -419,6 +434,7 @@ async fn a_redis_that_would_drop_what_it_was_told_to_keep_is_not_used() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_silent_channel_of_wake_ups_is_told() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -433,6 +449,7 @@ async fn a_silent_channel_of_wake_ups_is_told() {
 // The network.
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_connection_that_is_cut_is_made_anew_and_sockets_stay() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
@@ -449,6 +466,7 @@ async fn a_connection_that_is_cut_is_made_anew_and_sockets_stay() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
@@ -488,6 +506,7 @@ async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_slow_network_is_slow_and_nothing_else() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
@@ -501,6 +520,7 @@ async fn a_slow_network_is_slow_and_nothing_else() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_network_that_cuts_in_the_middle_doubles_nothing() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
@@ -541,6 +561,7 @@ async fn a_network_that_cuts_in_the_middle_doubles_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_network_that_falls_silent_is_told_in_time_and_is_over_when_it_speaks() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
@@ -559,6 +580,7 @@ async fn a_network_that_falls_silent_is_told_in_time_and_is_over_when_it_speaks(
 
 /// Half refs that nobody was told are redeemed open nothing that stays.
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
@@ -580,6 +602,7 @@ async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_claim_that_nobody_was_told_of_leaves_the_device_free() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
@@ -598,6 +621,7 @@ async fn a_claim_that_nobody_was_told_of_leaves_the_device_free() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_renewal_that_nobody_was_told_of_leaves_the_claim_as_it_was() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);

@@ -1,6 +1,7 @@
 //! Real gateways, each a process of its own, on one Redis.
 
 use std::{
+    fs,
     sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
@@ -8,8 +9,10 @@ use std::{
 
 use serde_json::json;
 use tests::{
-    DEVICE, Gateway, GatewayBuilder, Operator, Prospect, RedisServer, Socket, gateway::eventually,
-    half_ref, socket::handshake,
+    DEVICE, Gateway, GatewayBuilder, Operator, Prospect, RedisServer, Socket,
+    gateway::{eventually, root},
+    half_ref,
+    socket::handshake,
 };
 
 /// The operator key of every gateway here.
@@ -70,6 +73,7 @@ fn ends(operator: &Operator, device: &str) -> Vec<Option<u64>> {
 // Together.
 
 #[test]
+#[ignore = "needs redis-server"]
 fn each_step_of_a_conversation_may_be_taken_on_another_gateway() {
     let server = RedisServer::start();
     let [a, b, c, d, e] = [(); 5].map(|()| on(&server));
@@ -97,6 +101,7 @@ fn each_step_of_a_conversation_may_be_taken_on_another_gateway() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_sender_that_waits_on_one_is_answered_when_the_prospect_acknowledges_on_another() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
@@ -114,6 +119,7 @@ fn a_sender_that_waits_on_one_is_answered_when_the_prospect_acknowledges_on_anot
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn of_two_sockets_that_open_with_one_half_ref_one_stays() {
     const TRIES: usize = 100;
     let server = RedisServer::start();
@@ -144,6 +150,7 @@ fn of_two_sockets_that_open_with_one_half_ref_one_stays() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_newer_socket_on_one_gateway_ends_the_older_on_another() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
@@ -158,6 +165,7 @@ fn a_newer_socket_on_one_gateway_ends_the_older_on_another() {
 // A gateway fails.
 
 #[test]
+#[ignore = "needs redis-server"]
 fn the_prospects_of_a_gateway_that_is_killed_are_disconnected_once_each() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
@@ -178,6 +186,7 @@ fn the_prospects_of_a_gateway_that_is_killed_are_disconnected_once_each() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_gateway_that_stood_still_past_its_lease_gives_its_sockets_up() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
@@ -200,6 +209,7 @@ fn a_gateway_that_stood_still_past_its_lease_gives_its_sockets_up() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_gateway_that_is_told_to_end_leaves_nobody_connected() {
     let server = RedisServer::start();
     let [mut a, b] = [(); 2].map(|()| on(&server));
@@ -245,6 +255,7 @@ fn refuses_everything(gateway: &Gateway, token: &str) {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn while_redis_is_away_all_is_refused_in_time_and_then_it_goes_on() {
     let mut server = RedisServer::durable();
     let gateway = start(with_lease(&server.url(), "1m"));
@@ -275,6 +286,7 @@ fn while_redis_is_away_all_is_refused_in_time_and_then_it_goes_on() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn while_redis_is_paused_all_is_refused_in_time_and_then_it_goes_on() {
     let server = RedisServer::start();
     let gateway = on(&server);
@@ -291,6 +303,7 @@ fn while_redis_is_paused_all_is_refused_in_time_and_then_it_goes_on() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_prospect_that_speaks_while_redis_is_away_is_told_to_come_back() {
     let mut server = RedisServer::durable();
     let gateway = on(&server);
@@ -307,6 +320,7 @@ fn a_prospect_that_speaks_while_redis_is_away_is_told_to_come_back() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_flush_ends_sockets_and_streams_and_everyone_begins_anew() {
     let server = RedisServer::start();
     let gateways = [(); 2].map(|()| on(&server));
@@ -332,6 +346,7 @@ fn a_flush_ends_sockets_and_streams_and_everyone_begins_anew() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn short_of_memory_all_that_would_add_is_refused() {
     let server = RedisServer::start();
     let gateway = on(&server);
@@ -352,6 +367,7 @@ fn short_of_memory_all_that_would_add_is_refused() {
 // Settings.
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_gateway_starts_before_its_redis_does() {
     let mut server = RedisServer::start();
     server.kill();
@@ -364,6 +380,7 @@ fn a_gateway_starts_before_its_redis_does() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn the_password_of_redis_is_neither_logged_nor_shown() {
     let server = RedisServer::start();
     let () = server.run(&["CONFIG", "SET", "requirepass", "a-secret-password"]);
@@ -379,6 +396,29 @@ fn the_password_of_redis_is_neither_logged_nor_shown() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
+fn a_user_with_the_rights_that_the_documentation_names_will_do() {
+    let server = RedisServer::durable();
+    let documentation = fs::read_to_string(root().join("docs/redis.md")).expect("documentation");
+    let row = documentation.lines().find(|line| line.starts_with("| a user of its own |"));
+    let rights = row.expect("the rights").split('`').skip(1).step_by(2);
+    let rights: Vec<_> =
+        rights.flat_map(str::split_whitespace).map(|it| it.replace('\\', "")).collect();
+    let mut command = vec!["ACL", "SETUSER", "gateway", "on", ">a-password"];
+    command.extend(rights.iter().map(String::as_str));
+    let () = server.run(&command);
+    let url = server.url().replace("redis://", "redis://gateway:a-password@");
+    let [a, b] = [(); 2].map(|()| start(builder(&url)));
+    let mut prospect = Prospect::open(&a, DEVICE);
+    Operator::of(&b).queue(DEVICE, "1");
+    assert_eq!(prospect.message().seq, 1);
+    prospect.tell("id", "1");
+    let logged: Vec<String> = server.run(&["ACL", "LOG"]);
+    assert!(logged.is_empty(), "{logged:?}");
+}
+
+#[test]
+#[ignore = "needs redis-server"]
 fn a_url_that_is_none_is_refused_without_being_repeated() {
     let refused = builder("http://:a-secret-password@host").refused();
     assert_eq!(refused.status.code(), Some(2));
@@ -388,6 +428,7 @@ fn a_url_that_is_none_is_refused_without_being_repeated() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_lease_that_is_over_before_redis_answers_is_refused() {
     let refused = with_lease("redis://host", "900ms").refused();
     assert_eq!(refused.status.code(), Some(2));
@@ -395,6 +436,7 @@ fn a_lease_that_is_over_before_redis_answers_is_refused() {
 }
 
 #[test]
+#[ignore = "needs redis-server"]
 fn a_gateway_on_redis_is_no_trial() {
     let refused = Gateway::builder().flag("--redis-url", "redis://host").refused();
     assert_eq!(refused.status.code(), Some(2));

@@ -6,4 +6,5 @@ mod gateways;
 mod keys;
 mod members;
 mod presence;
+mod rolling;
 mod together;

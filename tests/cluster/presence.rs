@@ -27,6 +27,7 @@ async fn ends(member: &Member) -> Vec<String> {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_is_gone_takes_each_of_its_sockets_with_it_once() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -45,6 +46,7 @@ async fn a_gateway_that_is_gone_takes_each_of_its_sockets_with_it_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn several_that_see_it_end_each_socket_once() {
     let cluster = Cluster::new();
     let [a, b, c] = [cluster.join().await, cluster.join().await, cluster.join().await];
@@ -59,6 +61,7 @@ async fn several_that_see_it_end_each_socket_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_keeps_its_sockets_until_its_lease_is_over() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -71,6 +74,7 @@ async fn a_gateway_keeps_its_sockets_until_its_lease_is_over() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_keeps_its_lease_keeps_its_sockets() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -81,6 +85,7 @@ async fn a_gateway_that_keeps_its_lease_keeps_its_sockets() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_says_that_it_goes_is_not_waited_for() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -92,6 +97,7 @@ async fn a_gateway_that_says_that_it_goes_is_not_waited_for() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_wakes_after_its_lease_finds_its_sockets_lost() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -106,6 +112,7 @@ async fn a_gateway_that_wakes_after_its_lease_finds_its_sockets_lost() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_wakes_after_its_lease_finds_a_socket_superseded() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -126,6 +133,7 @@ async fn a_gateway_that_wakes_after_its_lease_finds_a_socket_superseded() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_gateway_that_wakes_after_its_lease_serves_again() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -142,6 +150,7 @@ async fn a_gateway_that_wakes_after_its_lease_serves_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn nobody_is_taken_for_gone_after_a_time_in_which_nobody_could_be_heard() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -156,6 +165,7 @@ async fn nobody_is_taken_for_gone_after_a_time_in_which_nobody_could_be_heard() 
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn when_all_gateways_are_gone_the_next_one_ends_their_sockets() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -168,6 +178,7 @@ async fn when_all_gateways_are_gone_the_next_one_ends_their_sockets() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_socket_whose_gateway_is_nowhere_to_be_found_ends_with_its_record() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];

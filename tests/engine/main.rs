@@ -26,7 +26,10 @@ mod world;
 /// compiler reports.
 macro_rules! engine_tests {
     ($engine:ident, $make:path) => {
-        engine_tests! { $engine, $make,
+        engine_tests! { #[cfg(all())] $engine, $make }
+    };
+    (#[$attribute:meta] $engine:ident, $make:path) => {
+        engine_tests! { #[$attribute] $engine, $make,
             claims::the_first_to_ask_claims_the_device
             claims::every_claim_is_of_one_device
             claims::a_stranger_with_no_token_gets_nothing
@@ -324,10 +327,11 @@ macro_rules! engine_tests {
             conversation_model::random_conversations_follow_the_model
         }
     };
-    ($engine:ident, $make:path, $($module:ident::$test:ident)+) => {
+    (#[$attribute:meta] $engine:ident, $make:path, $($module:ident::$test:ident)+) => {
         mod $engine {
             $(
                 #[tokio::test]
+                #[$attribute]
                 async fn $test() {
                     super::$module::$test($make).await;
                 }
@@ -338,4 +342,8 @@ macro_rules! engine_tests {
 
 engine_tests!(embedded, crate::world::make_embedded);
 engine_tests!(journaled, crate::world::make_journaled);
-engine_tests!(many_gateways, crate::redis::make_redis);
+engine_tests!(
+    #[ignore = "needs redis-server"]
+    many_gateways,
+    crate::redis::make_redis
+);
