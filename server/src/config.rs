@@ -92,8 +92,8 @@ pub struct Config {
     )]
     pub durability: Durability,
 
-    /// The Redis that many gateways share, such as redis://user:password@host:6379/0; it keeps all
-    /// that they know. Other users of the machine can see flags: prefer the environment.
+    /// The Redis that many gateways share, such as `redis://user:password@host:6379/0`; it keeps
+    /// all that they know. Other users of the machine can see flags: prefer the environment.
     #[arg(
         long,
         env = "CONNECTSOCKET_REDIS_URL",

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 use tests::{
-    DEVICE, Gateway, GatewayBuilder, Operator, Prospect, RedisServer, Socket,
+    Answer, DEVICE, Gateway, GatewayBuilder, Operator, Prospect, RedisServer, Socket,
     gateway::{eventually, root},
     half_ref,
     socket::handshake,
@@ -64,7 +64,7 @@ fn closed(prospect: &mut Prospect) -> u16 {
 
 /// The codes of the ends of this device's sockets, as the operator reads them; none where there is
 /// none.
-fn ends(operator: &Operator, device: &str) -> Vec<Option<u64>> {
+fn ends(operator: Operator<'_>, device: &str) -> Vec<Option<u64>> {
     let mut events = operator.history_of(device);
     events.retain(|event| event.kind == "disconnected");
     events.iter().map(|event| event.json()["code"].as_u64()).collect()
@@ -76,15 +76,15 @@ fn ends(operator: &Operator, device: &str) -> Vec<Option<u64>> {
 #[ignore = "needs redis-server"]
 fn each_step_of_a_conversation_may_be_taken_on_another_gateway() {
     let server = RedisServer::start();
-    let [a, b, c, d, e] = [(); 5].map(|()| on(&server));
-    let token = a.claim(DEVICE);
+    let [claimed, asked, opened, written_to, read] = [(); 5].map(|()| on(&server));
+    let token = claimed.claim(DEVICE);
     let half_ref = half_ref();
-    b.connect_socket(&token, DEVICE, &half_ref).succeeds();
-    let mut events = Operator::of(&e).events();
-    let mut prospect = Prospect::redeem(&c, &half_ref);
+    asked.connect_socket(&token, DEVICE, &half_ref).succeeds();
+    let mut events = Operator::of(&read).events();
+    let mut prospect = Prospect::redeem(&opened, &half_ref);
     assert_eq!(events.event().kind, "connected");
 
-    let sent = Operator::of(&d).send(DEVICE, r#"{ "a" : 1.0 }"#).json();
+    let sent = Operator::of(&written_to).send(DEVICE, r#"{ "a" : 1.0 }"#).json();
     assert_eq!((&sent["seq"], &sent["connected"]), (&json!(1), &json!(true)));
     let received = prospect.message();
     assert_eq!((received.seq, received.data.as_str()), (1, r#"{ "a" : 1.0 }"#));
@@ -94,9 +94,9 @@ fn each_step_of_a_conversation_may_be_taken_on_another_gateway() {
     let event = events.event();
     assert_eq!((event.kind.as_str(), event.said().as_str()), ("message", "[ 2 ]"));
     prospect.ack(1);
-    eventually("it is acknowledged", || Operator::of(&a).unacknowledged(DEVICE) == 0);
-    assert_eq!(Operator::of(&b).release(&format!("?through={}", event.id)).status, 204);
-    let listed = Operator::of(&d).prospects("").ok();
+    eventually("it is acknowledged", || Operator::of(&claimed).unacknowledged(DEVICE) == 0);
+    assert_eq!(Operator::of(&asked).release(&format!("?through={}", event.id)).status, 204);
+    let listed = Operator::of(&written_to).prospects("").ok();
     assert_eq!(listed["items"][0]["deviceTag"], DEVICE);
 }
 
@@ -159,7 +159,7 @@ fn a_newer_socket_on_one_gateway_ends_the_older_on_another() {
     let mut newer = Prospect::open_with(&b, &token, DEVICE);
     assert_eq!(closed(&mut older), 4004);
     assert!(newer.has_read_all());
-    assert_eq!(ends(&Operator::of(&a), DEVICE), [Some(4004)]);
+    assert_eq!(ends(Operator::of(&a), DEVICE), [Some(4004)]);
 }
 
 // A gateway fails.
@@ -179,9 +179,9 @@ fn the_prospects_of_a_gateway_that_is_killed_are_disconnected_once_each() {
     gone.sort();
     assert_eq!(gone, devices);
     for device in &devices {
-        assert_eq!(ends(&operator, device), [None]);
+        assert_eq!(ends(operator, device), [None]);
     }
-    assert!(ends(&operator, "stays").is_empty());
+    assert!(ends(operator, "stays").is_empty());
     drop((sockets, stays));
 }
 
@@ -202,8 +202,8 @@ fn a_gateway_that_stood_still_past_its_lease_gives_its_sockets_up() {
     assert_eq!(closed(&mut moved), 4004);
     assert_eq!(closed(&mut stayed), 4103);
     assert!(newer.has_read_all());
-    assert_eq!(ends(&operator, "moves"), [None]);
-    assert_eq!(ends(&operator, "stays"), [None]);
+    assert_eq!(ends(operator, "moves"), [None]);
+    assert_eq!(ends(operator, "stays"), [None]);
     eventually("it serves again", || a.get("/readyz").status == 200);
     assert!(Prospect::open(&a, "another").has_read_all());
 }
@@ -217,18 +217,20 @@ fn a_gateway_that_is_told_to_end_leaves_nobody_connected() {
     a.signal("TERM");
     assert_eq!(closed(&mut prospect), 4200);
     assert!(a.ended().success());
-    assert_eq!(ends(&Operator::of(&b), DEVICE), [Some(4200)]);
+    assert_eq!(ends(Operator::of(&b), DEVICE), [Some(4200)]);
     let gateways: Vec<String> = server.run(&["ZRANGE", "connectsocket:gateways", "0", "-1"]);
     assert_eq!(gateways.len(), 1);
 }
 
 // Redis fails.
 
+/// A request, and what is asked by it.
+type Asking<'a> = (&'a str, Box<dyn Fn() -> Answer + 'a>);
+
 /// Every operation that needs Redis answers 503, in time and with the word when to come back.
 fn refuses_everything(gateway: &Gateway, token: &str) {
     let operator = Operator::of(gateway);
     let half_ref = half_ref();
-    type Asking<'a> = (&'a str, Box<dyn Fn() -> tests::Answer + 'a>);
     let asking: [Asking<'_>; 11] = [
         ("ready", Box::new(|| gateway.get("/readyz"))),
         ("token", Box::new(|| gateway.request_token("test", "any", None))),
@@ -299,7 +301,7 @@ fn while_redis_is_paused_all_is_refused_in_time_and_then_it_goes_on() {
     eventually("it is ready", || gateway.get("/readyz").status == 200);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     assert!(prospect.has_read_all());
-    assert_eq!(ends(&Operator::of(&gateway), DEVICE).len(), 1);
+    assert_eq!(ends(Operator::of(&gateway), DEVICE).len(), 1);
 }
 
 #[test]
@@ -316,7 +318,7 @@ fn a_prospect_that_speaks_while_redis_is_away_is_told_to_come_back() {
     eventually("it is ready", || gateway.get("/readyz").status == 200);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     prospect.tell("lost", "1");
-    assert_eq!(ends(&Operator::of(&gateway), DEVICE).len(), 1);
+    assert_eq!(ends(Operator::of(&gateway), DEVICE).len(), 1);
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Who is there, by lease: a gateway that is gone takes its sockets with it, and one that was only
 //! away finds out.
 
-use server::engine::{Ending, Engine, SocketError, millis};
+use std::time::Duration;
 
-use crate::members::{Cluster, LEASE, Member, Told, connection};
+use server::engine::{Ending, Engine, SocketError};
 
-/// So many more than end in one call.
+use crate::members::{Cluster, LEASE, Member, SERVER, Told, connection};
+
+/// More sockets than end in one call.
 const MANY: usize = 250;
+
+/// The smallest step of time.
+const MOMENT: Duration = Duration::from_millis(1);
 
 async fn open_many(member: &Member, count: usize) -> Vec<String> {
     let mut devices: Vec<_> = (0..count).map(|number| format!("phone-{number:03}")).collect();
@@ -52,11 +57,9 @@ async fn several_that_see_it_end_each_socket_once() {
     let [a, b, c] = [cluster.join().await, cluster.join().await, cluster.join().await];
     open_many(&a, MANY).await;
     drop(a);
-    let short_of_it = LEASE - LEASE / 10;
-    cluster.pass(short_of_it, &[&b, &c]).await;
+    cluster.pass(LEASE / 10 * 9, &[&b, &c]).await;
     cluster.jump(LEASE / 5);
-    let (one, other) = tokio::join!(b.engine.expire(), c.engine.expire());
-    (one.unwrap(), other.unwrap());
+    tokio::try_join!(b.engine.expire(), c.engine.expire()).unwrap();
     assert_eq!(ends(&b).await.len(), MANY);
 }
 
@@ -67,9 +70,9 @@ async fn a_gateway_keeps_its_sockets_until_its_lease_is_over() {
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 1).await;
     a.engine.expire().await.unwrap();
-    cluster.pass(LEASE - std::time::Duration::from_millis(1), &[&b]).await;
+    cluster.pass(LEASE.saturating_sub(MOMENT), &[&b]).await;
     assert!(ends(&b).await.is_empty());
-    cluster.pass(std::time::Duration::from_millis(1), &[&b]).await;
+    cluster.pass(MOMENT, &[&b]).await;
     assert_eq!(ends(&b).await.len(), 1);
 }
 
@@ -187,12 +190,12 @@ async fn a_socket_whose_gateway_is_nowhere_to_be_found_ends_with_its_record() {
     // As if every gateway had been gone for longer than the list of its sockets is kept.
     for (key, _) in cluster.keys() {
         if key.starts_with("sockets:") || key == "gateways" {
-            let _: u64 = crate::members::SERVER.run(&["DEL", &format!("{}{key}", cluster.prefix)]);
+            let _: u64 = SERVER.run(&["DEL", &format!("{}{key}", cluster.prefix)]);
         }
     }
     b.engine.expire().await.unwrap();
     let life = cluster.limits.token_ttl + cluster.limits.record_ttl;
-    cluster.jump(life + std::time::Duration::from_millis(millis(LEASE)));
+    cluster.jump(life + LEASE);
     b.engine.expire().await.unwrap();
     assert!(b.engine.device("phone-000").await.unwrap().is_none_or(|state| state.socket.is_none()));
 }

@@ -29,7 +29,7 @@ const DEVICES: [&str; 4] = ["phone", "tablet", "watch", "car"];
 const WINDOW: usize = 16;
 
 /// How long any of the clients goes on trying.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How the gateways are reached, and when everybody stops saying new things.
 struct Service {
@@ -191,7 +191,8 @@ impl<'a> Client<'a> {
             }
             if !over && self.unaccepted.len() < WINDOW {
                 let message = self.begun;
-                (self.begun, _) = (message + 1, self.unaccepted.push_back(message));
+                self.begun += 1;
+                self.unaccepted.push_back(message);
                 say(socket, message)?;
                 thread::sleep(Duration::from_millis(2));
             }
@@ -335,7 +336,9 @@ fn talk_through_restarts(signals: &[&str]) {
             gateways.restart(turn % 3, signal);
         }
         service.over.store(true, Ordering::SeqCst);
-        senders.into_iter().for_each(|sender| sender.join().expect("all is sent"));
+        for sender in senders {
+            sender.join().expect("all is sent");
+        }
         let clients: Vec<_> =
             prospects.into_iter().map(|client| client.join().expect("all is delivered")).collect();
         let said: u64 = clients.iter().map(|client| client.begun).sum();
@@ -361,7 +364,7 @@ fn talk_through_restarts(signals: &[&str]) {
     for (client, sent) in clients.iter().zip(&sent) {
         let sent = sent.load(Ordering::SeqCst);
         assert!(sent > 10 && client.begun > 10, "too little was said to show anything");
-        assert!(client.sockets as usize > signals.len() / 3, "too few sockets: {}", client.sockets);
+        assert!(client.sockets > signals.len() as u64 / 3, "too few sockets: {}", client.sockets);
         assert_eq!(client.heard, (0..sent).collect::<Vec<_>>(), "{}", client.device);
         let begun: Vec<_> = (0..client.begun).collect();
         assert_eq!(said[client.device], begun, "{}", client.device);

@@ -180,6 +180,7 @@ impl RedisServer {
     ///
     /// # Panics
     /// When it is refused.
+    #[expect(clippy::must_use_candidate, reason = "running is what it is called for")]
     pub fn run<T: FromRedisValue>(&self, command: &[&str]) -> T {
         let mut connection = self.connection();
         let (name, arguments) = command.split_first().expect("a command");
