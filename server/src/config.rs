@@ -13,7 +13,11 @@ use ipnet::IpNet;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
-    engine::{EngineSettings, embedded::Durability},
+    engine::{
+        EngineSettings,
+        embedded::Durability,
+        redis::{self, RedisSettings},
+    },
     secret,
 };
 
@@ -29,8 +33,8 @@ const OPERATOR_KEYS: usize = 2;
 /// The gateway behind POST /prospect/connectsocket: authorises websockets for prospects and
 /// carries their conversation.
 ///
-/// Started with no operator key and no public URL, on a loopback address, it is a trial: it makes
-/// its own operator key, shows it once and opens the test channel.
+/// Started with no operator key, no public URL and no Redis, on a loopback address, it is a trial:
+/// it makes its own operator key, shows it once and opens the test channel.
 #[derive(Clone, Parser)]
 #[command(version)]
 pub struct Config {
@@ -87,6 +91,34 @@ pub struct Config {
         requires = "data_dir"
     )]
     pub durability: Durability,
+
+    /// The Redis that many gateways share, such as `redis://user:password@host:6379/0`; it keeps
+    /// all that they know. Other users of the machine can see flags: prefer the environment.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        conflicts_with = "data_dir"
+    )]
+    pub redis_url: Option<String>,
+
+    /// What every key and channel in Redis begins with.
+    #[arg(
+        long,
+        env = "CONNECTSOCKET_REDIS_PREFIX",
+        value_name = "TEXT",
+        default_value = redis::PREFIX
+    )]
+    pub redis_prefix: String,
+
+    /// How long a gateway that Redis does not hear of is not taken for gone; then its sockets end.
+    #[arg(long, env = "CONNECTSOCKET_REDIS_LEASE", value_name = "TIME", default_value = "10s", value_parser = lifetime)]
+    pub redis_lease: Duration,
+
+    /// How long Redis may take to answer.
+    #[arg(long, env = "CONNECTSOCKET_REDIS_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = lifetime)]
+    pub redis_timeout: Duration,
 
     /// Who gets tokens: every prospect that asks, or the operator's backend alone.
     #[arg(long, env = "CONNECTSOCKET_TOKEN_ISSUER", value_name = "WHO", default_value = "open")]
@@ -312,7 +344,7 @@ pub struct OperatorKeys {
 impl Config {
     /// Whether nothing but the test channel's own switch speaks against a trial.
     fn may_be_a_trial(&self) -> bool {
-        self.public_url.is_none() && self.listen.ip().is_loopback()
+        self.public_url.is_none() && self.redis_url.is_none() && self.listen.ip().is_loopback()
     }
 
     /// The operator keys: those of the settings, or a trial's own.
@@ -353,9 +385,25 @@ impl Config {
             }
             true => Err("An operator key is needed: give --operator-key-file or \
                  CONNECTSOCKET_OPERATOR_KEY. Only a trial, on a loopback address and with no \
-                 --public-url, does without."
+                 --public-url and no --redis-url, does without."
                 .to_owned()),
         }
+    }
+
+    /// The Redis that is shared with other gateways, if one is.
+    ///
+    /// # Errors
+    /// A sentence, when its URL is none or the times do not go together.
+    pub fn redis(&self) -> Result<Option<RedisSettings>, String> {
+        let Some(url) = &self.redis_url else { return Ok(None) };
+        if self.redis_lease < 2 * self.redis_timeout {
+            return Err("--redis-lease must be at least twice --redis-timeout.".to_owned());
+        }
+        let mut settings = RedisSettings::new(url)?;
+        settings.prefix.clone_from(&self.redis_prefix);
+        settings.lease = self.redis_lease;
+        settings.timeout = self.redis_timeout;
+        Ok(Some(settings))
     }
 
     /// What is logged.

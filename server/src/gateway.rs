@@ -11,6 +11,7 @@ use crate::{
     engine::{
         Engine, Sockets, SystemClock,
         embedded::{Embedded, REWRITE_AT},
+        redis::Redis,
     },
     http::{rate::AddressRate, request_id::RequestIds},
     metrics::Metrics,
@@ -49,7 +50,7 @@ impl Gateway {
     /// A gateway that listens on `local`.
     ///
     /// # Errors
-    /// A sentence, when the journal cannot be used.
+    /// A sentence, when the journal cannot be used or the Redis is badly named.
     pub fn new(
         config: Config,
         keys: &OperatorKeys,
@@ -117,6 +118,9 @@ impl Gateway {
 
 /// The engine that the settings ask for.
 fn engine(config: &Config, sockets: Arc<dyn Sockets>) -> Result<Arc<dyn Engine>, String> {
+    if let Some(settings) = config.redis()? {
+        return Ok(Arc::new(Redis::start(&config.engine(), settings, None, sockets)));
+    }
     let clock = Arc::new(SystemClock::start());
     Ok(match &config.data_dir {
         None => Arc::new(Embedded::new(config.engine(), clock, sockets)),

@@ -18,6 +18,7 @@ mod races;
 mod random;
 mod records;
 mod redeeming;
+mod redis;
 mod sockets;
 mod tokens;
 mod world;
@@ -26,7 +27,10 @@ mod world;
 /// compiler reports.
 macro_rules! engine_tests {
     ($engine:ident, $make:path) => {
-        engine_tests! { $engine, $make,
+        engine_tests! { #[cfg(all())] $engine, $make }
+    };
+    (#[$attribute:meta] $engine:ident, $make:path) => {
+        engine_tests! { #[$attribute] $engine, $make,
             claims::the_first_to_ask_claims_the_device
             claims::every_claim_is_of_one_device
             claims::a_stranger_with_no_token_gets_nothing
@@ -325,10 +329,11 @@ macro_rules! engine_tests {
             promises::nothing_is_lost_or_doubled_whatever_the_order_of_things
         }
     };
-    ($engine:ident, $make:path, $($module:ident::$test:ident)+) => {
+    (#[$attribute:meta] $engine:ident, $make:path, $($module:ident::$test:ident)+) => {
         mod $engine {
             $(
                 #[tokio::test]
+                #[$attribute]
                 async fn $test() {
                     super::$module::$test($make).await;
                 }
@@ -339,3 +344,8 @@ macro_rules! engine_tests {
 
 engine_tests!(embedded, crate::world::make_embedded);
 engine_tests!(journaled, crate::world::make_journaled);
+engine_tests!(
+    #[ignore = "needs redis-server"]
+    many_gateways,
+    crate::redis::make_redis
+);

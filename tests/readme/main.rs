@@ -1,12 +1,16 @@
 //! The README says what is so: its tables are made from the contract and the settings, and its
 //! first session runs as it stands.
 
-use std::{fmt::Write, fs, process::Command};
+use std::{fmt::Write, fs, net::TcpListener, process::Command};
 
 use clap::CommandFactory;
 use serde_json::Value;
 use server::config::Config;
-use tests::{Gateway, gateway::root, tools::succeed};
+use tests::{
+    Gateway,
+    gateway::{binary, root},
+    tools::succeed,
+};
 
 fn readme() -> String {
     fs::read_to_string(root().join("README.md")).expect("a README")
@@ -110,4 +114,29 @@ fn the_first_session_ends_with_a_message_each_way() {
     ] {
         assert!(printed.contains(said), "{said} in {printed}");
     }
+}
+
+#[test]
+#[ignore = "needs redis-server and curl"]
+fn two_gateways_on_one_machine_know_what_the_other_was_told() {
+    let text = readme();
+    let session = text.split("## Many gateways\n").nth(1).expect("a section");
+    let session = session.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next());
+    let mut filled = session.expect("a session").to_owned();
+    filled = filled.replace("cargo build --release\n", "");
+    filled = filled.replace("target/release/server", &binary().to_string_lossy());
+    for port in ["6379", "8081", "8082"] {
+        filled = filled.replace(port, &free_port().to_string());
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut session = Command::new("timeout");
+    session.args(["60", "bash", "-c", &filled]).env("TMPDIR", folder.path());
+    let printed = succeed(&mut session, "");
+    assert!(printed.contains(r#""success":true,"token":""#), "{printed}");
+    assert!(printed.contains(r#"{"deviceTag":"my_deviceTag","connected":false"#), "{printed}");
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
 }

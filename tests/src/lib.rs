@@ -7,6 +7,8 @@ pub mod events;
 pub mod gateway;
 pub mod operator;
 pub mod prospect;
+pub mod proxy;
+pub mod redis;
 pub mod socket;
 pub mod tools;
 
@@ -17,6 +19,8 @@ pub use events::{Event, EventStream};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use operator::Operator;
 pub use prospect::Prospect;
+pub use proxy::Proxy;
+pub use redis::RedisServer;
 pub use socket::Socket;
 
 /// A `halfRef` that is good and unlike every other.

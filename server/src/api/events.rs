@@ -161,7 +161,8 @@ impl Reader {
         })
     }
 
-    /// What to say next; `None` when the gateway goes away or lost its engine.
+    /// What to say next; `None` when the gateway goes away, lost its engine or tells of another
+    /// stream now.
     async fn next(&mut self) -> Option<String> {
         if let Some(gap) = self.gap.take() {
             return Some(gap);
@@ -173,6 +174,10 @@ impl Reader {
         happened.as_mut().enable();
         loop {
             let found = gateway.engine.events(self.from, BATCH).await.ok()?;
+            // Where another stream has begun, these numbers are another stream's.
+            if gateway.engine.stream().await.ok()? != self.name {
+                return None;
+            }
             if self.from < found.oldest {
                 let requested = format!("{}-{}", self.name, self.from.saturating_sub(1));
                 self.from = found.oldest;

@@ -5,6 +5,7 @@
 
 mod actions;
 pub mod embedded;
+pub mod redis;
 
 use std::{
     sync::Arc,
@@ -153,6 +154,14 @@ pub trait Sockets: Send + Sync {
 
     /// There are new events.
     fn happened(&self);
+
+    /// The engine does not hold the connection any more, which must end if it is held here: the
+    /// gateway was out of touch for too long. An engine that cannot lose touch never says so.
+    fn lose(&self, _connection: &ConnectionId) {}
+
+    /// Acknowledgements and events may have gone by untold: who waits for some looks again. An
+    /// engine that cannot lose touch never says so.
+    fn missed(&self) {}
 }
 
 /// What the gateway remembers. The caller makes every secret and hands over its digest.

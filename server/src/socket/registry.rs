@@ -162,4 +162,15 @@ impl Sockets for Registry {
     fn happened(&self) {
         self.events.notify_waiters();
     }
+
+    fn lose(&self, connection: &ConnectionId) {
+        if let Some(signal) = self.signal(connection) {
+            signal.close(CloseCode::EngineAway);
+        }
+    }
+
+    fn missed(&self) {
+        self.acknowledgements.wake_all();
+        self.events.notify_waiters();
+    }
 }

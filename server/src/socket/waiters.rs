@@ -48,6 +48,13 @@ impl Waiters {
             waited.notify.notify_waiters();
         }
     }
+
+    /// Wakes everyone.
+    pub fn wake_all(&self) {
+        for waited in self.lock().values() {
+            waited.notify.notify_waiters();
+        }
+    }
 }
 
 impl Drop for Waiter<'_> {

@@ -1,0 +1,159 @@
+-- What every action shares: the check that its gateway is who it was, the records that it touches,
+-- the wake-ups that it gives, and what is written when it is done.
+--
+-- Everything that is read is read again in every call; nothing is kept between calls.
+
+-- A safety net for when no gateway is left to end what is due: every key of a device, a token or a
+-- half ref ends by itself this long after its time.
+local NET = 24 * 3600 * 1000
+
+local prefix, now, me, meta, cached, dirty, told, happened
+
+local function key(kind, name)
+    return prefix .. kind .. (name and ':' .. name or '')
+end
+
+-- The stream names what this data is: whoever finds that some of it was lost gives it another name,
+-- and everyone who knew it by the old one is refused from then on. The mark counts what a gateway
+-- did; a gateway that knows of more than is written here has lost some of it.
+local function begin(at_prefix, clock, gateway, stream, seen)
+    prefix, me = at_prefix, gateway
+    cached, dirty, told, happened = {}, {}, {}, false
+    if clock == '' then
+        local time = redis.call('TIME')
+        now = time[1] * 1000 + math.floor(time[2] / 1000)
+    else
+        now = tonumber(clock)
+    end
+    local found = redis.call('HMGET', key('meta'), 'stream', 'generation', 'next', 'bytes', 'mark:' .. me)
+    if found[1] ~= stream then
+        return 'GATEWAY of another stream'
+    end
+    if not found[5] and redis.call('EXISTS', key('left', me)) == 1 then
+        return 'GATEWAY left'
+    end
+    if not found[5] or tonumber(found[5]) < tonumber(seen) then
+        return 'GATEWAY lost a tail'
+    end
+    meta = {
+        stream = found[1],
+        generation = tonumber(found[2]),
+        next = tonumber(found[3]),
+        bytes = tonumber(found[4]),
+        mark = tonumber(found[5]),
+    }
+end
+
+-- Tells a gateway something: the caller with its answer, another through its channel.
+local function tell(gateway, what)
+    told[gateway] = told[gateway] or {}
+    table.insert(told[gateway], what)
+end
+
+-- Says who is to hear of new events: those that looked for some and found none.
+local function wake_readers()
+    tell(me, 'e')
+    local readers = redis.call('SMEMBERS', key('readers'))
+    for _, reader in ipairs(readers) do
+        if reader ~= me then
+            tell(reader, 'e')
+        end
+    end
+    if #readers > 0 then
+        redis.call('DEL', key('readers'))
+    end
+end
+
+-- A record is read once in a call, however often it is asked for, and written once at its end.
+local function load(device)
+    local record = cached[device]
+    if record == nil then
+        local packed = redis.call('GET', key('device', device))
+        record = packed and cmsgpack.unpack(packed) or false
+        if record and record.generation ~= meta.generation then
+            -- Some of what was numbered may be lost.
+            record.epoch = string.sub(redis.sha1hex(meta.stream .. record.epoch), 1, 22)
+            record.generation = meta.generation
+            dirty[device] = true
+        end
+        cached[device] = record
+    end
+    return record or nil
+end
+
+local function touch(device)
+    dirty[device] = true
+end
+
+local function forget(device)
+    cached[device] = false
+    dirty[device] = nil
+    redis.call(
+        'DEL', key('device', device), key('outbox', device), key('queue', device), key('expired', device),
+        key('accepted', device), key('answers', device), key('answers-due', device), key('waiters', device)
+    )
+end
+
+-- Gives a key of a device the safety net of its record.
+local function catch(record, at)
+    redis.call('PEXPIRE', at, math.max(record.net - now, 1))
+end
+
+local function save(device, record)
+    local at = key('device', device)
+    if record.net < record.ends + NET / 2 then
+        record.net = math.max(record.ends, now) + NET
+        for _, kind in ipairs({ 'outbox', 'queue', 'expired', 'accepted' }) do
+            catch(record, key(kind, device))
+        end
+        for _, token in ipairs(record.tokens) do
+            catch(record, key('token', token))
+        end
+        redis.call('SET', at, cmsgpack.pack(record), 'PX', math.max(record.net - now, 1))
+    else
+        redis.call('SET', at, cmsgpack.pack(record), 'KEEPTTL')
+    end
+end
+
+local function finish(outcome, counts)
+    if happened then
+        wake_readers()
+    end
+    if counts then
+        for device in pairs(dirty) do
+            save(device, cached[device])
+        end
+        meta.mark = meta.mark + 1
+        redis.call('HSET', key('meta'), 'next', meta.next, 'bytes', meta.bytes, 'mark:' .. me, meta.mark)
+    end
+    for gateway, what in pairs(told) do
+        if gateway ~= me then
+            -- Whoever misses it looks for itself; it must not undo what was done.
+            redis.pcall('PUBLISH', key('gateway', gateway), table.concat(what, '\n'))
+        end
+    end
+    return { meta.mark, told[me] or {}, outcome }
+end
+
+-- Kinds of actions: whether they change what must not be lost, and whether they may when memory is
+-- short. Those that may either make room or end what is due.
+local CHANGES = { counts = true, flags = {} }
+local MAKES_ROOM = { counts = true, flags = { 'allow-oom' } }
+local LISTENS = { counts = false, flags = { 'allow-oom' } }
+local LOOKS = { counts = false, flags = { 'no-writes' } }
+
+-- Registers an action. Its own arguments come first; the last four say whose call it is.
+local function action(name, kind, body)
+    redis.register_function({
+        function_name = LIBRARY .. '_' .. name,
+        flags = kind.flags,
+        callback = function(keys, args)
+            local own = #args - 4
+            local refused = begin(keys[1], unpack(args, own + 1))
+            if refused then
+                return redis.error_reply(refused)
+            end
+            return finish(body(unpack(args, 1, own)), kind.counts)
+        end,
+    })
+end

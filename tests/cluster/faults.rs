@@ -1,0 +1,644 @@
+//! A Redis that goes away and comes back, with all that it knew or with less; and a network that
+//! does what networks do.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use server::engine::{
+    Ending, Engine, Idempotency, Outgoing, RequestTokenError, Requester, SendError, Sent,
+    SocketError, Unavailable, redis::RedisSettings,
+};
+use tests::{Proxy, RedisServer, gateway::PATIENCE};
+use tokio::time::sleep;
+
+use crate::members::{Cluster, Member, Told, connection, secret};
+
+/// How long Redis may take to answer.
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// How long an action takes at the most that finds no Redis: it waits for a link, then for an
+/// answer. The rest is for a machine that has much to do.
+const BOUND: Duration = Duration::from_secs(5);
+
+fn cluster_on(server: &RedisServer) -> Cluster {
+    Cluster { timeout: TIMEOUT, ..Cluster::on(&server.url()) }
+}
+
+/// Waits until the gateway can do its work.
+async fn recovers(member: &Member) {
+    let deadline = Instant::now() + PATIENCE;
+    while member.engine.ready().await.is_err() {
+        assert!(Instant::now() < deadline, "it does not recover");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the gateway knows that it cannot do its work.
+async fn is_away(member: &Member) {
+    let deadline = Instant::now() + PATIENCE;
+    while member.engine.ready().await.is_ok() {
+        assert!(Instant::now() < deadline, "it goes on");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn try_send(member: &Member, data: &str, key: Option<u64>) -> Result<Sent, SendError> {
+    let named = |key| Idempotency { key: secret(&format!("key {key}")), body: secret("body") };
+    let ttl = Duration::from_hours(1);
+    let message = Outgoing { device: "phone", data, ttl, idempotency: key.map(named) };
+    member.engine.send(message).await
+}
+
+/// What waits in the outbox of the phone, in order.
+async fn outbox(member: &Member, name: &str) -> Vec<(u64, String)> {
+    let batch = member.engine.outbox("phone", &connection(name), 0, usize::MAX).await;
+    let batch = batch.expect("it is the socket");
+    batch.into_iter().map(|message| (message.seq, message.data.to_string())).collect()
+}
+
+/// A gateway with an open phone.
+async fn open_phone(cluster: &Cluster) -> Member {
+    let member = cluster.join().await;
+    member.claim("phone").await;
+    member.open("phone", "c").await;
+    member.told();
+    member
+}
+
+// Redis is killed.
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
+    let mut server = RedisServer::durable();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let stream = a.engine.stream().await.unwrap();
+    let mut answered = BTreeMap::new();
+    let mut epochs = Vec::new();
+    for round in 0..5_u64 {
+        // It is killed in the middle of things, at another point each time.
+        let mut sending = std::pin::pin!(async {
+            for number in 0.. {
+                let data = (round * 1_000_000 + number).to_string();
+                let Ok(sent) = try_send(&a, &data, None).await else { return };
+                answered.insert(sent.seq, data);
+                epochs.push(sent.epoch);
+            }
+        });
+        tokio::select! {
+            () = &mut sending => panic!("it is not killed yet"),
+            () = sleep(Duration::from_millis(20 + 7 * round)) => {}
+        }
+        server.kill();
+        sending.await;
+        server.start_again();
+        recovers(&a).await;
+    }
+    let waiting: BTreeMap<_, _> = outbox(&a, "c").await.into_iter().collect();
+    assert!(answered.len() > 5);
+    for (seq, data) in answered {
+        assert_eq!(waiting.get(&seq), Some(&data));
+    }
+    epochs.dedup();
+    assert_eq!(epochs.len(), 1, "the numbering stays");
+    assert_eq!(a.engine.stream().await, Ok(stream));
+    let ends = |told: &Told| matches!(told, Told::End(..) | Told::Lose(_));
+    assert!(!a.told().iter().any(ends), "the socket stays");
+}
+
+/// Restarts a server that does not write before it answers, so that it forgets what came after its
+/// last save.
+fn forget_since_the_last_save(server: &mut RedisServer) {
+    server.kill();
+    server.start_again();
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
+    let mut server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let before = a.send("phone", "1").await;
+    let stream = a.engine.stream().await.unwrap();
+    let () = server.run(&["SAVE"]);
+    assert_eq!(a.send("phone", "2").await.seq, 2);
+
+    forget_since_the_last_save(&mut server);
+    recovers(&a).await;
+
+    a.is_told(&Told::Lose("c".to_owned())).await;
+    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    let opened = a.open("phone", "d").await;
+    assert_ne!(opened.epoch, before.epoch);
+    // The number that was given before is given again, in another numbering.
+    let again = a.send("phone", "3").await;
+    assert_eq!((again.seq, again.epoch), (2, opened.epoch));
+    assert_eq!(outbox(&a, "d").await, [(1, "1".to_owned()), (2, "3".to_owned())]);
+    assert_eq!(a.engine.is_acknowledged("phone", &before.epoch, 1).await, Ok(false));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn the_sockets_from_before_are_written_down_as_gone_once() {
+    let mut server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let [a, b] = [open_phone(&cluster).await, cluster.join().await];
+    let () = server.run(&["SAVE"]);
+    b.claim("tablet").await;
+    b.open("tablet", "lost").await;
+    forget_since_the_last_save(&mut server);
+    recovers(&a).await;
+    recovers(&b).await;
+    b.is_told(&Told::Lose("lost".to_owned())).await;
+    a.engine.expire().await.unwrap();
+    b.engine.expire().await.unwrap();
+    // As its session does when it ends.
+    a.engine.close("phone", &connection("c"), Some(4103)).await.unwrap();
+    assert_eq!(a.events().await, ["phone connected c", "phone disconnected c"]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_redis_that_forgot_everything_is_begun_with_anew() {
+    let mut server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let stream = a.engine.stream().await.unwrap();
+    forget_since_the_last_save(&mut server);
+    recovers(&a).await;
+    a.is_told(&Told::Lose("c".to_owned())).await;
+    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    assert_eq!(try_send(&a, "1", None).await, Err(SendError::UnknownDevice));
+    a.claim("phone").await;
+    a.open("phone", "d").await;
+    assert_eq!(a.events().await, ["phone connected d"]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn who_asks_while_redis_is_away_is_told_so_in_time() {
+    let mut server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    server.kill();
+    for _ in 0..3 {
+        let asked = Instant::now();
+        assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+        assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
+    }
+    assert_eq!(a.engine.ready().await, Err(Unavailable));
+    assert_eq!(a.engine.expire().await, Err(Unavailable));
+    assert!(!a.told().contains(&Told::Lose("c".to_owned())), "the socket stays for a while");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_gateway_that_is_out_of_touch_for_a_lease_lets_its_sockets_go() {
+    let mut server = RedisServer::start();
+    let sockets = open_phone(&cluster_on(&server)).await;
+    drop(sockets);
+    let mut settings = RedisSettings::new(&server.url()).unwrap();
+    (settings.timeout, settings.lease) = (TIMEOUT, 2 * TIMEOUT);
+    let a = cluster_on(&server).join_with(settings).await;
+    a.claim("phone").await;
+    a.open("phone", "c").await;
+    server.kill();
+    let deadline = Instant::now() + PATIENCE;
+    while !a.told().contains(&Told::Lose("c".to_owned())) {
+        assert!(a.engine.expire().await.is_err());
+        assert!(Instant::now() < deadline, "they are kept");
+    }
+}
+
+// Redis is flushed.
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_flush_under_way_begins_a_new_stream() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let [a, b] = [open_phone(&cluster).await, cluster.join().await];
+    let stream = a.engine.stream().await.unwrap();
+    let () = server.run(&["FLUSHALL"]);
+    assert!(a.engine.accept("phone", &connection("c"), "id", "1").await.is_err());
+    a.is_told(&Told::Lose("c".to_owned())).await;
+    recovers(&a).await;
+    let _ = b.engine.expire().await;
+    recovers(&b).await;
+    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    assert_eq!(a.engine.stream().await, b.engine.stream().await);
+    b.claim("phone").await;
+    let opened = b.open("phone", "d").await;
+    assert_eq!(a.send("phone", "1").await.epoch, opened.epoch);
+    assert_eq!(b.waiting("phone", "d").await, [1]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_stream_that_was_begun_anew_stays_when_the_others_find_out() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let [a, b] = [cluster.join().await, cluster.join().await];
+    let () = server.run(&["FLUSHALL"]);
+    let _ = a.engine.expire().await;
+    recovers(&a).await;
+    let stream = a.engine.stream().await.unwrap();
+    let _ = b.engine.expire().await;
+    recovers(&b).await;
+    a.engine.expire().await.unwrap();
+    assert_eq!(a.engine.stream().await, Ok(stream.clone()));
+    assert_eq!(b.engine.stream().await, Ok(stream));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_gateway_that_knows_more_than_redis_does_nothing_on_what_is_left() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let before = a.send("phone", "1").await;
+    // As where an older copy has come into the place of the data, in the same process.
+    let meta = format!("{}meta", cluster.prefix);
+    let fields: BTreeMap<String, String> = server.run(&["HGETALL", &meta]);
+    let (mark, count) = fields.iter().find(|(name, _)| name.starts_with("mark:")).unwrap();
+    let less = (count.parse::<u64>().unwrap() - 1).to_string();
+    let _: u64 = server.run(&["HSET", &meta, mark, &less]);
+
+    assert!(try_send(&a, "2", None).await.is_err());
+    a.is_told(&Told::Lose("c".to_owned())).await;
+    recovers(&a).await;
+    let opened = a.open("phone", "d").await;
+    assert_ne!(opened.epoch, before.epoch);
+    assert_eq!(a.waiting("phone", "d").await, [1], "what could not be trusted was not added to");
+}
+
+// Redis fails over.
+
+/// A replica of the server, as far as the proxy lets it be one.
+async fn replica_behind(proxy: &Proxy, primary: &RedisServer) -> RedisServer {
+    let replica = RedisServer::with(&["--repl-diskless-sync-delay", "0"]);
+    let () = replica.run(&["REPLICAOF", "127.0.0.1", &proxy.port().to_string()]);
+    catches_up(&replica, primary).await;
+    replica
+}
+
+async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
+    let offset = |server: &RedisServer, field: &str| {
+        let info: String = server.run(&["INFO", "replication"]);
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(name, _)| *name == field).map(|(_, value)| value.to_owned())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let up = offset(replica, "master_link_status").as_deref() == Some("up");
+        let there = offset(replica, "slave_repl_offset");
+        if up && there == offset(primary, "master_repl_offset") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the replica does not catch up");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
+    let mut primary = RedisServer::start();
+    let (to_primary, to_redis) = (Proxy::to(&[primary.port()]), Proxy::to(&[primary.port()]));
+    let replica = replica_behind(&to_primary, &primary).await;
+    let url = format!("redis://127.0.0.1:{}/", to_redis.port());
+    let cluster = Cluster { timeout: TIMEOUT, ..Cluster::on(&url) };
+    let a = open_phone(&cluster).await;
+    let before = a.send("phone", "1").await;
+    let stream = a.engine.stream().await.unwrap();
+    catches_up(&replica, &primary).await;
+    // This one is not replicated any more.
+    to_primary.fall_silent();
+    assert_eq!(a.send("phone", "2").await.seq, 2);
+
+    primary.kill();
+    is_away(&a).await;
+    to_redis.lead_to(&[replica.port()]);
+    to_redis.cut();
+    assert_eq!(a.engine.ready().await, Err(Unavailable), "a replica is not written to");
+    let () = replica.run(&["REPLICAOF", "NO", "ONE"]);
+    recovers(&a).await;
+
+    a.is_told(&Told::Lose("c".to_owned())).await;
+    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    let opened = a.open("phone", "d").await;
+    assert_ne!(opened.epoch, before.epoch);
+    assert_eq!(a.send("phone", "3").await.seq, 2);
+    assert_eq!(a.waiting("phone", "d").await, [1, 2]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_primary_that_was_given_an_older_copy_begins_new_epochs() {
+    let server = RedisServer::start();
+    let to_server = Proxy::to(&[server.port()]);
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let before = a.send("phone", "1").await;
+    let replica = replica_behind(&to_server, &server).await;
+    to_server.fall_silent();
+    a.send("phone", "2").await;
+    // The same process becomes a replica of its older copy, and a primary again.
+    let () = replica.run(&["REPLICAOF", "NO", "ONE"]);
+    let () = server.run(&["REPLICAOF", "127.0.0.1", &replica.port().to_string()]);
+    catches_up(&server, &replica).await;
+    let () = server.run(&["REPLICAOF", "NO", "ONE"]);
+    let _ = try_send(&a, "never mind", None).await;
+    recovers(&a).await;
+    a.is_told(&Told::Lose("c".to_owned())).await;
+    assert_ne!(a.open("phone", "d").await.epoch, before.epoch);
+    assert_eq!(a.waiting("phone", "d").await, [1]);
+}
+
+// Redis is there and does not do what it should.
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_pause_is_told_in_time_and_is_over_when_it_is_over() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let () = server.run(&["CLIENT", "PAUSE", "2500", "ALL"]);
+    for _ in 0..3 {
+        let asked = Instant::now();
+        assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+        assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
+    }
+    assert_eq!(a.engine.ready().await, Err(Unavailable));
+    recovers(&a).await;
+    a.send("phone", "2").await;
+    let told: Vec<_> = outbox(&a, "c").await.into_iter().map(|(_, data)| data).collect();
+    assert_eq!(told.last().map(String::as_str), Some("2"));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_server_that_stands_still_is_told_in_time_and_is_over_when_it_goes_on() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    server.signal("STOP");
+    let asked = Instant::now();
+    assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+    assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
+    is_away(&a).await;
+    server.signal("CONT");
+    recovers(&a).await;
+    assert_eq!(a.waiting("phone", "c").await.len() as u64 + 1, a.send("phone", "2").await.seq);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn short_of_memory_redis_refuses_and_lets_make_room() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    a.send("phone", "1").await;
+    let () = server.run(&["CONFIG", "SET", "maxmemory", "1"]);
+
+    assert_eq!(a.engine.ready().await, Err(Unavailable));
+    assert_eq!(try_send(&a, "2", None).await, Err(SendError::Unavailable));
+    let accepted = a.engine.accept("phone", &connection("c"), "id", "1").await;
+    assert_eq!(accepted, Err(SocketError::Unavailable));
+    assert_eq!(a.waiting("phone", "c").await, [1], "what is there can be read");
+    a.engine.acknowledge("phone", &connection("c"), 1).await.unwrap();
+    a.engine.release(1).await.unwrap();
+    a.engine.expire().await.unwrap();
+    a.engine.close("phone", &connection("c"), None).await.unwrap();
+
+    let () = server.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(a.engine.ready().await, Ok(()));
+    a.engine.accept("phone", &connection("c"), "id", "1").await.unwrap_err();
+    a.open("phone", "d").await;
+    assert_eq!(a.send("phone", "2").await.seq, 2);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_redis_that_would_drop_what_it_was_told_to_keep_is_not_used() {
+    let server = RedisServer::with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let cluster = cluster_on(&server);
+    let a = cluster.start(RedisSettings::new(&server.url()).unwrap());
+    assert_eq!(a.engine.ready().await, Err(Unavailable));
+    let () = server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    recovers(&a).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_silent_channel_of_wake_ups_is_told() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    let () = server.run(&["ACL", "SETUSER", "default", "resetchannels"]);
+    is_away(&a).await;
+    let () = server.run(&["ACL", "SETUSER", "default", "allchannels"]);
+    recovers(&a).await;
+    assert!(a.engine.outbox("phone", &connection("c"), 0, 1).await.is_ok());
+}
+
+// The network.
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_connection_that_is_cut_is_made_anew_and_sockets_stay() {
+    let server = RedisServer::start();
+    let cluster = cluster_on(&server);
+    let a = open_phone(&cluster).await;
+    for number in 1..=10 {
+        let killed: u64 = server.run(&["CLIENT", "KILL", "SKIPME", "yes"]);
+        assert!(killed > 0);
+        // The cut can come in the middle of this one.
+        while try_send(&a, &number.to_string(), Some(number)).await.is_err() {}
+    }
+    assert_eq!(a.waiting("phone", "c").await, (1..=10).collect::<Vec<_>>());
+    let ends = |told: &Told| matches!(told, Told::End(..) | Told::Lose(_));
+    assert!(!a.told().iter().any(ends));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = cluster_on(&server);
+    let a = cluster.join_by(&format!("redis://127.0.0.1:{}/", proxy.port())).await;
+    let b = cluster.join().await;
+    for device in ["phone", "superseded", "revoked", "quiet", "closed"] {
+        a.claim(device).await;
+        a.open(device, &format!("socket of {device}")).await;
+    }
+    proxy.lead_to(&[]);
+    proxy.cut();
+    is_away(&a).await;
+    b.send("phone", "1").await;
+    b.open("superseded", "newer").await;
+    b.engine.revoke_token(&secret("token of revoked")).await.unwrap();
+    let closed = connection("socket of closed");
+    assert!(a.engine.close("closed", &closed, Some(1000)).await.is_err());
+    a.told();
+
+    proxy.lead_to(&[server.port()]);
+    recovers(&a).await;
+    let mut told = a.told();
+    told.sort_by_key(|told| format!("{told:?}"));
+    let expected = [
+        Told::End("socket of revoked".to_owned(), Ending::Revoked),
+        Told::End("socket of superseded".to_owned(), Ending::Superseded),
+        Told::Missed,
+        Told::Queued("socket of phone".to_owned()),
+    ];
+    // That the closed one is written down is something that happened, too.
+    told.retain(|told| *told != Told::Happened);
+    assert_eq!(told, expected);
+    let events = b.events().await;
+    let ends: Vec<_> = events.iter().filter(|event| event.starts_with("closed disc")).collect();
+    assert_eq!(ends, ["closed disconnected socket of closed"]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_slow_network_is_slow_and_nothing_else() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = Cluster::on(&format!("redis://127.0.0.1:{}/", proxy.port()));
+    let a = open_phone(&cluster).await;
+    proxy.slow_down(7, Duration::from_micros(200));
+    for number in 1..=20 {
+        assert_eq!(a.send("phone", &number.to_string()).await.seq, number);
+    }
+    assert_eq!(a.waiting("phone", "c").await, (1..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_network_that_cuts_in_the_middle_doubles_nothing() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let url = format!("redis://127.0.0.1:{}/", proxy.port());
+    let cluster = Cluster { timeout: Duration::from_secs(2), ..Cluster::on(&url) };
+    let a = open_phone(&cluster).await;
+    proxy.slow_down(64, Duration::from_micros(300));
+    let (mut refused, mut number) = (0, 0);
+    let mut cut_at = Instant::now();
+    while number < 100 {
+        if cut_at.elapsed() > Duration::from_millis(60) {
+            proxy.cut();
+            cut_at = Instant::now();
+        }
+        let (data, id) = (number.to_string(), format!("id {number}"));
+        let socket = connection("c");
+        let sent = tokio::join!(
+            try_send(&a, &data, Some(number)),
+            a.engine.accept("phone", &socket, &id, "1"),
+        );
+        match sent {
+            (Ok(sent), Ok(())) => {
+                assert_eq!(sent.seq, number + 1);
+                number += 1;
+            }
+            _ => refused += 1,
+        }
+    }
+    proxy.speed_up();
+    recovers(&a).await;
+    assert!(refused > 0, "nothing was cut in the middle");
+    let expected: Vec<_> = (0..100).map(|number| (number + 1, number.to_string())).collect();
+    assert_eq!(outbox(&a, "c").await, expected);
+    let mut said = a.events().await;
+    said.retain(|event| event.contains(" message "));
+    let expected: Vec<_> = (0..100).map(|number| format!("phone message c id {number}")).collect();
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_network_that_falls_silent_is_told_in_time_and_is_over_when_it_speaks() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let url = format!("redis://127.0.0.1:{}/", proxy.port());
+    let cluster = Cluster { timeout: TIMEOUT, ..Cluster::on(&url) };
+    let a = open_phone(&cluster).await;
+    proxy.fall_silent();
+    let asked = Instant::now();
+    assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+    assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
+    is_away(&a).await;
+    proxy.speed_up();
+    recovers(&a).await;
+    assert!(a.engine.outbox("phone", &connection("c"), 0, 1).await.is_ok());
+}
+
+/// Half refs that nobody was told are redeemed open nothing that stays.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = Cluster { timeout: TIMEOUT, ..cluster_on(&server) };
+    let a = cluster.join_by(&format!("redis://127.0.0.1:{}/", proxy.port())).await;
+    let b = cluster.join().await;
+    a.claim("phone").await;
+    a.authorise("phone", "half").await;
+    // The call goes through, and its answer does not.
+    proxy.deafen();
+    let redeemed = a.engine.redeem(&secret("half"), &connection("c")).await;
+    assert!(redeemed.is_err());
+    let socket = b.engine.device("phone").await.unwrap().unwrap().socket;
+    assert_eq!(socket.map(|socket| socket.connection), Some(connection("c")));
+    proxy.speed_up();
+    recovers(&a).await;
+    assert_eq!(b.engine.device("phone").await.unwrap().unwrap().socket, None);
+    assert_eq!(b.events().await, ["phone connected c", "phone disconnected c"]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_claim_that_nobody_was_told_of_leaves_the_device_free() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = cluster_on(&server);
+    let a = cluster.join_by(&format!("redis://127.0.0.1:{}/", proxy.port())).await;
+    let b = cluster.join().await;
+    proxy.deafen();
+    let claim = async |member: &Member, token| {
+        member.engine.request_token("phone", Requester::Claim(None), &secret(token)).await
+    };
+    assert_eq!(claim(&a, "lost").await, Err(RequestTokenError::Unavailable));
+    assert_eq!(claim(&b, "too early").await, Err(RequestTokenError::DeviceClaimed));
+    proxy.speed_up();
+    recovers(&a).await;
+    assert_eq!(claim(&b, "again").await, Ok(()));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_renewal_that_nobody_was_told_of_leaves_the_claim_as_it_was() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let cluster = cluster_on(&server);
+    let a = cluster.join_by(&format!("redis://127.0.0.1:{}/", proxy.port())).await;
+    let b = cluster.join().await;
+    b.claim("phone").await;
+    let epoch = b.send("phone", "1").await.epoch;
+    proxy.deafen();
+    let shown = secret("token of phone");
+    let renewal = async |member: &Member, token| {
+        let requester = Requester::Claim(Some(&shown));
+        member.engine.request_token("phone", requester, &secret(token)).await
+    };
+    assert_eq!(renewal(&a, "lost").await, Err(RequestTokenError::Unavailable));
+    proxy.speed_up();
+    recovers(&a).await;
+    assert_eq!(renewal(&a, "again").await, Ok(()));
+    assert_eq!(b.send("phone", "2").await.epoch, epoch);
+}

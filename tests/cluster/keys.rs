@@ -1,0 +1,164 @@
+//! What is kept in Redis, and for how long.
+
+use std::time::Duration;
+
+use server::{
+    engine::{Engine, Idempotency, Outgoing},
+    secret::new_id,
+};
+use tests::RedisServer;
+
+use crate::members::{Cluster, LEASE, Member, connection, secret};
+
+/// The keys that are kept for ever: there is one of each, and each has at most as many parts as
+/// there are things that the limits allow.
+const BOUNDED: [&str; 12] = [
+    "meta",
+    "gateways",
+    "leaving",
+    "readers",
+    "connected",
+    "events",
+    "event-bytes",
+    "due:tokens",
+    "due:messages",
+    "due:records",
+    "due:waiting",
+    "due:remembered",
+];
+
+/// A little of everything that can be done.
+async fn busy(cluster: &Cluster) {
+    let [a, b] = [cluster.join().await, cluster.join().await];
+    for number in 0..20 {
+        let device = format!("phone-{number}");
+        a.claim(&device).await;
+        a.authorise(&device, &format!("waits for {device}")).await;
+        b.open(&device, &device).await;
+        for key in 0..3 {
+            let idempotency =
+                Some(Idempotency { key: secret(&format!("key {key}")), body: secret("body") });
+            let ttl = Duration::from_secs(10 * (1 + key));
+            let message = Outgoing { device: &device, data: "1", ttl, idempotency };
+            let sent = a.engine.send(message).await.unwrap();
+            a.engine.is_acknowledged(&device, &sent.epoch, sent.seq).await.unwrap();
+        }
+        let name = connection(&device);
+        b.engine.accept(&device, &name, "id", "1").await.unwrap();
+        if number % 2 == 0 {
+            b.engine.acknowledge(&device, &name, 2).await.unwrap();
+        }
+        if number % 3 == 0 {
+            b.engine.close(&device, &name, Some(1000)).await.unwrap();
+        }
+        if number % 5 == 0 {
+            b.engine.forget(&device).await.unwrap();
+        }
+    }
+    let next = a.engine.events(0, 0).await.unwrap().next;
+    a.engine.events(next, 1).await.unwrap();
+    drop(b);
+    cluster.pass(2 * LEASE, &[&a]).await;
+    a.claim("late").await;
+    a.open("late", "late").await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn no_key_is_without_an_end_or_a_bound() {
+    let cluster = Cluster::new();
+    busy(&cluster).await;
+    let keys = cluster.keys();
+    let kinds = [
+        "device:",
+        "token:",
+        "half-ref:",
+        "outbox:",
+        "queue:",
+        "expired:",
+        "accepted:",
+        "answers:",
+        "answers-due:",
+        "waiters:",
+        "sockets:",
+        "left:",
+    ];
+    for kind in kinds {
+        assert!(keys.iter().any(|(key, _)| key.starts_with(kind)), "no {kind}");
+    }
+    for (key, left) in keys {
+        let bounded = BOUNDED.contains(&key.as_str());
+        assert!(bounded || left.is_some(), "{key} is kept for ever");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn nothing_is_left_of_devices_whose_time_is_over() {
+    let cluster = Cluster::new();
+    busy(&cluster).await;
+    let a = cluster.join().await;
+    for _ in 0..4 {
+        cluster.jump(Duration::from_hours(25));
+        cluster.pass(2 * LEASE, &[&a]).await;
+    }
+    let mut left: Vec<_> = cluster.keys().into_iter().map(|(key, _)| key).collect();
+    left.retain(|key| !key.starts_with("left:") && !key.starts_with("sockets:"));
+    left.sort();
+    assert_eq!(left, ["events", "gateways", "meta"]);
+}
+
+/// What Redis takes for so many devices, in bytes for each.
+async fn memory_per_device(devices: usize, prepare: impl AsyncFn(&Member, &str)) -> u64 {
+    let server = RedisServer::start();
+    let cluster = Cluster::on(&server.url());
+    let a = cluster.join().await;
+    let used = || {
+        let info: String = server.run(&["INFO", "memory"]);
+        let field = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        field.and_then(|bytes| bytes.parse::<u64>().ok()).expect("a number")
+    };
+    // What is made with the first is not what each takes.
+    prepare(&a, "the-first-of-them").await;
+    let before = used();
+    for number in 0..devices {
+        prepare(&a, &format!("0f9619ff-8b86-d011-b42d-{number:012}")).await;
+    }
+    (used() - before) / devices as u64
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_device_takes_little_memory() {
+    let claimed = memory_per_device(2000, async |a, device| a.claim(device).await).await;
+    let connected = memory_per_device(2000, async |a, device| {
+        a.claim(device).await;
+        a.open(device, &new_id()).await;
+        a.engine.release(u64::MAX).await.unwrap();
+    })
+    .await;
+    let sent_to = memory_per_device(2000, async |a, device| {
+        a.claim(device).await;
+        a.send(device, &format!("\"{}\"", "x".repeat(254))).await;
+    })
+    .await;
+    let speaking = memory_per_device(500, async |a, device| {
+        a.claim(device).await;
+        let name = new_id();
+        a.open(device, &name).await;
+        for number in 0..256 {
+            let id = format!("0f9619ff-8b86-d011-b42d-{number:012}");
+            a.engine.accept(device, &connection(&name), &id, "1").await.unwrap();
+        }
+        a.engine.release(u64::MAX).await.unwrap();
+    })
+    .await;
+    println!(
+        "bytes: claimed {claimed}, connected {connected}, sent to {sent_to}, speaking {speaking}"
+    );
+    // What `docs/redis.md` says, with some room.
+    assert!(claimed < 1200, "{claimed}");
+    assert!(connected < 2400, "{connected}");
+    assert!(sent_to < 2400, "{sent_to}");
+    assert!(speaking < 16_000, "{speaking}");
+}
