@@ -410,6 +410,12 @@ async fn short_of_memory_redis_refuses_and_lets_make_room() {
     let accepted = a.engine.accept("phone", &connection("c"), "id", "1").await;
     assert_eq!(accepted, Err(SocketError::Unavailable));
     assert_eq!(a.waiting("phone", "c").await, [1], "what is there can be read");
+    let killed: u64 = server.run(&["CLIENT", "KILL", "SKIPME", "yes"]);
+    assert!(killed > 0);
+    let deadline = Instant::now() + PATIENCE;
+    while a.engine.check_token(&secret("token of phone")).await.is_err() {
+        assert!(Instant::now() < deadline, "who was cut off may come back");
+    }
     a.engine.acknowledge("phone", &connection("c"), 1).await.unwrap();
     a.engine.release(1).await.unwrap();
     a.engine.expire().await.unwrap();

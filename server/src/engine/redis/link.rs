@@ -5,7 +5,6 @@
 //! with comparing what this gateway holds with what Redis knows, so no doubt outlives it.
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -94,7 +93,7 @@ impl Link {
     pub async fn call(&self, shared: &Shared, mut command: Cmd) -> Result<Reply, Unavailable> {
         let clock = shared.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default();
         let seen = self.mark.load(Ordering::Acquire);
-        command.arg(clock).arg(&self.gateway).arg(&*self.stream).arg(seen);
+        command.arg(clock).arg(&self.gateway).arg(seen);
         let answer = self.connection.clone().send_packed_command(&command).await;
         let answer = answer.and_then(Value::extract_error);
         let reply = match answer {
@@ -134,10 +133,14 @@ pub async fn keep(shared: Arc<Shared>) {
         let patience = 4 * shared.settings.timeout;
         let made = timeout(patience, make(&shared, &before)).await.unwrap_or(Err(NoLink::TooSlow));
         match made {
-            Ok(link) => {
+            Ok((link, waiting)) => {
                 let link = Arc::new(link);
                 shared.standing.send_replace(Standing::Up(Arc::clone(&link)));
                 tracing::info!(gateway = link.gateway, "joined the gateways on Redis");
+                for connection in waiting {
+                    shared.hearing.sockets.queued(&connection);
+                }
+                shared.hearing.sockets.missed();
                 pause = PAUSES.0;
                 link.over.cancelled().await;
                 shared.standing.send_replace(Standing::Down(Instant::now()));
@@ -156,7 +159,8 @@ pub async fn keep(shared: Arc<Shared>) {
     }
 }
 
-async fn make(shared: &Arc<Shared>, before: &Before) -> Result<Link, NoLink> {
+/// Makes a link; gives the connections, too, for which messages may have come unheard.
+async fn make(shared: &Arc<Shared>, before: &Before) -> Result<(Link, Vec<ConnectionId>), NoLink> {
     let over = CancellationToken::new();
     let settings = &shared.settings;
     let config = AsyncConnectionConfig::new()
@@ -171,14 +175,17 @@ async fn make(shared: &Arc<Shared>, before: &Before) -> Result<Link, NoLink> {
     let keeps_all = info.keeps_all(&mut connection).await;
     load(shared, &mut connection).await?;
     let link = join(shared, before, connection, over, info.run(), keeps_all).await?;
+    // Whoever is woken by what follows has the usual patience for the link.
+    shared.standing.send_replace(Standing::Down(Instant::now()));
     // From here on nothing that others do to this gateway's sockets is missed ...
     let mut subscribe = cmd("SUBSCRIBE");
     subscribe.arg(format!("{}gateway:{}", settings.prefix, link.gateway));
     link.connection.clone().send_packed_command(&subscribe).await?.extract_error()?;
     // ... and what was missed before is made up for.
+    let mut waiting = Vec::new();
     if !before.stream.is_empty() {
         if *link.stream == *before.stream {
-            look_after(shared, &link).await?;
+            waiting = look_after(shared, &link).await?;
         } else {
             tracing::warn!(
                 "what Redis holds may lack its newest part: new epochs and a new event stream begin"
@@ -190,13 +197,14 @@ async fn make(shared: &Arc<Shared>, before: &Before) -> Result<Link, NoLink> {
         close_what_nobody_holds(shared, &link).await?;
     }
     take_back(shared, &link).await?;
-    shared.hearing.sockets.missed();
-    Ok(link)
+    Ok((link, waiting))
 }
 
 async fn load(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let loaded = connection.send_packed_command(&shared.library.load()).await?;
     match loaded.extract_error() {
+        // Short of memory nothing is loaded; the next call says whether it is there.
+        Err(error) if error.code() == Some("OOM") => Ok(()),
         // It is there already.
         Err(error) if error.detail().is_some_and(|detail| detail.contains("already exists")) => {
             Ok(())
@@ -223,8 +231,10 @@ async fn join(
     Ok(Link { connection, gateway, stream: stream.into(), mark: AtomicU64::new(mark), over })
 }
 
-/// Learns what became of the connections that this gateway holds while it could not hear of it.
-async fn look_after(shared: &Shared, link: &Link) -> Result<(), NoLink> {
+/// Learns what became of the connections that this gateway holds while it could not hear of it;
+/// gives those that messages wait for.
+async fn look_after(shared: &Shared, link: &Link) -> Result<Vec<ConnectionId>, NoLink> {
+    let mut waiting = Vec::new();
     for some in shared.hearing.held.all().chunks(BATCH) {
         let mut command = shared.library.call("look_after", &shared.settings.prefix);
         for (connection, device) in some {
@@ -234,34 +244,37 @@ async fn look_after(shared: &Shared, link: &Link) -> Result<(), NoLink> {
         for ((connection, _), became) in some.iter().zip(reply.values()) {
             match reply::int(became).and_then(|code| u16::try_from(code).ok()) {
                 Some(1) => {}
-                Some(2) => shared.hearing.sockets.queued(connection),
+                Some(2) => waiting.push(connection.clone()),
                 other => shared.hearing.end(connection, other.unwrap_or_default()),
             }
         }
     }
-    Ok(())
+    Ok(waiting)
 }
 
 /// Closes the sockets that Redis takes for this gateway's and that it does not hold: they closed
 /// while nobody could be told, or opened for somebody who was not told.
 async fn close_what_nobody_holds(shared: &Shared, link: &Link) -> Result<(), NoLink> {
     let unavailable = |Unavailable| NoLink::TooSlow;
-    let mut seen = HashSet::new();
     let mut cursor = "0".to_owned();
     loop {
         let mut command = shared.library.call("sockets", &shared.settings.prefix);
         command.arg(&cursor);
         let reply = link.call(shared, command).await.map_err(unavailable)?;
+        let mut close = shared.library.call("close", &shared.settings.prefix);
+        close.arg("");
+        let mut found = false;
         for pair in reply.values().get(1..).unwrap_or_default().chunks_exact(2) {
             let (Some(device), Some(name)) = (reply::text(&pair[0]), reply::text(&pair[1])) else {
                 continue;
             };
-            let connection = ConnectionId(name.into());
-            if !shared.hearing.held.contains(&connection) && seen.insert(connection) {
-                let mut command = shared.library.call("close", &shared.settings.prefix);
-                command.arg(device).arg(name).arg("");
-                link.call(shared, command).await.map_err(unavailable)?;
+            if !shared.hearing.held.contains(&ConnectionId(name.into())) {
+                close.arg(device).arg(name);
+                found = true;
             }
+        }
+        if found {
+            link.call(shared, close).await.map_err(unavailable)?;
         }
         cursor = reply.text(0).map_err(unavailable)?.to_string();
         if cursor == "0" {

@@ -268,8 +268,8 @@ impl Engine for Redis {
         // Should Redis not hear of it, it is not held when the link is made anew.
         self.shared.hearing.held.remove(connection);
         let mut command = self.command("close");
-        command.arg(device).arg(&*connection.0);
         command.arg(code.map(|code| code.to_string()).unwrap_or_default());
+        command.arg(device).arg(&*connection.0);
         self.whole(command).await.map(|_| ())
     }
 
@@ -439,7 +439,7 @@ impl Drop for Unclaimed {
         let shared = Arc::clone(&self.shared);
         shared.hearing.held.remove(&self.connection);
         let mut command = shared.library.call("close", &shared.settings.prefix);
-        command.arg(&*device).arg(&*self.connection.0).arg("");
+        command.arg("").arg(&*device).arg(&*self.connection.0);
         // Where there is no runtime any more, the gateway is gone and its lease ends the socket.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { shared.call(command).await.map(|_| ()) });

@@ -102,11 +102,16 @@ action('redeem', CHANGES, function(half_ref, connection)
     return { 'ok', device, record.epoch, link }
 end)
 
-action('close', MAKES_ROOM, function(device, connection, code)
-    local record = record_of(device, connection)
-    if record then
-        socket_ended(device, record, code)
-        keep_after(device, record, now)
+-- Closes sockets by one code: each is a device and its connection.
+action('close', MAKES_ROOM, function(code, ...)
+    local asked = { ... }
+    for place = 1, #asked, 2 do
+        local device = asked[place]
+        local record = record_of(device, asked[place + 1])
+        if record then
+            socket_ended(device, record, code)
+            keep_after(device, record, now)
+        end
     end
     return { 'ok' }
 end)

@@ -1,12 +1,16 @@
 -- The gateways themselves: how one joins, keeps its lease, and is taken for dead.
 
+-- For so long it is remembered that a gateway was taken for gone. One that wakes even later cannot be
+-- told from one whose traces were lost.
+local REMEMBERED = 30 * NET
+
 -- From now on the gateway is gone: it is refused, and its sockets end little by little.
 local function expel(gateway)
     redis.call('ZREM', key('gateways'), gateway)
     redis.call('ZADD', key('leaving'), now, gateway)
     redis.call('HDEL', key('meta'), 'mark:' .. gateway)
     redis.call('SREM', key('readers'), gateway)
-    redis.call('SET', key('left', gateway), 1, 'PX', NET)
+    redis.call('SET', key('left', gateway), 1, 'PX', REMEMBERED)
 end
 
 -- Leases say that a gateway is gone only while another was there to see it: after a time in which
@@ -32,7 +36,7 @@ end
 -- numbered anew, and every socket ends.
 redis.register_function({
     function_name = LIBRARY .. '_join',
-    flags = {},
+    flags = { 'allow-oom' }, -- without it nobody could make room
     callback = function(keys, args)
         local clock, name, fresh_name, known_stream, seen = args[1], args[2], args[3], args[4], args[5]
         local fresh_stream, run, keeps_all = args[6], args[7], args[8] == '1'

@@ -13,10 +13,9 @@ local function key(kind, name)
     return prefix .. kind .. (name and ':' .. name or '')
 end
 
--- The stream names what this data is: whoever finds that some of it was lost gives it another name,
--- and everyone who knew it by the old one is refused from then on. The mark counts what a gateway
--- did; a gateway that knows of more than is written here has lost some of it.
-local function begin(at_prefix, clock, gateway, stream, seen)
+-- The mark counts what a gateway did; a gateway that knows of more than is written here has lost some
+-- of it. Whoever finds that something was lost takes away everyone's mark, so that nobody goes on.
+local function begin(at_prefix, clock, gateway, seen)
     prefix, me = at_prefix, gateway
     cached, dirty, told, happened = {}, {}, {}, false
     if clock == '' then
@@ -26,9 +25,6 @@ local function begin(at_prefix, clock, gateway, stream, seen)
         now = tonumber(clock)
     end
     local found = redis.call('HMGET', key('meta'), 'stream', 'generation', 'next', 'bytes', 'mark:' .. me)
-    if found[1] ~= stream then
-        return 'GATEWAY of another stream'
-    end
     if not found[5] and redis.call('EXISTS', key('left', me)) == 1 then
         return 'GATEWAY left'
     end
@@ -142,13 +138,13 @@ local MAKES_ROOM = { counts = true, flags = { 'allow-oom' } }
 local LISTENS = { counts = false, flags = { 'allow-oom' } }
 local LOOKS = { counts = false, flags = { 'no-writes' } }
 
--- Registers an action. Its own arguments come first; the last four say whose call it is.
+-- Registers an action. Its own arguments come first; the last three say whose call it is.
 local function action(name, kind, body)
     redis.register_function({
         function_name = LIBRARY .. '_' .. name,
         flags = kind.flags,
         callback = function(keys, args)
-            local own = #args - 4
+            local own = #args - 3
             local refused = begin(keys[1], unpack(args, own + 1))
             if refused then
                 return redis.error_reply(refused)
