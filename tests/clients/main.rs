@@ -1,0 +1,8 @@
+//! The contract in other hands: clients that generators make of the committed documents, compiled
+//! and driven against the real gateway. `tests/run` installs what they need.
+
+mod drive;
+mod recorder;
+mod table;
+mod typescript;
+mod workshop;
