@@ -2,6 +2,7 @@
 //! and driven against the real gateway. `tests/run` installs what they need.
 
 mod drive;
+mod python;
 mod recorder;
 mod table;
 mod typescript;
