@@ -2,6 +2,7 @@
 //! and driven against the real gateway. `tests/run` installs what they need.
 
 mod drive;
+mod go;
 mod python;
 mod recorder;
 mod table;
