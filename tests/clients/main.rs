@@ -3,6 +3,7 @@
 
 mod drive;
 mod go;
+mod java;
 mod python;
 mod recorder;
 mod table;

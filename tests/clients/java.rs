@@ -1,0 +1,57 @@
+//! Java: openapi-generator's client over Jersey and Jackson, with the JDK's own websocket.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    drive::drive,
+    table::{NO, Row},
+    workshop::{Document, Workshop, pinned},
+};
+
+/// What the generated code is warned of; everything else is an error, and in the driver so is this.
+const WARNINGS: &str = "-Xlint:all,-rawtypes,-unchecked,-serial,-deprecation";
+
+/// Every Java source below a folder.
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "java") {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Java"]
+fn openapi_generators_java_works_live() {
+    let workshop = Workshop::new("java", "java");
+    let document = Document::V31;
+    workshop.openapi_generator(document);
+    fs::create_dir(workshop.path("classes")).expect("a folder");
+    let classpath = format!("classes:{}", workshop.source("lib/*").display());
+    let compile = |warnings: &str, sources: &[String]| {
+        let mut javac = Command::new("javac");
+        javac.args([warnings, "-Werror", "-proc:none", "-d", "classes", "-cp", &classpath]);
+        workshop.run(javac.args(sources));
+    };
+    let mut generated = Vec::new();
+    sources(&workshop.path("generated/src/main/java"), &mut generated);
+    compile(WARNINGS, &generated);
+    compile("-Xlint:all", &["Driver.java".to_owned()]);
+    let driven = drive(&workshop, Command::new("java").args(["-cp", &classpath, "Driver"]));
+    Row {
+        language: "Java",
+        generator: format!(
+            "{}, java with jersey3",
+            pinned("openapi-generator.in", "openapi-generator-cli")
+        ),
+        from: document,
+        compiles: "yes, with warnings (raw types, unchecked, serial, deprecation)",
+        driven: Some(driven),
+        untyped: NO,
+        no_null: NO,
+    }
+    .hold();
+}
