@@ -6,6 +6,7 @@ mod go;
 mod java;
 mod python;
 mod recorder;
+mod rust;
 mod table;
 mod typescript;
 mod workshop;

@@ -4,7 +4,7 @@ use std::{os::unix::fs::symlink, process::Command};
 
 use crate::{
     drive::drive,
-    table::{NO, Row, YES},
+    table::{NO, Row, YES, told},
     workshop::{Document, Workshop, pinned},
 };
 
@@ -46,9 +46,9 @@ fn openapi_typescript_and_openapi_fetch_work_live() {
         ),
         from: document,
         compiles: YES,
-        driven: Some(driven),
-        untyped: NO,
-        no_null: NO,
+        types_the_problem: told(driven.types_the_problem, NO),
+        tells_absent_from_null: told(driven.tells_absent_from_null, NO),
+        works_live: YES,
     }
     .hold();
 }
@@ -70,10 +70,13 @@ fn openapi_generators_typescript_axios_works_live() {
         from: document,
         compiles: "yes, but not with `exactOptionalPropertyTypes` \
             ([#22153](https://github.com/OpenAPITools/openapi-generator/issues/22153))",
-        driven: Some(driven),
-        untyped: "no: an `AxiosError` is of the type that its reader gives it \
+        types_the_problem: told(
+            driven.types_the_problem,
+            "no: an `AxiosError` is of the type that its reader gives it \
             ([#12941](https://github.com/OpenAPITools/openapi-generator/issues/12941))",
-        no_null: NO,
+        ),
+        tells_absent_from_null: told(driven.tells_absent_from_null, NO),
+        works_live: YES,
     }
     .hold();
 }

@@ -15,6 +15,8 @@ const PATIENCE: &str = "600";
 /// A committed document, named by its version of `OpenAPI`.
 #[derive(Clone, Copy)]
 pub enum Document {
+    /// `openapi-3.0.json`
+    V30,
     /// `openapi.json`
     V31,
 }
@@ -23,6 +25,7 @@ impl Document {
     /// The version.
     pub fn version(self) -> &'static str {
         match self {
+            Self::V30 => "3.0",
             Self::V31 => "3.1",
         }
     }
@@ -30,6 +33,7 @@ impl Document {
     /// The file.
     pub fn path(self) -> PathBuf {
         let name = match self {
+            Self::V30 => "openapi-3.0.json",
             Self::V31 => "openapi.json",
         };
         root().join("openapi").join(name)
@@ -111,8 +115,8 @@ fn bounded(command: &Command) -> Command {
 /// `name version`, by the file of `tests/clients` that pins it.
 pub fn pinned(file: &str, name: &str) -> String {
     let text = fs::read_to_string(root().join("tests/clients").join(file)).expect("a file");
-    let pin =
-        Regex::new(&format!(r#"{}["= :]+(\d[\w.]*)"#, regex::escape(name))).expect("a pattern");
+    let pin = format!(r#"(?m)^\W*{}["\s=:{{][^\d\n]*(\d[\w.]*)"#, regex::escape(name));
+    let pin = Regex::new(&pin).expect("a pattern");
     let version = &pin.captures(&text).unwrap_or_else(|| panic!("no {name} in {file}"))[1];
     format!("{name} {version}")
 }
