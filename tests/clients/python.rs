@@ -21,9 +21,9 @@ fn openapi_generators_python_works_live() {
     };
     check("generated/pyproject.toml", &["--package", "connect_socket"]);
     check("mypy.ini", &["driver.py"]);
-    let mut driver = Command::new(workshop.source(".venv/bin/python"));
-    driver.args(["-W", "error", "driver.py"]).env("PYTHONPATH", "generated");
-    let driven = drive(&workshop, &mut driver);
+    let mut program = Command::new(workshop.source(".venv/bin/python"));
+    program.args(["-W", "error", "driver.py"]).env("PYTHONPATH", "generated");
+    let driven = drive(&workshop, &mut program);
     Row {
         language: "Python",
         generator: format!("{}, python", pinned("openapi-generator.in", "openapi-generator-cli")),

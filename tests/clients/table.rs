@@ -12,8 +12,14 @@ const HEAD: &str = "\
 ";
 
 /// Every client, in the order of the table: language and the first word of its generator.
-const CLIENTS: &[(&str, &str)] =
-    &[("TypeScript", "openapi-typescript"), ("TypeScript", "openapi-generator-cli")];
+const CLIENTS: &[(&str, &str)] = &[
+    ("TypeScript", "openapi-typescript"),
+    ("TypeScript", "openapi-generator-cli"),
+    ("Python", "openapi-generator-cli"),
+    ("Go", "openapi-generator-cli"),
+    ("Java", "openapi-generator-cli"),
+    ("Rust", "progenitor"),
+];
 
 /// What a cell says where there is nothing to add.
 pub const YES: &str = "yes";
