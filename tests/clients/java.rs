@@ -1,27 +1,15 @@
 //! Java: openapi-generator's client over Jersey and Jackson, with the JDK's own websocket.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use crate::{
     drive::drive,
     table::{NO, Row, YES, told},
-    workshop::{Document, Workshop, pinned},
+    workshop::{Document, Workshop, files, pinned},
 };
 
 /// What the generated code is warned of; everything else is an error, and in the driver so is this.
 const WARNINGS: &str = "-Xlint:all,-rawtypes,-unchecked,-serial,-deprecation";
-
-/// Every Java source below a folder.
-fn sources(folder: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "java") {
-            found.push(path.display().to_string());
-        }
-    }
-}
 
 #[test]
 #[ignore = "needs Java"]
@@ -36,9 +24,7 @@ fn openapi_generators_java_works_live() {
         javac.args([warnings, "-Werror", "-proc:none", "-d", "classes", "-cp", &classpath]);
         workshop.run(javac.args(sources));
     };
-    let mut generated = Vec::new();
-    sources(&workshop.path("generated/src/main/java"), &mut generated);
-    compile(WARNINGS, &generated);
+    compile(WARNINGS, &files(&workshop.path("generated/src/main/java"), "java"));
     compile("-Xlint:all", &["Driver.java".to_owned()]);
     let driven = drive(&workshop, Command::new("java").args(["-cp", &classpath, "Driver"]));
     Row {

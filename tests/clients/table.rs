@@ -19,6 +19,10 @@ const CLIENTS: &[(&str, &str)] = &[
     ("Go", "openapi-generator-cli"),
     ("Java", "openapi-generator-cli"),
     ("Rust", "progenitor"),
+    ("C#", "openapi-generator-cli"),
+    ("Kotlin", "openapi-generator-cli"),
+    ("PHP", "openapi-generator-cli"),
+    ("Ruby", "openapi-generator-cli"),
 ];
 
 /// What a cell says where there is nothing to add.

@@ -12,6 +12,9 @@ use tests::{gateway::root, tools::succeed};
 /// How long a generator, a compiler or a driver may take, in seconds.
 const PATIENCE: &str = "600";
 
+/// For a JVM that lives for seconds: what it does for the long run costs more than it brings.
+pub const SHORT_LIVED_JVM: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+
 /// A committed document, named by its version of `OpenAPI`.
 #[derive(Clone, Copy)]
 pub enum Document {
@@ -86,8 +89,7 @@ impl Workshop {
         let generator = root().join("tests/python/.venv/bin/openapi-generator-cli");
         self.run(
             Command::new(generator)
-                // It lives for seconds: what a JVM does for the long run costs more than it brings.
-                .env("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+                .env("JAVA_TOOL_OPTIONS", SHORT_LIVED_JVM)
                 .args(["generate", "-c", "openapi-generator.yaml", "-o", "generated", "-i"])
                 .arg(document.path()),
         );
@@ -97,6 +99,20 @@ impl Workshop {
 /// A folder that outlives a run, for what would only be compiled again.
 pub fn below_target(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(name)
+}
+
+/// Every file below a folder that has this extension.
+pub fn files(folder: &Path, extension: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
 }
 
 /// The same command, ended when it takes too long.
