@@ -1,0 +1,125 @@
+//! What every driver does, whatever its language, and how it is seen that it did.
+//!
+//! A driver gets the gateway's URL as its argument and the operator's key in `OPERATOR_KEY`. It gets
+//! a token; authorises the document's example with `linkinjected` absent, null and set; opens the
+//! socket; takes a message of the operator and sends one back; meets a 401, a 409, a 422 and a 429;
+//! and prints what it met as one JSON object.
+
+use std::{fs, process::Command};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tests::{DEVICE, Gateway, Operator, gateway::root};
+
+use crate::{recorder::Recorder, workshop::Workshop};
+
+/// What drivers send as `linkinjected` where they send something.
+const LINK: &str = "https://example.com/friend";
+
+/// What a driver prints.
+#[derive(Deserialize)]
+struct Report {
+    /// The data of the operator's message.
+    received: Value,
+    /// The id of the message that the gateway accepted.
+    accepted: String,
+    /// Whether the generator's own error holds a `Problem`.
+    typed: bool,
+    /// The problems it met, read field by field.
+    problems: Vec<Value>,
+}
+
+/// What a driven client turned out to do.
+pub struct Driven {
+    /// Its errors hold a `Problem`.
+    pub types_the_problem: bool,
+    /// It can leave a nullable field out and can send null.
+    pub tells_absent_from_null: bool,
+}
+
+/// Runs a driver against a fresh gateway.
+pub fn drive(workshop: &Workshop, driver: &mut Command) -> Driven {
+    let gateway = Gateway::builder().flag("--authorisations-per-second", "1000").start();
+    let recorder = Recorder::before(&gateway);
+    let printed =
+        workshop.run(driver.arg(&recorder.url).env("OPERATOR_KEY", &gateway.operator_key));
+    let report: Report = serde_json::from_str(&printed).expect("a driver's report");
+    assert_messages(&report, &gateway);
+    assert_problems(&report, &gateway);
+    Driven {
+        types_the_problem: report.typed,
+        tells_absent_from_null: sends_null(&recorder.bodies_with("halfRef")),
+    }
+}
+
+/// The conversation went both ways, and the prospect acknowledged its half.
+fn assert_messages(report: &Report, gateway: &Gateway) {
+    let operator = Operator::of(gateway);
+    assert_eq!(report.received, json!({"text": "Hello, prospect"}));
+    assert_eq!(operator.unacknowledged(DEVICE), 0);
+    let events = operator.history_of(DEVICE);
+    let of_kind = |kind: &str| {
+        let event = events.iter().find(|event| event.kind == kind);
+        event.unwrap_or_else(|| panic!("{kind} in {events:?}")).json()
+    };
+    assert_eq!(of_kind("connected")["linkinjected"], LINK);
+    let message = of_kind("message");
+    assert_eq!(message["id"], *report.accepted);
+    assert_eq!(message["data"], json!({"text": "Hello, operator"}));
+}
+
+/// Every problem was read whole: its `requestId` is one that the gateway logged.
+fn assert_problems(report: &Report, gateway: &Gateway) {
+    let met: Vec<_> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            assert_eq!(problem["success"], false);
+            for text in ["title", "detail"] {
+                assert!(problem[text].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+            }
+            let request = problem["requestId"].as_str().expect("an id");
+            assert!(gateway.log().contains(request), "{problem}");
+            (&problem["status"], &problem["type"], &problem["errors"])
+        })
+        .collect();
+    let name = |name: &str| json!(format!("urn:connect-socket:problem:{name}"));
+    let wrong = json!([{
+        "pointer": "/deviceData",
+        "code": "length",
+        "detail": "must have a length of at most 64",
+    }]);
+    assert_eq!(
+        met,
+        [
+            (&json!(401), &name("token-malformed"), &json!([])),
+            (&json!(409), &name("half-ref-spent"), &json!([])),
+            (&json!(422), &name("invalid-fields"), &wrong),
+            (&json!(429), &name("authorisations-full"), &json!([])),
+        ]
+    );
+}
+
+/// Whether null was sent; the document's own example and a link must have been.
+fn sends_null(bodies: &[Value]) -> bool {
+    let example = example();
+    let with = |link: Value| {
+        let mut body = example.clone();
+        body["linkinjected"] = link;
+        bodies.contains(&body)
+    };
+    assert!(bodies.contains(&example), "the document's example in {bodies:?}");
+    assert!(with(json!(LINK)), "a link in {bodies:?}");
+    with(Value::Null)
+}
+
+fn example() -> Value {
+    #[derive(Deserialize)]
+    struct Document {
+        request_example: String,
+    }
+
+    let text = fs::read_to_string(root().join("openapi/document.toml")).expect("the transcription");
+    let document: Document = toml::from_str(&text).expect("its form");
+    serde_json::from_str(&document.request_example).expect("JSON")
+}

@@ -1,0 +1,3 @@
+//! What progenitor generates.
+
+include!(concat!(env!("OUT_DIR"), "/client.rs"));

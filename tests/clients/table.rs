@@ -1,0 +1,112 @@
+//! The README's table of clients: what a run finds is held against it, row by row.
+
+use std::{fs, sync::Mutex};
+
+use tests::gateway::root;
+
+use crate::workshop::Document;
+
+const HEAD: &str = "\
+| language | generator | from | generates | compiles | types the problem | tells absent from null | works live |
+|---|---|---|---|---|---|---|---|
+";
+
+/// Every client, in the order of the table: language and the first word of its generator.
+const CLIENTS: &[(&str, &str)] = &[
+    ("TypeScript", "openapi-typescript"),
+    ("TypeScript", "openapi-generator-cli"),
+    ("Python", "openapi-generator-cli"),
+    ("Go", "openapi-generator-cli"),
+    ("Java", "openapi-generator-cli"),
+    ("Rust", "progenitor"),
+    ("C#", "openapi-generator-cli"),
+    ("Kotlin", "openapi-generator-cli"),
+    ("PHP", "openapi-generator-cli"),
+    ("Ruby", "openapi-generator-cli"),
+];
+
+/// What a cell says where there is nothing to add.
+pub const YES: &str = "yes";
+
+/// What a cell says where there is no reason to give.
+pub const NO: &str = "no";
+
+/// What a cell says of what was seen: a bare yes, or what there is to add.
+pub fn told(seen: bool, otherwise: &'static str) -> &'static str {
+    if seen { YES } else { otherwise }
+}
+
+/// One client, as a run found it.
+pub struct Row {
+    /// The language.
+    pub language: &'static str,
+    /// The generator, with its version.
+    pub generator: String,
+    /// The document that it was given.
+    pub from: Document,
+    /// How it compiles.
+    pub compiles: &'static str,
+    /// Whether its own errors hold a `Problem`.
+    pub types_the_problem: &'static str,
+    /// Whether it can leave a nullable member out and can send null.
+    pub tells_absent_from_null: &'static str,
+    /// Whether its driver did all that a driver does.
+    pub works_live: &'static str,
+}
+
+impl Row {
+    fn text(&self) -> String {
+        let cells = [
+            self.language,
+            &self.generator,
+            self.from.version(),
+            // A client that is not generated has no row: its test fails.
+            YES,
+            self.compiles,
+            self.types_the_problem,
+            self.tells_absent_from_null,
+            self.works_live,
+        ];
+        format!("| {} |", cells.join(" | "))
+    }
+
+    /// Holds the row against the README's; `README=write` writes it.
+    pub fn hold(&self) {
+        // Tests run side by side, and each writes its row into the same file.
+        static README: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = README.lock();
+        let path = root().join("README.md");
+        let text = fs::read_to_string(&path).expect("a README");
+        let start = format!("| {} | {} ", self.language, first_word(&self.generator));
+        let found = text.lines().find(|line| line.starts_with(&start));
+        let found = found.unwrap_or_else(|| panic!("no row {start}"));
+        if std::env::var_os("README").is_some_and(|value| value == "write") {
+            fs::write(path, text.replace(found, &self.text())).expect("written");
+            return;
+        }
+        assert_eq!(
+            found,
+            self.text(),
+            "README=write cargo test -p tests --test clients -- --include-ignored"
+        );
+    }
+}
+
+fn first_word(generator: &str) -> &str {
+    generator.split(' ').next().unwrap_or_default()
+}
+
+#[test]
+fn the_table_of_clients_has_a_row_for_each() {
+    let text = fs::read_to_string(root().join("README.md")).expect("a README");
+    let table = text.split("<!-- clients -->\n").nth(1).expect("its first mark");
+    let table = table.split("<!-- /clients -->").next().expect("its last mark");
+    let rows = table.strip_prefix(HEAD).expect("its head").lines();
+    let found: Vec<_> = rows
+        .map(|row| {
+            let mut cells = row.trim_start_matches("| ").split(" | ");
+            (cells.next().unwrap_or_default(), first_word(cells.next().unwrap_or_default()))
+        })
+        .collect();
+    assert_eq!(found, CLIENTS);
+}
