@@ -265,7 +265,8 @@ async fn a_gateway_that_knows_more_than_redis_does_nothing_on_what_is_left() {
     let meta = format!("{}meta", cluster.prefix);
     let fields: BTreeMap<String, String> = server.run(&["HGETALL", &meta]);
     let (mark, count) = fields.iter().find(|(name, _)| name.starts_with("mark:")).unwrap();
-    let less = (count.parse::<u64>().unwrap() - 1).to_string();
+    let (generation, count) = count.split_once(' ').unwrap();
+    let less = format!("{generation} {}", count.parse::<u64>().unwrap() - 1);
     let _: u64 = server.run(&["HSET", &meta, mark, &less]);
 
     assert!(try_send(&a, "2", None).await.is_err());

@@ -31,11 +31,14 @@ const WINDOW: usize = 16;
 /// How long any of the clients goes on trying.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How the gateways are reached, and when everybody stops saying new things.
+/// How the gateways are reached, and how far everybody is.
 struct Service {
     port: u16,
     agent: Agent,
+    /// From now on nobody says anything new.
     over: AtomicBool,
+    /// The operator has sent everything.
+    all_sent: AtomicBool,
     began: Instant,
 }
 
@@ -47,8 +50,8 @@ impl Service {
             // Each request takes its chance with whatever gateway the proxy picks.
             .max_idle_connections(0)
             .build();
-        let over = AtomicBool::new(false);
-        Self { port, agent: agent.into(), over, began: Instant::now() }
+        let (over, all_sent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { port, agent: agent.into(), over, all_sent, began: Instant::now() }
     }
 
     fn is_over(&self) -> bool {
@@ -339,6 +342,7 @@ fn talk_through_restarts(signals: &[&str]) {
         for sender in senders {
             sender.join().expect("all is sent");
         }
+        service.all_sent.store(true, Ordering::SeqCst);
         let clients: Vec<_> =
             prospects.into_iter().map(|client| client.join().expect("all is delivered")).collect();
         let said: u64 = clients.iter().map(|client| client.begun).sum();

@@ -24,15 +24,21 @@ local function no_room_to_wait(record)
     return open >= LIMITS.open_authorisations and first - now or nil
 end
 
-action('authorise', CHANGES, function(token, device, half_ref, link)
-    local owner, expires = token_of(token)
-    local record = owner and load(owner)
-    if not record then
+-- The most frequent action, which therefore reads all at once. What it changes may be lost: then the
+-- prospect asks again.
+action('authorise', ASKS, function(token, device, half_ref, link)
+    local found = redis.call('MGET', key('token', token), key('half-ref', half_ref), key('device', device))
+    local owner, expires = found_token(found[1])
+    if not owner then
         return { 'unknown' }
     elseif expires <= now then
         return { 'expired' }
     elseif owner ~= device then
         return { 'device-mismatch' }
+    end
+    local record = found_record(device, found[3])
+    if not record then
+        return { 'unknown' }
     end
     -- The first use of a claim's newest token ends the one before it.
     if record.claimed and #record.tokens > 1 and token == newest_token(record) then
@@ -42,7 +48,7 @@ action('authorise', CHANGES, function(token, device, half_ref, link)
     if wait then
         return { 'too-many', wait }
     end
-    local known = half_ref_of(half_ref)
+    local known = found_half_ref(found[2])
     local waits = known and known.state == 'waiting' and known.ends > now
     local forgotten = known and known.state ~= 'waiting' and known.ends <= now
     if known and not forgotten then
@@ -60,6 +66,8 @@ action('authorise', CHANGES, function(token, device, half_ref, link)
     end
     if known then
         waits_no_longer(device, record, half_ref)
+    end
+    if known and known.state ~= 'waiting' then
         redis.call('ZREM', key('due:remembered'), half_ref)
     end
     local ends = now + LIMITS.authorisation_ttl

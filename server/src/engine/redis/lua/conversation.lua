@@ -214,14 +214,15 @@ end)
 -- Who finds nothing is told when there is something.
 action('events', LISTENS, function(from, limit)
     from = tonumber(from)
-    local oldest = meta.next - redis.call('XLEN', key('events'))
+    local next = event_log().next
+    local oldest = next - redis.call('XLEN', key('events'))
     local found = {}
-    if from < meta.next and tonumber(limit) > 0 then
+    if from < next and tonumber(limit) > 0 then
         found = redis.call('XRANGE', key('events'), math.max(from, oldest) .. '-0', '+', 'COUNT', limit)
-    elseif from >= meta.next then
+    elseif from >= next then
         redis.call('SADD', key('readers'), me)
     end
-    return { oldest, meta.next, found }
+    return { oldest, next, found }
 end)
 
 -- Says whether there may be more to let go of.

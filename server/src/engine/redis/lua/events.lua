@@ -26,18 +26,18 @@ end
 
 local function event(kind, device, connection, one, other)
     one, other = tostring(one or ''), tostring(other or '')
-    local size = event_size(kind, device, connection, one, other)
+    local size, events = event_size(kind, device, connection, one, other), event_log()
     redis.call(
-        'XADD', key('events'), meta.next .. '-0',
+        'XADD', key('events'), events.next .. '-0',
         'kind', kind, 'device', device, 'connection', connection, 'at', now, 'one', one, 'other', other
     )
     redis.call('HINCRBY', key('event-bytes'), device, size)
-    meta.next, meta.bytes, happened = meta.next + 1, meta.bytes + size, true
+    events.next, events.bytes, happened = events.next + 1, events.bytes + size, true
 end
 
 -- Whether there is no room for what a prospect says or opens.
 local function events_full(device)
-    if meta.bytes >= LIMITS.event_bytes then
+    if event_log().bytes >= LIMITS.event_bytes then
         return true
     end
     local of_device = tonumber(redis.call('HGET', key('event-bytes'), device) or 0)
@@ -54,7 +54,7 @@ local function drop_events(at_most, ends)
             break
         end
         local size = event_size(said[2], said[4], said[6], said[10], said[12])
-        meta.bytes = meta.bytes - size
+        event_log().bytes = event_log().bytes - size
         if redis.call('HINCRBY', key('event-bytes'), said[4], -size) <= 0 then
             redis.call('HDEL', key('event-bytes'), said[4])
         end

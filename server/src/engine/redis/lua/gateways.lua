@@ -46,7 +46,8 @@ redis.register_function({
             now = time[1] * 1000 + math.floor(time[2] / 1000)
         end
         local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'mark:' .. name)
-        local stream, mark = found[1], tonumber(found[3])
+        local stream = found[1]
+        mark = found[3] and tonumber(string.match(found[3], '(%d+)$'))
         local restarted = stream and found[2] ~= run
         local left = redis.call('EXISTS', key('left', name)) == 1
         local lost = not stream
@@ -65,13 +66,13 @@ redis.register_function({
             begin_leases_anew()
         end
         redis.call('HSET', key('meta'), 'run', run)
+        me = mark and name or fresh_name
         if not mark then
-            name = fresh_name
-            redis.call('HSET', key('meta'), 'mark:' .. name, 0)
+            generation, mark = tonumber(redis.call('HGET', key('meta'), 'generation')), 0
+            keep_mark()
         end
-        me = name
         renew_lease()
-        return { stream, name, mark or 0 }
+        return { stream, me, mark }
     end,
 })
 
@@ -82,7 +83,7 @@ action('leave', LISTENS, function()
 end)
 
 -- Whether what changes something could be done now; the answer comes through the channel too.
-action('ready', { counts = false, flags = {} }, function()
+action('ready', { flags = {} }, function()
     redis.pcall('PUBLISH', key('gateway', me), 'p')
     return { 'ok' }
 end)

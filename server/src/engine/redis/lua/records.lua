@@ -19,17 +19,17 @@ local function new_record(device, epoch, claimed)
     end
     local record = {
         epoch = epoch,
-        generation = meta.generation,
+        generation = generation,
         claimed = claimed,
-        tokens = {}, -- the oldest first; of a claim, the one before and the newest
-        waiting = {}, -- the half refs that wait to be redeemed, and until when
+        tokens = {},
+        waiting = {},
         ends = now,
         net = 0,
-        rate = 0, -- when the rate is used up, in microseconds
+        rate = 0,
         newest = 0,
         acknowledged = 0,
-        count = 0, -- messages in the outbox
-        bytes = 0, -- of these
+        count = 0,
+        bytes = 0,
     }
     cached[device] = record
     touch(device)
@@ -37,14 +37,17 @@ local function new_record(device, epoch, claimed)
     return record
 end
 
--- The device that a token is of and the end of its life.
-local function token_of(token)
-    local known = redis.call('GET', key('token', token))
+-- A token as it was found: its device and the end of its life.
+local function found_token(known)
     if not known then
         return nil
     end
     local expires, device = string.match(known, '^(%d+) (.*)$')
     return device, tonumber(expires)
+end
+
+local function token_of(token)
+    return found_token(redis.call('GET', key('token', token)))
 end
 
 local function add_token(device, record, token)
@@ -72,13 +75,17 @@ local function newest_token(record)
     return record.tokens[#record.tokens]
 end
 
-local function half_ref_of(half_ref)
-    local packed = redis.call('GET', key('half-ref', half_ref))
+-- A half ref as it was found.
+local function found_half_ref(packed)
     if not packed then
         return nil
     end
     local known = cmsgpack.unpack(packed)
     return { device = known[1], state = known[2], ends = known[3], token = known[4], link = known[5] }
+end
+
+local function half_ref_of(half_ref)
+    return found_half_ref(redis.call('GET', key('half-ref', half_ref)))
 end
 
 local function keep_half_ref(half_ref, known)
@@ -94,7 +101,6 @@ local function waits_no_longer(device, record, half_ref)
             break
         end
     end
-    redis.call('ZREM', key('due:waiting'), half_ref)
 end
 
 -- The half ref waits no longer; it is remembered for a while, so that a replay can be told from a
@@ -104,6 +110,7 @@ local function end_waiting(half_ref, known, why)
     if record then
         waits_no_longer(known.device, record, half_ref)
     end
+    redis.call('ZREM', key('due:waiting'), half_ref)
     known.state, known.ends, known.token, known.link = why, now + LIMITS.half_ref_memory, nil, nil
     keep_half_ref(half_ref, known)
     redis.call('ZADD', key('due:remembered'), known.ends, half_ref)
