@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use redis::cmd;
 use server::{
     engine::{Engine, Idempotency, Outgoing},
     secret::new_id,
 };
 use tests::RedisServer;
 
-use crate::members::{Cluster, LEASE, Member, connection, secret};
+use crate::members::{Cluster, LEASE, Member, SERVER, connection, secret};
 
 /// The keys that are kept for ever: there is one of each, and each has at most as many parts as
 /// there are things that the limits allow.
@@ -89,6 +90,35 @@ async fn no_key_is_without_an_end_or_a_bound() {
     for (key, left) in keys {
         let bounded = BOUNDED.contains(&key.as_str());
         assert!(bounded || left.is_some(), "{key} is kept for ever");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_record_that_lives_on_keeps_what_is_its_own() {
+    let cluster = Cluster::new();
+    let a = cluster.join().await;
+    a.claim("phone").await;
+    a.open("phone", "c").await;
+    a.engine.accept("phone", &connection("c"), "id", "1").await.unwrap();
+    let own = |key: &str| {
+        let kinds = ["device:", "token:", "outbox:", "queue:", "accepted:"];
+        kinds.iter().any(|kind| key.starts_with(kind))
+    };
+    a.send("phone", "1").await;
+    let keys = cluster.keys();
+    let mut server = SERVER.connection();
+    for (key, _) in keys.iter().filter(|(key, _)| own(key)) {
+        // As if the time of the server had gone by as well.
+        let full = format!("{}{key}", cluster.prefix);
+        cmd("PEXPIRE").arg(full).arg(60_000).exec(&mut server).unwrap();
+    }
+    cluster.jump(Duration::from_hours(72));
+    a.send("phone", "2").await;
+    let kept: Vec<_> = cluster.keys().into_iter().filter(|(key, _)| own(key)).collect();
+    assert_eq!(kept.len(), 5);
+    for (key, left) in kept {
+        assert!(left.unwrap() > Duration::from_hours(24), "{key} ends before its record: {left:?}");
     }
 }
 

@@ -333,6 +333,24 @@ pub async fn a_full_stream_accepts_no_message(make: impl Make) {
     world.happened(&[]).await;
 }
 
+pub async fn a_stream_is_full_at_its_last_byte(make: impl Make + Copy) {
+    let world = open_phone(make).await;
+    let bytes: usize = world.events(0, 10).await.events.iter().map(|event| event.data.len()).sum();
+    let full = |event_bytes| EngineSettings { event_bytes, ..EngineSettings::default() };
+    let of_one = |event_bytes_per_device| EngineSettings {
+        event_bytes_per_device,
+        ..EngineSettings::default()
+    };
+    for limits in [full(bytes), of_one(bytes)] {
+        let world = open_phone_with(make, limits).await;
+        assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);
+    }
+    for limits in [full(bytes + 1), of_one(bytes + 1)] {
+        let world = open_phone_with(make, limits).await;
+        assert_eq!(world.accept("phone", "connection", "a", "1").await, Ok(()));
+    }
+}
+
 pub async fn a_message_that_found_the_stream_full_may_come_again(make: impl Make) {
     let world = open_phone_with(make, tiny()).await;
     world.accept("phone", "connection", "a", "1").await.unwrap_err();

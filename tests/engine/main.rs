@@ -275,6 +275,7 @@ macro_rules! engine_tests {
             events::what_is_still_to_come_is_not_released
             events::an_event_is_kept_for_a_day
             events::a_full_stream_accepts_no_message
+            events::a_stream_is_full_at_its_last_byte
             events::a_message_that_found_the_stream_full_may_come_again
             events::a_message_that_was_accepted_is_so_in_a_full_stream
             events::a_full_stream_opens_no_socket

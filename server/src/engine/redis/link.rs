@@ -173,8 +173,16 @@ async fn make(shared: &Arc<Shared>, before: &Before) -> Result<(Link, Vec<Connec
     let info = ServerInfo::of(&mut connection).await?;
     info.fit().map_err(|unfit| NoLink::Unfit(unfit.sentence()))?;
     let keeps_all = info.keeps_all(&mut connection).await;
-    load(shared, &mut connection).await?;
-    let link = join(shared, before, connection, over, info.run(), keeps_all).await?;
+    let joined = join(shared, before, &mut connection, info.run(), keeps_all).await;
+    let (stream, gateway, mark) = match joined {
+        Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
+            load(shared, &mut connection).await?;
+            join(shared, before, &mut connection, info.run(), keeps_all).await?
+        }
+        other => other?,
+    };
+    let mark = AtomicU64::new(mark);
+    let link = Link { connection, gateway, stream: stream.into(), mark, over };
     // Whoever is woken by what follows has the usual patience for the link.
     shared.standing.send_replace(Standing::Down(Instant::now()));
     // From here on nothing that others do to this gateway's sockets is missed ...
@@ -203,32 +211,26 @@ async fn make(shared: &Arc<Shared>, before: &Before) -> Result<(Link, Vec<Connec
 async fn load(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let loaded = connection.send_packed_command(&shared.library.load()).await?;
     match loaded.extract_error() {
-        // Short of memory nothing is loaded; the next call says whether it is there.
-        Err(error) if error.code() == Some("OOM") => Ok(()),
-        // It is there already.
-        Err(error) if error.detail().is_some_and(|detail| detail.contains("already exists")) => {
-            Ok(())
-        }
+        // Another gateway has loaded it meanwhile.
+        Err(error) if error.detail().is_some_and(|it| it.contains("already exists")) => Ok(()),
         other => other.map(|_| ()),
     }
 }
 
+/// Joins; gives the names of stream and gateway, and the gateway's mark.
 async fn join(
     shared: &Shared,
     before: &Before,
-    mut connection: MultiplexedConnection,
-    over: CancellationToken,
+    connection: &mut MultiplexedConnection,
     run: &str,
     keeps_all: bool,
-) -> Result<Link, NoLink> {
+) -> Result<(String, String, u64), RedisError> {
     let clock = shared.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default();
     let mut command = shared.library.call("join", &shared.settings.prefix);
     command.arg(clock).arg(&before.gateway).arg(secret::new_id());
     command.arg(&before.stream).arg(before.mark).arg(secret::new_id());
     command.arg(run).arg(u8::from(keeps_all));
-    let joined: (String, String, u64) = command.query_async(&mut connection).await?;
-    let (stream, gateway, mark) = joined;
-    Ok(Link { connection, gateway, stream: stream.into(), mark: AtomicU64::new(mark), over })
+    command.query_async(connection).await
 }
 
 /// Learns what became of the connections that this gateway holds while it could not hear of it;
