@@ -7,7 +7,7 @@ use std::{
         Arc, LazyLock, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::cmd;
@@ -146,7 +146,11 @@ impl Cluster {
     /// One more gateway, with settings of its own.
     pub async fn join_with(&self, settings: RedisSettings) -> Member {
         let member = self.start(settings);
-        member.engine.ready().await.expect("a link to Redis");
+        // A machine that has much to do may need more than one try.
+        let begun = Instant::now();
+        while member.engine.ready().await.is_err() {
+            assert!(begun.elapsed() < PATIENCE, "no link to Redis");
+        }
         member.told();
         member
     }
