@@ -6,7 +6,7 @@ RUN cargo build --release --locked --package server
 
 FROM debian:bookworm-slim
 RUN useradd --system --no-create-home --uid 10001 gateway
-COPY --from=build /build/target/release/server /usr/local/bin/connect-socket
+COPY --from=build /build/target/release/connect-socket /usr/local/bin/connect-socket
 USER 10001
 ENV CONNECTSOCKET_LISTEN=0.0.0.0:8080
 EXPOSE 8080

@@ -5,9 +5,9 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use regex::Regex;
 
 use crate::{
-    beside,
     contract::Contract,
     error::Error,
+    extra_rules,
     finding::{Effect, Finding, Place, Surface},
     frames,
     levels::Levels,
@@ -30,8 +30,8 @@ pub fn compare(
         (frames::projected(&base.asyncapi), frames::projected(&revision.asyncapi));
     let changes = oasdiff.changes_with_lines(&base_frames, &frames)?;
     findings.extend(grouped(oasdiff, levels, Surface::Socket, changes));
-    findings.extend(beside::http(&base.openapi, &revision.openapi));
-    findings.extend(beside::socket(&base.asyncapi, &revision.asyncapi));
+    findings.extend(extra_rules::http(&base.openapi, &revision.openapi));
+    findings.extend(extra_rules::socket(&base.asyncapi, &revision.asyncapi));
     findings.sort_by_key(|finding| (Reverse(finding.effect), finding.surface, finding.reach));
     Ok(findings)
 }

@@ -13,7 +13,7 @@ pub enum Effect {
 
 /// Which way what is changed travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Whom {
+pub enum Direction {
     /// From the client to the gateway.
     Request,
     /// From the gateway to the client.
@@ -48,7 +48,7 @@ pub struct Finding {
     /// Whether it breaks clients.
     pub effect: Effect,
     /// Which way what changed travels.
-    pub whom: Whom,
+    pub whom: Direction,
     /// What of a client it reaches.
     pub reach: Reach,
     /// The document that it is in.

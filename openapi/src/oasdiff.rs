@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::{error::Error, finding::Whom, levels::Levels};
+use crate::{error::Error, finding::Direction, levels::Levels};
 
 /// The version that is asked for; its levels and rules are what the suite proves.
 pub const VERSION: &str = include_str!("../oasdiff.version");
@@ -35,7 +35,7 @@ pub struct Oasdiff {
     /// Holds the levels, and an empty configuration: one that lies about is not read.
     settings: TempDir,
     /// Which way what a rule is about travels.
-    directions: BTreeMap<String, Whom>,
+    directions: BTreeMap<String, Direction>,
 }
 
 /// One change, as oasdiff tells it.
@@ -107,8 +107,8 @@ impl Oasdiff {
             .into_iter()
             .filter_map(|rule| {
                 let whom = match rule.direction.as_str() {
-                    "request" => Whom::Request,
-                    "response" => Whom::Response,
+                    "request" => Direction::Request,
+                    "response" => Direction::Response,
                     _ => return None,
                 };
                 Some((rule.id, whom))
@@ -144,8 +144,8 @@ impl Oasdiff {
 
     /// Which way what a rule is about travels.
     #[must_use]
-    pub fn whom(&self, rule: &str) -> Whom {
-        self.directions.get(rule).copied().unwrap_or(Whom::Both)
+    pub fn whom(&self, rule: &str) -> Direction {
+        self.directions.get(rule).copied().unwrap_or(Direction::Both)
     }
 
     fn compared(&self, base: &str, revision: &str) -> Result<Vec<Change>, Error> {

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use similar::TextDiff;
 
 use crate::{
-    finding::{Effect, Finding, Reach, Surface, Whom},
+    finding::{Direction, Effect, Finding, Reach, Surface},
     version::TooLow,
     waivers::{Waiver, Waivers},
 };
@@ -155,12 +155,12 @@ fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
 
 fn consequence(finding: &Finding) -> String {
     let whom = match (finding.surface, finding.whom) {
-        (Surface::Http, Whom::Request) => "the request",
-        (Surface::Http, Whom::Response) => "the response",
-        (Surface::Socket, Whom::Request) => "what the prospect sends",
-        (Surface::Socket, Whom::Response) => "what the gateway sends",
-        (Surface::Http, Whom::Both) => "the call itself",
-        (Surface::Socket, Whom::Both) => "the socket itself",
+        (Surface::Http, Direction::Request) => "the request",
+        (Surface::Http, Direction::Response) => "the response",
+        (Surface::Socket, Direction::Request) => "what the prospect sends",
+        (Surface::Socket, Direction::Response) => "what the gateway sends",
+        (Surface::Http, Direction::Both) => "the call itself",
+        (Surface::Socket, Direction::Both) => "the socket itself",
     };
     match (finding.effect, finding.reach) {
         (Effect::Compatible, _) => format!("In {whom}; every client goes on working"),

@@ -30,23 +30,23 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, UtoipaApp};
 
 use crate::{
-    api::{
+    config::{Config, LogFormat, OperatorKeys},
+    contract::{self, Documents},
+    descriptors::{Descriptors, Room},
+    http::{
+        admission::{self, refuse_newcomers},
+        cors::cors,
+        not_found::{Paths, fallback},
+        request_scope::scope,
+    },
+    operations::{
         connect_socket,
         docs::{self, Pages},
         events::{self, Streams},
         health, operator, socket, token,
     },
-    config::{Config, LogFormat, OperatorKeys},
-    contract::{self, Documents},
-    descriptors::{Descriptors, Room},
-    gateway::Gateway,
-    http::{
-        cross_origin::cors,
-        fallback::{Paths, fallback},
-        full::{self, refuse_newcomers},
-        scope::scope,
-    },
-    socket::{close::CloseCode, upgrade::upgrade},
+    state::Gateway,
+    websocket::{close_code::CloseCode, upgrade::upgrade},
 };
 
 /// Connections that wait to be accepted.
@@ -235,7 +235,7 @@ fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Server> {
             .on_connect_ext(move |stream: &TcpStream, data| {
                 let connection = connecting.descriptors.connect();
                 if connection.room == Room::No {
-                    full::turn_away(&connecting, stream);
+                    admission::turn_away(&connecting, stream);
                 }
                 // Small frames go at once. That it cannot be set costs time, not truth.
                 let _ = stream.set_nodelay(true);
@@ -252,7 +252,7 @@ fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Server> {
 fn upgrades(
     shared: Shared,
 ) -> impl ServiceFactory<
-    (actix_http::Request, crate::socket::upgrade::Framed),
+    (actix_http::Request, crate::websocket::upgrade::Framed),
     Config = (),
     Response = (),
     Error = Error,

@@ -1,15 +1,14 @@
-//! The Connect Socket gateway as a library: the binary, the program that writes the contract and
-//! the tests all use it.
+//! The Connect Socket gateway as a library: the binary, the program that writes the contract and the
+//! tests all use it.
 
-pub mod api;
 pub mod app;
 pub mod config;
 pub mod contract;
 pub mod descriptors;
-pub mod engine;
-pub mod gateway;
 mod http;
 pub mod metrics;
+pub mod operations;
 pub mod problem;
 pub mod secret;
-pub mod socket;
+pub mod state;
+pub mod websocket;

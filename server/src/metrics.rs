@@ -18,7 +18,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{descriptors::Descriptors, socket::close::CloseCode};
+use crate::{descriptors::Descriptors, websocket::close_code::CloseCode};
 
 /// The media type of the exposition.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use server::engine::{
-    Ending, Engine, Idempotency, Outgoing, RequestTokenError, Requester, SendError, Sent,
-    SocketError, Unavailable, redis::RedisSettings,
+use engine::{
+    EndReason, Engine, Idempotency, Outgoing, RequestTokenError, Requester, SendError, Sent,
+    SocketError, Unavailable, redis::RedisOptions,
 };
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
@@ -105,7 +105,7 @@ async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
     epochs.dedup();
     assert_eq!(epochs.len(), 1, "the numbering stays");
     assert_eq!(a.engine.stream().await, Ok(stream));
-    let ends = |told: &Told| matches!(told, Told::End(..) | Told::Lose(_));
+    let ends = |told: &Told| matches!(told, Told::End(..));
     assert!(!a.told().iter().any(ends), "the socket stays");
 }
 
@@ -130,7 +130,7 @@ async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
     forget_since_the_last_save(&mut server);
     recovers(&a).await;
 
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.engine.stream().await.unwrap(), stream);
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
@@ -153,7 +153,7 @@ async fn the_sockets_from_before_are_written_down_as_gone_once() {
     forget_since_the_last_save(&mut server);
     recovers(&a).await;
     recovers(&b).await;
-    b.is_told(&Told::Lose("lost".to_owned())).await;
+    b.is_told(&Told::End("lost".to_owned(), EndReason::LeaseExpired)).await;
     a.engine.expire().await.unwrap();
     b.engine.expire().await.unwrap();
     // As its session does when it ends.
@@ -170,7 +170,7 @@ async fn a_redis_that_forgot_everything_is_begun_with_anew() {
     let stream = a.engine.stream().await.unwrap();
     forget_since_the_last_save(&mut server);
     recovers(&a).await;
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.engine.stream().await.unwrap(), stream);
     assert_eq!(try_send(&a, "1", None).await, Err(SendError::UnknownDevice));
     a.claim("phone").await;
@@ -192,7 +192,10 @@ async fn who_asks_while_redis_is_away_is_told_so_in_time() {
     }
     assert_eq!(a.engine.ready().await, Err(Unavailable));
     assert_eq!(a.engine.expire().await, Err(Unavailable));
-    assert!(!a.told().contains(&Told::Lose("c".to_owned())), "the socket stays for a while");
+    assert!(
+        !a.told().contains(&Told::End("c".to_owned(), EndReason::LeaseExpired)),
+        "the socket stays for a while"
+    );
 }
 
 #[tokio::test]
@@ -201,14 +204,14 @@ async fn a_gateway_that_is_out_of_touch_for_a_lease_lets_its_sockets_go() {
     let mut server = RedisServer::start();
     let sockets = open_phone(&cluster_on(&server)).await;
     drop(sockets);
-    let mut settings = RedisSettings::new(&server.url()).unwrap();
+    let mut settings = RedisOptions::new(&server.url()).unwrap();
     (settings.timeout, settings.lease) = (TIMEOUT, 2 * TIMEOUT);
     let a = cluster_on(&server).join_with(settings).await;
     a.claim("phone").await;
     a.open("phone", "c").await;
     server.kill();
     let deadline = Instant::now() + PATIENCE;
-    while !a.told().contains(&Told::Lose("c".to_owned())) {
+    while !a.told().contains(&Told::End("c".to_owned(), EndReason::LeaseExpired)) {
         assert!(a.engine.expire().await.is_err());
         assert!(Instant::now() < deadline, "they are kept");
     }
@@ -225,7 +228,7 @@ async fn a_flush_under_way_begins_a_new_stream() {
     let stream = a.engine.stream().await.unwrap();
     let () = server.run(&["FLUSHALL"]);
     assert!(a.engine.accept("phone", &connection("c"), "id", "1").await.is_err());
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     recovers(&a).await;
     let _ = b.engine.expire().await;
     recovers(&b).await;
@@ -270,7 +273,7 @@ async fn a_gateway_that_knows_more_than_redis_does_nothing_on_what_is_left() {
     let _: u64 = server.run(&["HSET", &meta, mark, &less]);
 
     assert!(try_send(&a, "2", None).await.is_err());
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     recovers(&a).await;
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
@@ -329,7 +332,7 @@ async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
     let () = replica.run(&["REPLICAOF", "NO", "ONE"]);
     recovers(&a).await;
 
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.engine.stream().await.unwrap(), stream);
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
@@ -355,7 +358,7 @@ async fn a_primary_that_was_given_an_older_copy_begins_new_epochs() {
     let () = server.run(&["REPLICAOF", "NO", "ONE"]);
     let _ = try_send(&a, "never mind", None).await;
     recovers(&a).await;
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.open("phone", "d").await.epoch, before.epoch);
     assert_eq!(a.waiting("phone", "d").await, [1]);
 }
@@ -434,7 +437,7 @@ async fn short_of_memory_redis_refuses_and_lets_make_room() {
 async fn a_redis_that_would_drop_what_it_was_told_to_keep_is_not_used() {
     let server = RedisServer::with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let cluster = cluster_on(&server);
-    let a = cluster.start(RedisSettings::new(&server.url()).unwrap());
+    let a = cluster.start(RedisOptions::new(&server.url()).unwrap());
     assert_eq!(a.engine.ready().await, Err(Unavailable));
     let () = server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     recovers(&a).await;
@@ -468,7 +471,7 @@ async fn a_connection_that_is_cut_is_made_anew_and_sockets_stay() {
         while try_send(&a, &number.to_string(), Some(number)).await.is_err() {}
     }
     assert_eq!(a.waiting("phone", "c").await, (1..=10).collect::<Vec<_>>());
-    let ends = |told: &Told| matches!(told, Told::End(..) | Told::Lose(_));
+    let ends = |told: &Told| matches!(told, Told::End(..));
     assert!(!a.told().iter().any(ends));
 }
 
@@ -499,8 +502,8 @@ async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
     let mut told = a.told();
     told.sort_by_key(|told| format!("{told:?}"));
     let expected = [
-        Told::End("socket of revoked".to_owned(), Ending::Revoked),
-        Told::End("socket of superseded".to_owned(), Ending::Superseded),
+        Told::End("socket of revoked".to_owned(), EndReason::Revoked),
+        Told::End("socket of superseded".to_owned(), EndReason::Superseded),
         Told::Missed,
         Told::Queued("socket of phone".to_owned()),
     ];

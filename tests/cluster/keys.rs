@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
+use engine::{Engine, Idempotency, Outgoing, new_id};
 use redis::cmd;
-use server::{
-    engine::{Engine, Idempotency, Outgoing},
-    secret::new_id,
-};
 use tests::RedisServer;
 
 use crate::members::{Cluster, LEASE, Member, SERVER, connection, secret};
@@ -53,7 +50,7 @@ async fn busy(cluster: &Cluster) {
             b.engine.close(&device, &name, Some(1000)).await.unwrap();
         }
         if number % 5 == 0 {
-            b.engine.forget(&device).await.unwrap();
+            b.engine.disconnect(&device).await.unwrap();
         }
     }
     let next = a.engine.events(0, 0).await.unwrap().next;

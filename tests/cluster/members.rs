@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engine::{
+    Authorisation, Clock, ConnectionId, Digest, EndReason, Engine, EngineListener, Limits, Millis,
+    Opened, Outgoing, Requester, Sent, millis,
+    redis::{Redis, RedisOptions},
+};
 use redis::cmd;
 use serde_json::Value;
-use server::engine::{
-    Authorisation, Clock, ConnectionId, Digest, Ending, Engine, EngineSettings, Millis, Opened,
-    Outgoing, Requester, Sent, Sockets, millis,
-    redis::{Redis, RedisSettings},
-};
 use tests::{RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
@@ -38,8 +38,7 @@ impl Clock for ManualClock {
 /// What a gateway's sockets were told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    End(String, Ending),
-    Lose(String),
+    End(String, EndReason),
     Queued(String),
     Acknowledged(String),
     Happened,
@@ -56,28 +55,24 @@ impl Recorder {
     }
 }
 
-impl Sockets for Recorder {
-    fn end(&self, connection: &ConnectionId, ending: Ending) {
+impl EngineListener for Recorder {
+    fn end(&self, connection: &ConnectionId, ending: EndReason) {
         self.told().push(Told::End(connection.0.to_string(), ending));
     }
 
-    fn queued(&self, connection: &ConnectionId) {
+    fn message_queued(&self, connection: &ConnectionId) {
         self.told().push(Told::Queued(connection.0.to_string()));
     }
 
-    fn acknowledged(&self, device: &str) {
+    fn messages_acknowledged(&self, device: &str) {
         self.told().push(Told::Acknowledged(device.to_owned()));
     }
 
-    fn happened(&self) {
+    fn events_appended(&self) {
         self.told().push(Told::Happened);
     }
 
-    fn lose(&self, connection: &ConnectionId) {
-        self.told().push(Told::Lose(connection.0.to_string()));
-    }
-
-    fn missed(&self) {
+    fn notifications_missed(&self) {
         self.told().push(Told::Missed);
     }
 }
@@ -97,7 +92,7 @@ pub struct Cluster {
     pub url: String,
     pub prefix: String,
     pub clock: Arc<ManualClock>,
-    pub limits: EngineSettings,
+    pub limits: Limits,
     /// How long Redis may take to answer.
     pub timeout: Duration,
 }
@@ -121,10 +116,10 @@ impl Cluster {
             url: url.to_owned(),
             prefix: format!("cluster-{}:", MADE.fetch_add(1, Ordering::Relaxed)),
             clock: Arc::new(ManualClock(AtomicU64::new(1_700_000_000_000))),
-            limits: EngineSettings {
+            limits: Limits {
                 authorisations_per_second: 1000,
                 open_authorisations: 1000,
-                ..EngineSettings::default()
+                ..Limits::default()
             },
             timeout: PATIENCE,
         }
@@ -137,14 +132,14 @@ impl Cluster {
 
     /// One more gateway, which reaches Redis by another URL.
     pub async fn join_by(&self, url: &str) -> Member {
-        let mut settings = RedisSettings::new(url).expect("a URL");
+        let mut settings = RedisOptions::new(url).expect("a URL");
         settings.lease = LEASE;
         settings.timeout = self.timeout;
         self.join_with(settings).await
     }
 
     /// One more gateway, with settings of its own.
-    pub async fn join_with(&self, settings: RedisSettings) -> Member {
+    pub async fn join_with(&self, settings: RedisOptions) -> Member {
         let member = self.start(settings);
         // A machine that has much to do may need more than one try.
         let begun = Instant::now();
@@ -156,7 +151,7 @@ impl Cluster {
     }
 
     /// One more gateway, which may find no Redis.
-    pub fn start(&self, mut settings: RedisSettings) -> Member {
+    pub fn start(&self, mut settings: RedisOptions) -> Member {
         let sockets = Arc::new(Recorder::default());
         settings.prefix.clone_from(&self.prefix);
         let clock: Arc<dyn Clock> = self.clock.clone();

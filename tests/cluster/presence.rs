@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use server::engine::{Ending, Engine, SocketError};
+use engine::{EndReason, Engine, SocketError};
 
 use crate::members::{Cluster, LEASE, Member, SERVER, Told, connection};
 
@@ -110,7 +110,7 @@ async fn a_gateway_that_wakes_after_its_lease_finds_its_sockets_lost() {
     a.told();
     // It believes that the socket is still its own.
     assert!(a.engine.accept("phone", &connection("c"), "id", "1").await.is_err());
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_eq!(ends(&b).await, ["phone disconnected c"]);
 }
 
@@ -128,8 +128,8 @@ async fn a_gateway_that_wakes_after_its_lease_finds_a_socket_superseded() {
     a.told();
     // Whatever it does first shows it.
     let _ = a.engine.expire().await;
-    a.is_told(&Told::End("socket of phone".to_owned(), Ending::Superseded)).await;
-    a.is_told(&Told::Lose("socket of tablet".to_owned())).await;
+    a.is_told(&Told::End("socket of phone".to_owned(), EndReason::Superseded)).await;
+    a.is_told(&Told::End("socket of tablet".to_owned(), EndReason::LeaseExpired)).await;
     assert!(b.engine.outbox("phone", &connection("newer"), 0, 1).await.is_ok());
     let stale = a.engine.outbox("phone", &connection("socket of phone"), 0, 1).await;
     assert_eq!(stale, Err(SocketError::Stale));
@@ -144,7 +144,7 @@ async fn a_gateway_that_wakes_after_its_lease_serves_again() {
     a.open("phone", "c").await;
     cluster.pass(2 * LEASE, &[&b]).await;
     let _ = a.engine.expire().await;
-    a.is_told(&Told::Lose("c".to_owned())).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
     let epoch = a.open("phone", "again").await.epoch;
     assert_eq!(b.send("phone", "1").await.epoch, epoch);
     a.is_told(&Told::Queued("again".to_owned())).await;

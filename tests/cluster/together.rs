@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 
-use server::engine::{Authorisation, AuthoriseError, Ending, Engine, RedeemError, SocketError};
+use engine::{Authorisation, AuthoriseError, EndReason, Engine, RedeemError, SocketError};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::members::{Cluster, Told, connection, secret};
@@ -86,7 +86,7 @@ async fn a_newer_socket_on_one_supersedes_the_older_on_another() {
     a.claim("phone").await;
     a.open("phone", "older").await;
     b.open("phone", "newer").await;
-    a.is_told(&Told::End("older".to_owned(), Ending::Superseded)).await;
+    a.is_told(&Told::End("older".to_owned(), EndReason::Superseded)).await;
     let stale = a.engine.outbox("phone", &connection("older"), 0, 1).await;
     assert_eq!(stale, Err(SocketError::Stale));
     let expected =
@@ -103,7 +103,7 @@ async fn a_token_that_is_revoked_on_one_ends_the_socket_on_another() {
     a.claim("phone").await;
     a.open("phone", "c").await;
     b.engine.revoke_token(&secret("token of phone")).await.unwrap();
-    a.is_told(&Told::End("c".to_owned(), Ending::Revoked)).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::Revoked)).await;
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_token_that_ends_is_told_whoever_ends_it() {
     a.open("phone", "c").await;
     cluster.jump(cluster.limits.token_ttl);
     b.engine.expire().await.unwrap();
-    a.is_told(&Told::End("c".to_owned(), Ending::TokenEnded)).await;
+    a.is_told(&Told::End("c".to_owned(), EndReason::TokenExpired)).await;
 }
 
 #[tokio::test]

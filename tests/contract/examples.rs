@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use api_types::problem::ProblemKind;
 use serde_json::Value;
-use server::{api, problem::BadBody};
+use server::{operations, problem::BadBody};
 use tests::{DEVICE, Gateway};
 
 use crate::served::Contract;
@@ -46,13 +46,13 @@ fn assert_bodies(id: &str, method: &str, path: &str, bodies: &[BadBody]) {
 
 #[test]
 fn connect_socket_refuses_each_bad_body_as_its_example_says() {
-    let bodies = api::connect_socket::BAD_BODIES;
+    let bodies = operations::connect_socket::BAD_BODIES;
     assert_bodies("connectSocket", "POST", "/prospect/connectsocket", bodies);
 }
 
 #[test]
 fn request_token_refuses_each_bad_body_as_its_example_says() {
-    assert_bodies("requestToken", "PUT", "/token", api::token::BAD_BODIES);
+    assert_bodies("requestToken", "PUT", "/token", operations::token::BAD_BODIES);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn send_message_refuses_each_bad_body_as_its_example_says() {
         "sendMessage",
         "POST",
         "/operator/prospects/my_deviceTag/messages",
-        api::operator::BAD_BODIES,
+        operations::operator::BAD_BODIES,
     );
 }
 

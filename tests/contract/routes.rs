@@ -8,7 +8,7 @@ use actix_web::{
     web::Data,
 };
 use clap::Parser;
-use server::{app, config::Config, descriptors::Descriptors, gateway::Gateway};
+use server::{app, config::Config, descriptors::Descriptors, state::Gateway};
 
 use crate::served::Contract;
 

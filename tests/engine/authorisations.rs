@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::engine::{AuthoriseError, EngineSettings, RedeemError, TokenError};
+use engine::{AuthoriseError, Limits, RedeemError, TokenError};
 
 use crate::world::{AUTHORISATION, DAY, MEMORY, MOMENT, Make, World, just_before};
 
@@ -265,7 +265,7 @@ pub async fn each_device_has_its_own_rate(make: impl Make) {
 
 /// A claimed phone that may ask so often.
 async fn phone_at(make: impl Make, authorisations_per_second: u32) -> World {
-    let settings = EngineSettings { authorisations_per_second, ..EngineSettings::default() };
+    let settings = Limits { authorisations_per_second, ..Limits::default() };
     let world = World::with(make, settings).await;
     world.claim("phone", "token").await.unwrap();
     world

@@ -1,6 +1,6 @@
 //! Who gets a token, by channel and claim.
 
-use server::engine::{AuthoriseError, Ending, RedeemError, RequestTokenError, TokenError};
+use engine::{AuthoriseError, EndReason, RedeemError, RequestTokenError, TokenError};
 
 use crate::world::{DAY, Make, World};
 
@@ -191,7 +191,7 @@ pub async fn a_claim_ends_the_socket_of_a_test_token(make: impl Make) {
     world.test("phone", "trying out").await.unwrap();
     world.open("trying out", "phone", "connection").await;
     world.claim("phone", "token").await.unwrap();
-    world.ended(&[("connection", Ending::Revoked)]);
+    world.ended(&[("connection", EndReason::Revoked)]);
 }
 
 pub async fn the_operator_claims_a_free_device(make: impl Make) {
@@ -223,7 +223,7 @@ pub async fn the_operator_ends_what_the_test_channel_had(make: impl Make) {
     world.open("trying out", "phone", "connection").await;
     world.issue("phone", "issued").await.unwrap();
     assert_eq!(world.check("trying out").await, UNKNOWN);
-    world.ended(&[("connection", Ending::Revoked)]);
+    world.ended(&[("connection", EndReason::Revoked)]);
 }
 
 pub async fn issuing_twice_keeps_the_devices_own_token(make: impl Make) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::engine::{EngineSettings, Message, SendError, Sent, SocketError};
+use engine::{Limits, Message, SendError, Sent, SocketError};
 
 use crate::phones::{open_phone, open_phone_with, phone};
 use crate::world::{DAY, MESSAGE, MOMENT, Make, World, just_before};
@@ -12,7 +12,7 @@ const STALE: SocketError = SocketError::Stale;
 
 /// A connected phone with two messages, 1 and 2, which fill its outbox.
 async fn full_phone(make: impl Make) -> World {
-    let settings = EngineSettings { outbox_messages: 2, ..EngineSettings::default() };
+    let settings = Limits { outbox_messages: 2, ..Limits::default() };
     let world = open_phone_with(make, settings).await;
     world.send_for("phone", "1", 60 * SECOND).await.unwrap();
     world.send_for("phone", "2", 30 * SECOND).await.unwrap();
@@ -21,7 +21,7 @@ async fn full_phone(make: impl Make) -> World {
 
 /// A connected phone with two messages, 1 and 2, which fill its outbox's ten bytes.
 async fn heavy_phone(make: impl Make) -> World {
-    let settings = EngineSettings { outbox_bytes: 10, ..EngineSettings::default() };
+    let settings = Limits { outbox_bytes: 10, ..Limits::default() };
     let world = open_phone_with(make, settings).await;
     world.send_for("phone", "1234", 60 * SECOND).await.unwrap();
     world.send_for("phone", "123456", 30 * SECOND).await.unwrap();

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
-use server::engine::{
-    DeviceState, Ending, EngineSettings, Event, EventKind, Idempotency, Message, Millis, Opened,
+use engine::{
+    DeviceState, EndReason, Event, EventKind, Idempotency, Limits, Message, Millis, Opened,
     Outgoing, RedeemError, SendError, Sent, SocketError, SocketState, millis,
 };
+use serde_json::{Value, json};
 
 use crate::{
     random::Random,
@@ -28,8 +28,8 @@ const DEVICES: [&str; 3] = ["phone", "tablet", "watch"];
 const UNACCEPTED: usize = 3;
 
 /// So tight that every limit is met and every lifetime lived through, but for the tokens'.
-fn settings() -> EngineSettings {
-    EngineSettings {
+fn settings() -> Limits {
+    Limits {
         token_ttl: Duration::from_hours(10_000),
         open_authorisations: 1000,
         authorisations_per_second: 1000,
@@ -41,7 +41,7 @@ fn settings() -> EngineSettings {
         event_ttl: Duration::from_mins(5),
         event_bytes: 6000,
         event_bytes_per_device: 3000,
-        ..EngineSettings::default()
+        ..Limits::default()
     }
 }
 
@@ -594,7 +594,7 @@ struct Model {
     next: u64,
     /// What happened in this step.
     news: Vec<Said>,
-    endings: Vec<(String, Ending)>,
+    endings: Vec<(String, EndReason)>,
 }
 
 #[derive(Default)]
@@ -773,7 +773,7 @@ impl Model {
         let socket = (name.to_owned(), self.now);
         if let Some((older, _)) = self.record(device).socket.replace(socket) {
             self.disconnected(device, &older, Some(4004));
-            self.endings.push((older, Ending::Superseded));
+            self.endings.push((older, EndReason::Superseded));
         }
         let said = json!({ "deviceTag": device, "connectionId": name });
         self.news.push((EventKind::Connected, said));
@@ -792,7 +792,7 @@ impl Model {
         let record = std::mem::take(self.record(device));
         if let Some((connection, _)) = record.socket {
             self.disconnected(device, &connection, Some(4003));
-            self.endings.push((connection, Ending::Revoked));
+            self.endings.push((connection, EndReason::Revoked));
         }
         for (seq, ..) in record.outbox {
             self.expired(device, record.epoch.as_ref(), seq);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::engine::{EngineSettings, Event, EventKind, RedeemError, SocketError};
+use engine::{Event, EventKind, Limits, RedeemError, SocketError};
 
 use crate::phones::{open_phone, open_phone_with, phone};
 use crate::world::{DAY, MESSAGE, MOMENT, Make, World, just_before};
@@ -318,13 +318,13 @@ pub async fn an_event_is_kept_for_a_day(make: impl Make) {
 // Room.
 
 /// A stream that one event fills.
-fn tiny() -> EngineSettings {
-    EngineSettings { event_bytes: 1, event_ttl: MINUTE, ..EngineSettings::default() }
+fn tiny() -> Limits {
+    Limits { event_bytes: 1, event_ttl: MINUTE, ..Limits::default() }
 }
 
 /// A stream that one event fills for its device.
-fn tiny_per_device() -> EngineSettings {
-    EngineSettings { event_bytes_per_device: 1, ..EngineSettings::default() }
+fn tiny_per_device() -> Limits {
+    Limits { event_bytes_per_device: 1, ..Limits::default() }
 }
 
 pub async fn a_full_stream_accepts_no_message(make: impl Make) {
@@ -336,11 +336,8 @@ pub async fn a_full_stream_accepts_no_message(make: impl Make) {
 pub async fn a_stream_is_full_at_its_last_byte(make: impl Make + Copy) {
     let world = open_phone(make).await;
     let bytes: usize = world.events(0, 10).await.events.iter().map(|event| event.data.len()).sum();
-    let full = |event_bytes| EngineSettings { event_bytes, ..EngineSettings::default() };
-    let of_one = |event_bytes_per_device| EngineSettings {
-        event_bytes_per_device,
-        ..EngineSettings::default()
-    };
+    let full = |event_bytes| Limits { event_bytes, ..Limits::default() };
+    let of_one = |event_bytes_per_device| Limits { event_bytes_per_device, ..Limits::default() };
     for limits in [full(bytes), of_one(bytes)] {
         let world = open_phone_with(make, limits).await;
         assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);

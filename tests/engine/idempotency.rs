@@ -1,13 +1,13 @@
 //! Requests to send that are repeated under a key.
 
-use server::engine::{EngineSettings, SendError, Sent};
+use engine::{Limits, SendError, Sent};
 
 use crate::phones::{phone, phone_with};
 use crate::world::{DAY, MOMENT, Make, World, just_before};
 
 /// A phone whose two keys, `one` and `two`, were used half a day apart.
 async fn phone_with_two_keys(make: impl Make) -> World {
-    let settings = EngineSettings { idempotency_keys: 2, ..EngineSettings::default() };
+    let settings = Limits { idempotency_keys: 2, ..Limits::default() };
     let world = phone_with(make, settings).await;
     world.send_once("phone", "1", "one").await.unwrap();
     world.pass(DAY / 2).await;
@@ -141,7 +141,7 @@ pub async fn a_request_without_a_key_needs_no_room_for_one(make: impl Make) {
 
 /// A connected phone whose outbox has room for one message, with one under `key`.
 async fn phone_with_full_outbox(make: impl Make) -> World {
-    let settings = EngineSettings { outbox_messages: 1, ..EngineSettings::default() };
+    let settings = Limits { outbox_messages: 1, ..Limits::default() };
     let world = phone_with(make, settings).await;
     world.open("token", "phone", "connection").await;
     world.send_once("phone", "1", "key").await.unwrap();

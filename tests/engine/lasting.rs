@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use engine::{Durability, Limits};
 use rusqlite::Connection;
-use server::engine::{EngineSettings, embedded::Durability};
 
 use crate::{
     conversation_model, model, promises,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 async fn phone() -> World {
-    let world = World::lasting(EngineSettings::default()).await;
+    let world = World::lasting(Limits::default()).await;
     world.issue("phone", "token").await.expect("a token");
     world
 }
@@ -64,7 +64,7 @@ async fn sockets_end_with_the_process_that_held_them() {
 
 #[tokio::test]
 async fn what_a_claim_has_ended_stays_ended() {
-    let mut world = World::lasting(EngineSettings::default()).await;
+    let mut world = World::lasting(Limits::default()).await;
     world.test("phone", "test token").await.expect("a token");
     world.send("phone", "1").await.expect("queued");
     world.claim("phone", "token").await.expect("a token");
@@ -248,7 +248,7 @@ async fn a_journal_does_not_grow_with_every_start() {
 #[tokio::test]
 async fn events_that_grew_too_old_stay_gone_and_leave_no_holes() {
     let minute = Duration::from_mins(1);
-    let settings = EngineSettings { event_ttl: minute, ..EngineSettings::default() };
+    let settings = Limits { event_ttl: minute, ..Limits::default() };
     let mut world = World::lasting(settings).await;
     world.issue("phone", "token").await.expect("a token");
     world.open("token", "phone", "one").await;

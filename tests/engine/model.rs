@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use server::engine::{
-    AuthoriseError, Ending, EngineSettings, Millis, Opened, RedeemError, RequestTokenError,
-    TokenError, millis,
+use engine::{
+    AuthoriseError, EndReason, Limits, Millis, Opened, RedeemError, RequestTokenError, TokenError,
+    millis,
 };
 
 use crate::{
@@ -25,8 +25,8 @@ const DEVICES: [&str; 4] = ["phone", "tablet", "watch", "laptop"];
 const HALF_REFS: [&str; 7] = ["h1", "h2", "h3", "h4", "h5", "h6", "h7"];
 
 /// So tight that every limit is met and every lifetime lived through.
-fn settings() -> EngineSettings {
-    EngineSettings {
+fn settings() -> Limits {
+    Limits {
         token_ttl: Duration::from_secs(100),
         authorisation_ttl: Duration::from_secs(30),
         half_ref_memory: Duration::from_mins(1),
@@ -35,7 +35,7 @@ fn settings() -> EngineSettings {
         open_authorisations: 2,
         authorisations_per_second: 1000,
         test_tokens: 2,
-        ..EngineSettings::default()
+        ..Limits::default()
     }
 }
 
@@ -368,7 +368,7 @@ struct Model {
     now: Millis,
     records: Vec<Record>,
     half_refs: BTreeMap<String, HalfRef>,
-    endings: Vec<(String, Ending)>,
+    endings: Vec<(String, EndReason)>,
     made: usize,
 }
 
@@ -465,7 +465,7 @@ impl Model {
         self.give(place, token);
         if self.records[place].tokens.len() > settings().test_tokens {
             let oldest = self.records[place].tokens.remove(0);
-            self.end_what_is_of(place, &oldest.name, Ending::Revoked);
+            self.end_what_is_of(place, &oldest.name, EndReason::Revoked);
         }
         Ok(())
     }
@@ -547,7 +547,7 @@ impl Model {
             return self.end_record(place);
         }
         record.tokens.retain(|other| other.name != token);
-        self.end_what_is_of(place, token, Ending::Revoked);
+        self.end_what_is_of(place, token, EndReason::Revoked);
     }
 
     fn authorise(
@@ -619,7 +619,7 @@ impl Model {
         let record = &mut self.records[place];
         let socket = Socket { connection: connection.to_owned(), token };
         if let Some(older) = record.socket.replace(socket) {
-            self.endings.push((older.connection, Ending::Superseded));
+            self.endings.push((older.connection, EndReason::Superseded));
         }
         Ok((device, self.records[place].number, link))
     }
@@ -635,7 +635,7 @@ impl Model {
         }
     }
 
-    fn end_what_is_of(&mut self, place: usize, token: &str, ending: Ending) {
+    fn end_what_is_of(&mut self, place: usize, token: &str, ending: EndReason) {
         let ends = self.after(settings().record_ttl);
         let until = self.after(settings().half_ref_memory);
         let record = &mut self.records[place];
@@ -644,7 +644,7 @@ impl Model {
             record.ends = record.ends.max(ends);
         }
         let why = match ending {
-            Ending::TokenEnded => RedeemError::Expired,
+            EndReason::TokenExpired => RedeemError::Expired,
             _ => RedeemError::Revoked,
         };
         for half_ref in self.half_refs.values_mut() {
@@ -658,7 +658,7 @@ impl Model {
         let names: Vec<_> =
             self.records[place].tokens.iter().map(|token| token.name.clone()).collect();
         for name in names {
-            self.end_what_is_of(place, &name, Ending::Revoked);
+            self.end_what_is_of(place, &name, EndReason::Revoked);
         }
         self.records.remove(place);
     }
@@ -683,7 +683,7 @@ impl Model {
                 .map(|token| token.name.clone())
                 .collect();
             for name in expired {
-                self.end_what_is_of(place, &name, Ending::TokenEnded);
+                self.end_what_is_of(place, &name, EndReason::TokenExpired);
             }
         }
         let until = self.after(settings().half_ref_memory);

@@ -3,13 +3,13 @@
 
 use std::{collections::VecDeque, thread, time::Duration};
 
+use engine::{EventKind, Limits, Message};
 use proptest::{
     collection::vec,
     prelude::*,
     sample::select,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use server::engine::{EngineSettings, EventKind, Message};
 
 use crate::world::{Make, World};
 
@@ -66,12 +66,12 @@ pub fn nothing_is_lost_or_doubled_over_restarts() {
     hold(async || World::lasting(settings()).await);
 }
 
-fn settings() -> EngineSettings {
-    EngineSettings {
+fn settings() -> Limits {
+    Limits {
         open_authorisations: 1000,
         authorisations_per_second: 1000,
         remembered_ids: UNACCEPTED,
-        ..EngineSettings::default()
+        ..Limits::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the operator sees of devices, and how it ends one.
 
-use server::engine::{
-    DeviceState, Ending, EngineSettings, RedeemError, RequestTokenError, SocketState, TokenError,
+use engine::{
+    DeviceState, EndReason, Limits, RedeemError, RequestTokenError, SocketState, TokenError,
 };
 
 use crate::phones::open_phone;
@@ -194,7 +194,7 @@ pub async fn a_device_whose_token_ended_is_not_connected(make: impl Make) {
 pub async fn forgetting_ends_the_socket(make: impl Make) {
     let world = open_phone(make).await;
     world.forget("phone").await;
-    world.ended(&[("connection", Ending::Revoked)]);
+    world.ended(&[("connection", EndReason::Revoked)]);
     world.happened(&["phone disconnected connection 4003"]).await;
     assert!(world.connected("", 10).await.is_empty());
 }
@@ -246,7 +246,7 @@ pub async fn forgetting_a_test_device_ends_it_as_well(make: impl Make) {
 }
 
 pub async fn forgetting_makes_room_for_another_device(make: impl Make) {
-    let settings = EngineSettings { devices: 1, ..EngineSettings::default() };
+    let settings = Limits { devices: 1, ..Limits::default() };
     let world = World::with(make, settings).await;
     world.claim("phone", "token").await.unwrap();
     assert_eq!(world.claim("tablet", "other").await, Err(RequestTokenError::DevicesFull));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 
-use server::engine::{EngineSettings, RedeemError, RequestTokenError, Requester};
+use engine::{Limits, RedeemError, RequestTokenError, Requester};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::world::{Make, World, connection, secret};
@@ -34,10 +34,10 @@ where
 }
 
 pub async fn of_two_threads_that_redeem_one_half_ref_one_wins(make: impl Make) {
-    let settings = EngineSettings {
+    let settings = Limits {
         open_authorisations: HALF_REFS,
         authorisations_per_second: 1000,
-        ..EngineSettings::default()
+        ..Limits::default()
     };
     let world = World::with(make, settings).await;
     // Each device asks as often as it may in an instant.

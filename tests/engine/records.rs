@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use server::engine::{EngineSettings, RequestTokenError};
+use engine::{Limits, RequestTokenError};
 
 use crate::world::{DAY, MOMENT, Make, World, just_before};
 
@@ -17,7 +17,7 @@ async fn epoch(world: &World, token: &str, device: &str, name: &str) -> Arc<str>
 
 /// With room for two devices.
 async fn small(make: impl Make) -> World {
-    let settings = EngineSettings { devices: 2, ..EngineSettings::default() };
+    let settings = Limits { devices: 2, ..Limits::default() };
     let world = World::with(make, settings).await;
     world.claim("phone", "token").await.unwrap();
     world.test("tablet", "other").await.unwrap();

@@ -1,6 +1,6 @@
 //! What a `halfRef` opens, once, and how long it is remembered after that.
 
-use server::engine::{EngineSettings, Opened, RedeemError};
+use engine::{Limits, Opened, RedeemError};
 
 use crate::world::{AUTHORISATION, DAY, MEMORY, MOMENT, Make, World, just_before};
 
@@ -11,10 +11,10 @@ const REVOKED: Result<Opened, RedeemError> = Err(RedeemError::Revoked);
 
 /// A claimed phone whose socket waits for `half`.
 async fn waiting(make: impl Make) -> World {
-    waiting_with(make, EngineSettings::default()).await
+    waiting_with(make, Limits::default()).await
 }
 
-async fn waiting_with(make: impl Make, settings: EngineSettings) -> World {
+async fn waiting_with(make: impl Make, settings: Limits) -> World {
     let world = World::with(make, settings).await;
     world.claim("phone", "token").await.unwrap();
     world.authorise("token", "phone", "half").await.unwrap();
@@ -110,8 +110,8 @@ pub async fn a_revoked_half_ref_is_remembered_for_ten_minutes(make: impl Make) {
 }
 
 /// Remembers two.
-fn forgetful() -> EngineSettings {
-    EngineSettings { remembered_half_refs: 2, ..EngineSettings::default() }
+fn forgetful() -> Limits {
+    Limits { remembered_half_refs: 2, ..Limits::default() }
 }
 
 pub async fn the_oldest_remembered_half_ref_makes_room(make: impl Make) {

@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use server::engine::{
-    Clock, Engine, EngineSettings, Sockets,
-    redis::{Redis, RedisSettings},
+use engine::{
+    Clock, Engine, EngineListener, Limits,
+    redis::{Redis, RedisOptions},
 };
 use tests::{RedisServer, gateway::PATIENCE};
 
@@ -16,12 +16,12 @@ static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 /// The engine of one of many gateways, whose Redis knows nothing yet.
 pub async fn make_redis(
-    limits: EngineSettings,
+    limits: Limits,
     clock: Arc<dyn Clock>,
-    sockets: Arc<dyn Sockets>,
+    sockets: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
     static MADE: AtomicU64 = AtomicU64::new(0);
-    let mut settings = RedisSettings::new(&SERVER.url()).expect("a URL");
+    let mut settings = RedisOptions::new(&SERVER.url()).expect("a URL");
     settings.prefix = format!("engine-{}:", MADE.fetch_add(1, Ordering::Relaxed));
     settings.timeout = PATIENCE;
     let engine = Redis::start(&limits, settings, Some(clock), sockets);

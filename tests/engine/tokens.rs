@@ -1,6 +1,6 @@
 //! How long a token is good, and what ends with it.
 
-use server::engine::{Ending, RedeemError, TokenError};
+use engine::{EndReason, RedeemError, TokenError};
 
 use crate::world::{DAY, MOMENT, Make, World, just_before};
 
@@ -55,7 +55,7 @@ pub async fn a_test_token_that_makes_room_ends_what_it_had(make: impl Make) {
     for number in 2..=9 {
         world.test("phone", &format!("token {number}")).await.unwrap();
     }
-    world.ended(&[("connection", Ending::Revoked)]);
+    world.ended(&[("connection", EndReason::Revoked)]);
     assert_eq!(world.redeem("half", "another").await, Err(RedeemError::Revoked));
 }
 
@@ -134,7 +134,7 @@ pub async fn revoking_a_test_token_ends_its_socket(make: impl Make) {
     world.test("phone", "two").await.unwrap();
     world.open("one", "phone", "connection").await;
     world.revoke("one").await;
-    world.ended(&[("connection", Ending::Revoked)]);
+    world.ended(&[("connection", EndReason::Revoked)]);
 }
 
 pub async fn revoking_a_test_token_leaves_the_socket_of_another(make: impl Make) {
@@ -152,7 +152,7 @@ pub async fn revoking_twice_is_no_error(make: impl Make) {
     world.open("token", "phone", "connection").await;
     world.revoke("token").await;
     world.revoke("token").await;
-    world.ended(&[("connection", Ending::Revoked)]);
+    world.ended(&[("connection", EndReason::Revoked)]);
 }
 
 pub async fn revoking_leaves_other_devices_alone(make: impl Make) {

@@ -13,14 +13,13 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-use server::engine::{
-    Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Ending, Engine,
-    EngineSettings, Event, Events, Idempotency, Message, Millis, Opened, Outgoing, RedeemError,
-    RequestTokenError, Requester, SendError, Sent, SocketError, Sockets, TokenError,
-    embedded::{Durability, Embedded},
-    millis,
+use engine::{
+    Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Durability, EndReason,
+    Engine, EngineListener, Event, Events, Idempotency, Limits, Message, Millis, Opened, Outgoing,
+    RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError, TokenError,
+    embedded::Embedded, millis,
 };
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The smallest step of time.
@@ -45,20 +44,20 @@ pub fn just_before(time: Duration) -> Duration {
 
 /// Makes an engine.
 pub trait Make:
-    AsyncFn(EngineSettings, Arc<dyn Clock>, Arc<dyn Sockets>) -> Arc<dyn Engine>
+    AsyncFn(Limits, Arc<dyn Clock>, Arc<dyn EngineListener>) -> Arc<dyn Engine>
 {
 }
 
 impl<T> Make for T where
-    T: AsyncFn(EngineSettings, Arc<dyn Clock>, Arc<dyn Sockets>) -> Arc<dyn Engine>
+    T: AsyncFn(Limits, Arc<dyn Clock>, Arc<dyn EngineListener>) -> Arc<dyn Engine>
 {
 }
 
 /// The engine of one gateway.
 pub async fn make_embedded(
-    settings: EngineSettings,
+    settings: Limits,
     clock: Arc<dyn Clock>,
-    sockets: Arc<dyn Sockets>,
+    sockets: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
     Arc::new(Embedded::new(settings, clock, sockets))
 }
@@ -66,9 +65,9 @@ pub async fn make_embedded(
 /// The engine of one gateway with a journal that nobody comes back to: its folder goes with the
 /// test's last use of it.
 pub async fn make_journaled(
-    settings: EngineSettings,
+    settings: Limits,
     clock: Arc<dyn Clock>,
-    sockets: Arc<dyn Sockets>,
+    sockets: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
     let folder = tempfile::tempdir().expect("a folder");
     open_journal(&folder, settings, clock, sockets)
@@ -79,9 +78,9 @@ const REWRITE_AT: usize = 2000;
 
 fn open_journal(
     folder: &TempDir,
-    settings: EngineSettings,
+    settings: Limits,
     clock: Arc<dyn Clock>,
-    sockets: Arc<dyn Sockets>,
+    sockets: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
     try_open_journal(folder, Durability::Process, settings, clock, sockets)
         .expect("the journal is good")
@@ -90,9 +89,9 @@ fn open_journal(
 fn try_open_journal(
     folder: &TempDir,
     durability: Durability,
-    settings: EngineSettings,
+    settings: Limits,
     clock: Arc<dyn Clock>,
-    sockets: Arc<dyn Sockets>,
+    sockets: Arc<dyn EngineListener>,
 ) -> Result<Arc<dyn Engine>, String> {
     let engine = Embedded::open(settings, clock, sockets, folder.path(), durability, REWRITE_AT)?;
     Ok(Arc::new(engine))
@@ -113,7 +112,7 @@ struct Recorder(Mutex<Told>);
 
 #[derive(Default)]
 struct Told {
-    endings: Vec<(ConnectionId, Ending)>,
+    endings: Vec<(ConnectionId, EndReason)>,
     queued: Vec<ConnectionId>,
     acknowledged: Vec<String>,
     happened: bool,
@@ -125,20 +124,20 @@ impl Recorder {
     }
 }
 
-impl Sockets for Recorder {
-    fn end(&self, connection: &ConnectionId, ending: Ending) {
+impl EngineListener for Recorder {
+    fn end(&self, connection: &ConnectionId, ending: EndReason) {
         self.told().endings.push((connection.clone(), ending));
     }
 
-    fn queued(&self, connection: &ConnectionId) {
+    fn message_queued(&self, connection: &ConnectionId) {
         self.told().queued.push(connection.clone());
     }
 
-    fn acknowledged(&self, device: &str) {
+    fn messages_acknowledged(&self, device: &str) {
         self.told().acknowledged.push(device.to_owned());
     }
 
-    fn happened(&self) {
+    fn events_appended(&self) {
         self.told().happened = true;
     }
 }
@@ -174,7 +173,7 @@ pub struct World {
     /// The number of the first event that the test has not asked for yet.
     unread: AtomicU64,
     /// What the engine was made with, and what the next one gets.
-    pub settings: EngineSettings,
+    pub settings: Limits,
     /// The folder of the journal, if the engine outlives its end.
     folder: Option<TempDir>,
 }
@@ -182,11 +181,11 @@ pub struct World {
 impl World {
     /// With the limits that a gateway has by default.
     pub async fn new(make: impl Make) -> Self {
-        Self::with(make, EngineSettings::default()).await
+        Self::with(make, Limits::default()).await
     }
 
     /// With limits of its own.
-    pub async fn with(make: impl Make, settings: EngineSettings) -> Self {
+    pub async fn with(make: impl Make, settings: Limits) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_700_000_000_000)));
         let sockets = Arc::new(Recorder::default());
         let engine = make(settings.clone(), clock.clone(), sockets.clone()).await;
@@ -194,7 +193,7 @@ impl World {
     }
 
     /// With a journal to come back to.
-    pub async fn lasting(settings: EngineSettings) -> Self {
+    pub async fn lasting(settings: Limits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let make = async |settings, clock, sockets| open_journal(&folder, settings, clock, sockets);
         let world = Self::with(make, settings).await;
@@ -413,7 +412,7 @@ impl World {
 
     /// Ends all that is kept for a device.
     pub async fn forget(&self, device: &str) {
-        self.engine.forget(device).await.expect("the engine is here");
+        self.engine.disconnect(device).await.expect("the engine is here");
     }
 
     /// Reads the event stream.
@@ -446,7 +445,7 @@ impl World {
     }
 
     /// Which connections were ended since this was last asked, and why.
-    pub fn endings(&self) -> Vec<(String, Ending)> {
+    pub fn endings(&self) -> Vec<(String, EndReason)> {
         let endings = mem::take(&mut self.sockets.told().endings);
         endings.into_iter().map(|(connection, ending)| (connection.0.to_string(), ending)).collect()
     }
@@ -468,7 +467,7 @@ impl World {
     }
 
     /// Whether exactly these connections were ended since this was last asked.
-    pub fn ended(&self, expected: &[(&str, Ending)]) {
+    pub fn ended(&self, expected: &[(&str, EndReason)]) {
         let endings = self.endings();
         let endings: Vec<_> =
             endings.iter().map(|(name, ending)| (name.as_str(), *ending)).collect();

@@ -124,7 +124,7 @@ fn two_gateways_on_one_machine_know_what_the_other_was_told() {
     let session = session.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next());
     let mut filled = session.expect("a session").to_owned();
     filled = filled.replace("cargo build --release\n", "");
-    filled = filled.replace("target/release/server", &binary().to_string_lossy());
+    filled = filled.replace("target/release/connect-socket", &binary().to_string_lossy());
     for port in ["6379", "8081", "8082"] {
         filled = filled.replace(port, &free_port().to_string());
     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use openapi::{
-    beside, diff,
-    finding::{Effect, Finding, Reach, Whom},
+    diff, extra_rules,
+    finding::{Direction, Effect, Finding, Reach},
     frames,
     levels::Levels,
     oasdiff::{Change, Oasdiff},
@@ -41,7 +41,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Said {
     pub verdict: Verdict,
-    pub whom: Whom,
+    pub whom: Direction,
     pub rule: String,
 }
 
@@ -50,7 +50,7 @@ impl Said {
         Self::new(finding.effect, finding.reach, finding.whom, &finding.rule)
     }
 
-    fn new(effect: Effect, reach: Reach, whom: Whom, rule: &str) -> Self {
+    fn new(effect: Effect, reach: Reach, whom: Direction, rule: &str) -> Self {
         let verdict = match (effect, reach) {
             (Effect::Compatible, _) => Verdict::Noticed,
             (Effect::Breaking, Reach::Source) => Verdict::BreaksSource,
@@ -63,8 +63,8 @@ impl Said {
 /// The gravest that is said of what travels at a place.
 pub fn verdict_at(place: Place, said: &BTreeSet<Said>) -> Verdict {
     let about = |said: &&Said| match place {
-        Place::Parameter | Place::RequestBody => said.whom != Whom::Response,
-        Place::ResponseBody | Place::ResponseHeader => said.whom != Whom::Request,
+        Place::Parameter | Place::RequestBody => said.whom != Direction::Response,
+        Place::ResponseBody | Place::ResponseHeader => said.whom != Direction::Request,
         Place::Contract | Place::Unused => true,
     };
     said.iter().filter(about).map(|said| said.verdict).max().unwrap_or(Verdict::Silent)
@@ -105,8 +105,8 @@ impl Comparer {
             said[index][usize::from(back)].insert(found);
         }
         for (index, (base, edited)) in pairs.iter().enumerate() {
-            said[index][0].extend(beside::http(base, edited).iter().map(Said::by));
-            said[index][1].extend(beside::http(edited, base).iter().map(Said::by));
+            said[index][0].extend(extra_rules::http(base, edited).iter().map(Said::by));
+            said[index][1].extend(extra_rules::http(edited, base).iter().map(Said::by));
         }
         said
     }
@@ -132,8 +132,8 @@ impl Comparer {
             said[index][usize::from(back)].insert(found);
         }
         for (index, (base, edited)) in documents.iter().enumerate() {
-            said[index][0].extend(beside::socket(base, edited).iter().map(Said::by));
-            said[index][1].extend(beside::socket(edited, base).iter().map(Said::by));
+            said[index][0].extend(extra_rules::socket(base, edited).iter().map(Said::by));
+            said[index][1].extend(extra_rules::socket(edited, base).iter().map(Said::by));
         }
         said
     }

@@ -1,7 +1,7 @@
 //! The version says what kind of change it is.
 
 use openapi::{
-    finding::{Effect, Finding, Reach, Surface, Whom},
+    finding::{Direction, Effect, Finding, Reach, Surface},
     version::checked,
 };
 use serde_json::json;
@@ -14,7 +14,7 @@ fn findings(effects: &[Effect]) -> Vec<Finding> {
         .map(|effect| Finding {
             rule: "a-rule".to_owned(),
             effect: *effect,
-            whom: Whom::Request,
+            whom: Direction::Request,
             reach: Reach::Wire,
             surface: Surface::Http,
             text: "a change".to_owned(),

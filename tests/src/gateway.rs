@@ -34,7 +34,7 @@ pub fn binary() -> &'static Path {
         assert!(built.success(), "the gateway builds");
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-        target.join("debug").join("server")
+        target.join("debug").join("connect-socket")
     })
 }
 

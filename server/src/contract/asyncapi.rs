@@ -5,7 +5,7 @@ use api_types::frame::{ClientFrame, ServerFrame};
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::socket::close::CloseCode;
+use crate::websocket::close_code::CloseCode;
 
 const DESCRIPTION: &str = "\
 What travels on a prospect's websocket once `POST /prospect/connectsocket` has authorised it. The \

@@ -20,10 +20,10 @@ use api_types::{
 };
 use futures_util::StreamExt;
 
-use crate::{config::Config, problem::Refusal};
+use crate::{config::Config, problem::ApiError};
 
 /// A body as it arrived: its bytes, or why there are none.
-type Arrived = Result<Bytes, Refusal>;
+type Arrived = Result<Bytes, ApiError>;
 
 /// Reads the body of `request` and keeps it for [`Json`].
 pub async fn read(request: &mut ServiceRequest, config: &Config) {
@@ -62,22 +62,22 @@ async fn collect(mut payload: Payload, at_most: usize) -> Arrived {
     Ok(body.freeze())
 }
 
-fn too_large(at_most: usize) -> Refusal {
+fn too_large(at_most: usize) -> ApiError {
     let detail = format!("A body has at most {at_most} bytes here.");
-    Refusal::with_detail(ProblemKind::BodyTooLarge, detail)
+    ApiError::with_detail(ProblemKind::BodyTooLarge, detail)
 }
 
-fn late(after: Duration) -> Refusal {
+fn late(after: Duration) -> ApiError {
     let detail = format!("Send the whole body within {}.", humantime::format_duration(after));
-    Refusal::with_detail(ProblemKind::RequestTimeout, detail)
+    ApiError::with_detail(ProblemKind::RequestTimeout, detail)
 }
 
 /// No body is needed: one that arrives whole is read past, and one that does not is refused.
 pub struct NoBody;
 
 impl FromRequest for NoBody {
-    type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Arrived>() {
@@ -88,28 +88,28 @@ impl FromRequest for NoBody {
 }
 
 /// A JSON body, or why it is refused: an operation looks at its token first.
-pub struct Json<T>(Result<T, Refusal>);
+pub struct Json<T>(Result<T, ApiError>);
 
 impl<T> Json<T> {
     /// The body.
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn accepted(self) -> Result<T, Refusal> {
+    pub fn accepted(self) -> Result<T, ApiError> {
         self.0
     }
 }
 
 impl<T: RequestBody> FromRequest for Json<T> {
-    type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self(parse(request))))
     }
 }
 
-fn parse<T: RequestBody>(request: &HttpRequest) -> Result<T, Refusal> {
+fn parse<T: RequestBody>(request: &HttpRequest) -> Result<T, ApiError> {
     let extensions = request.extensions();
     let bytes = match extensions.get::<Arrived>() {
         Some(Ok(bytes)) => bytes.as_ref(),

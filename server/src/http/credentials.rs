@@ -9,12 +9,10 @@ use actix_web::{
 };
 use api_types::problem::ProblemKind;
 
-use super::address::client_address;
-use crate::{
-    gateway::Gateway,
-    problem::Refusal,
-    secret::{self, Digest},
-};
+use super::client_address::client_address;
+use engine::Digest;
+
+use crate::{problem::ApiError, secret, state::Gateway};
 
 /// The header that a prospect's token travels in: the document's.
 pub const TOKEN_HEADER: &str = "token";
@@ -23,8 +21,8 @@ pub const TOKEN_HEADER: &str = "token";
 pub struct Token(pub Digest);
 
 impl FromRequest for Token {
-    type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match shown(request) {
@@ -39,8 +37,8 @@ impl FromRequest for Token {
 pub struct AnyToken(pub Option<Digest>);
 
 impl FromRequest for AnyToken {
-    type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self(match shown(request) {
@@ -69,15 +67,15 @@ fn shown(request: &HttpRequest) -> Shown {
 pub struct Operator;
 
 impl FromRequest for Operator {
-    type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(operator(request).map(|()| Self))
     }
 }
 
-fn operator(request: &HttpRequest) -> Result<(), Refusal> {
+fn operator(request: &HttpRequest) -> Result<(), ApiError> {
     let gateway = Gateway::of(request);
     let key = request
         .headers()
@@ -93,6 +91,6 @@ fn operator(request: &HttpRequest) -> Result<(), Refusal> {
     gateway
         .wrong_keys
         .count(address)
-        .map_err(|wait| Refusal::for_a_while(ProblemKind::TooManyWrongKeys, wait))?;
+        .map_err(|wait| ApiError::for_a_while(ProblemKind::TooManyWrongKeys, wait))?;
     Err(ProblemKind::OperatorKeyUnknown.into())
 }

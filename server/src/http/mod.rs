@@ -1,12 +1,12 @@
-//! What every request goes through, whatever it is for.
+//! What every request goes through, whatever operation it is for.
 
-pub mod address;
+pub mod admission;
 pub mod body;
+pub mod client_address;
+pub mod cors;
 pub mod credentials;
-pub mod cross_origin;
-pub mod fallback;
-pub mod full;
+pub mod not_found;
 pub mod query;
 pub mod rate;
 pub mod request_id;
-pub mod scope;
+pub mod request_scope;

@@ -6,14 +6,14 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Query};
 use api_types::problem::ProblemKind;
 use serde::de::DeserializeOwned;
 
-use crate::problem::Refusal;
+use crate::problem::ApiError;
 
 /// The parameters of a query, each known, named once and within its bounds.
 pub struct Parameters<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for Parameters<T> {
-    type Error = Refusal;
-    type Future = Ready<Result<Self, Refusal>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match Query::from_query(request.query_string()) {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
-use super::address::limited_address;
+use super::client_address::limited_address;
 
 /// Addresses that are counted at a time. Past that, strangers wait until some are forgotten.
 const ADDRESSES: usize = 100_000;

@@ -5,7 +5,7 @@ use std::{env, error::Error, net::TcpStream, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use connect_socket_client::{
-    Client, Error as Refusal, ResponseValue,
+    Client, Error as ApiError, ResponseValue,
     types::{
         AckFrame, AckFrameType, Channel, ClientFrame, ConnectSocketRequest, ConnectSocketResponse,
         DeviceData, Problem, ProspectMessageFrame, ProspectMessageFrameType, SendMessageRequest,
@@ -37,7 +37,7 @@ fn prospect(base_url: &str, token: &str) -> Outcome<Client> {
 async fn request_token(
     client: &Client,
     device_data: Option<DeviceData>,
-) -> Result<ResponseValue<TokenResponse>, Refusal<Problem>> {
+) -> Result<ResponseValue<TokenResponse>, ApiError<Problem>> {
     let device_tag = DEVICE.try_into().expect("a good one");
     client.request_token(&TokenRequest { channel: Channel::Test, device_tag, device_data }).await
 }
@@ -46,7 +46,7 @@ async fn connect_socket(
     client: &Client,
     half_ref: &str,
     link: Option<&str>,
-) -> Result<ResponseValue<ConnectSocketResponse>, Refusal<Problem>> {
+) -> Result<ResponseValue<ConnectSocketResponse>, ApiError<Problem>> {
     let request = ConnectSocketRequest {
         half_ref: half_ref.try_into().expect("a good one"),
         device_tag: DEVICE.try_into().expect("a good one"),
@@ -56,10 +56,10 @@ async fn connect_socket(
 }
 
 /// The problem that a call was refused with, read field by field.
-fn problem<T>(outcome: Result<T, Refusal<Problem>>) -> Outcome<Value> {
+fn problem<T>(outcome: Result<T, ApiError<Problem>>) -> Outcome<Value> {
     let problem = match outcome {
         Ok(_) => return Err("not refused".into()),
-        Err(Refusal::ErrorResponse(problem)) => problem.into_inner(),
+        Err(ApiError::ErrorResponse(problem)) => problem.into_inner(),
         Err(other) => return Err(other.into()),
     };
     let errors: Vec<_> = problem

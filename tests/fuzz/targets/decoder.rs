@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use server::socket::decoder::{Decoder, Received, Stop};
+use server::websocket::codec::{Decoder, Received, Stop};
 
 /// The longest message. Small, so that the fuzzer gets past it.
 const LIMIT: usize = 300;

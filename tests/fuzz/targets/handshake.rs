@@ -7,7 +7,7 @@ use actix_http::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 use libfuzzer_sys::fuzz_target;
-use server::socket::handshake::{checked_handshake, offered_half_ref};
+use server::websocket::handshake::{checked_handshake, offered_half_ref};
 
 /// Which header a line is, by its first byte. What it leaves out is well formed.
 fn name(kind: u8) -> Option<HeaderName> {

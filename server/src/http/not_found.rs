@@ -1,0 +1,70 @@
+//! What no operation answers: an unknown path, a known path with another method, a page that
+//! stands elsewhere.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::ResourceDef,
+    http::{Method, header},
+    web::Data,
+};
+use api_types::problem::ProblemKind;
+use utoipa::openapi::{OpenApi, PathItem};
+
+use crate::problem::ApiError;
+
+/// Where people land, and where they are sent: the Swagger UI.
+const ELSEWHERE: [(&str, &str); 2] = [("/", "/swagger-ui/"), ("/swagger-ui", "/swagger-ui/")];
+
+/// The methods of each path of the contract.
+pub struct Paths(Vec<(ResourceDef, String)>);
+
+impl Paths {
+    /// The paths of this contract.
+    #[must_use]
+    pub fn of(contract: &OpenApi) -> Self {
+        let paths = contract.paths.paths.iter();
+        // A file's name may have slashes, which the contract has no way to say.
+        let pattern = |path: &str| ResourceDef::new(path.replace("{file}", "{file:.*}"));
+        Self(paths.map(|(path, item)| (pattern(path), methods(item))).collect())
+    }
+
+    fn methods_of(&self, path: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(path))
+            .map(|(_, methods)| methods.as_str())
+    }
+}
+
+/// HEAD goes wherever GET goes.
+fn methods(item: &PathItem) -> String {
+    let methods = [
+        (item.get.is_some(), "GET, HEAD"),
+        (item.post.is_some(), "POST"),
+        (item.put.is_some(), "PUT"),
+        (item.delete.is_some(), "DELETE"),
+    ];
+    let methods: Vec<_> =
+        methods.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
+    methods.join(", ")
+}
+
+/// The app's default service.
+///
+/// # Errors
+/// Always, but for a page that stands elsewhere.
+pub async fn fallback(request: HttpRequest, paths: Data<Paths>) -> Result<HttpResponse, ApiError> {
+    let path = request.path();
+    if let Some((_, target)) = ELSEWHERE.iter().find(|(from, _)| *from == path) {
+        return match *request.method() {
+            Method::GET => Ok(HttpResponse::PermanentRedirect()
+                .insert_header((header::LOCATION, *target))
+                .finish()),
+            _ => Err(ApiError::method_not_allowed("GET, HEAD".to_owned())),
+        };
+    }
+    match paths.methods_of(path) {
+        Some(methods) => Err(ApiError::method_not_allowed(methods.to_owned())),
+        None => Err(ProblemKind::NotFound.into()),
+    }
+}

@@ -1,0 +1,113 @@
+//! `POST /prospect/connectsocket`: the endpoint of the document.
+
+use actix_web::{HttpResponse, post, web::Data};
+use api_types::connect_socket::{ConnectSocketRequest, ConnectSocketResponse};
+
+use engine::Authorisation;
+use engine::Digest;
+
+use crate::{
+    http::{body::Json, credentials::Token},
+    problem::{ApiError, BadBody, api_errors},
+    state::Gateway,
+};
+
+/// What the operation refuses by the body alone.
+pub const BAD_BODIES: &[BadBody] = &[
+    BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"halfRef\": " },
+    BadBody { name: "not-utf8", summary: "Bytes that are not UTF-8", body: b"{\"halfRef\": \"\xff\"}" },
+    BadBody {
+        name: "array",
+        summary: "A JSON array, though its elements fit the fields in order",
+        body: br#"["l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "my_deviceTag", null]"#,
+    },
+    BadBody {
+        name: "duplicate-field",
+        summary: "A field that is given twice",
+        body: br#"{"halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "deviceTag": "my_deviceTag", "deviceTag": "another"}"#,
+    },
+    BadBody {
+        name: "missing-field",
+        summary: "A required field that is not there",
+        body: br#"{"deviceTag": "my_deviceTag"}"#,
+    },
+    BadBody {
+        name: "empty-field",
+        summary: "A field that is empty",
+        body: br#"{"halfRef": "", "deviceTag": ""}"#,
+    },
+    BadBody {
+        name: "too-long",
+        summary: "A field that is too long",
+        body: br#"{"halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "deviceTag": "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"}"#,
+    },
+    BadBody {
+        name: "wrong-character",
+        summary: "A field with a character that is not allowed",
+        body: br#"{"halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "deviceTag": "my deviceTag"}"#,
+    },
+    BadBody {
+        name: "wrong-type",
+        summary: "A field of another type",
+        body: br#"{"halfRef": 7, "deviceTag": "my_deviceTag", "linkinjected": []}"#,
+    },
+    BadBody {
+        name: "unknown-field",
+        summary: "A field that is not known: here a misspelt one",
+        body: br#"{"halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "deviceTag": "my_deviceTag", "linkInjected": "x"}"#,
+    },
+];
+
+api_errors!(Errors:
+    MalformedJson, TokenMissing, TokenMalformed, TokenUnknown, TokenExpired, DeviceMismatch,
+    RequestTimeout, HalfRefSpent, HalfRefForeign, BodyTooLarge, UnsupportedMediaType,
+    InvalidFields, TooManyAuthorisations, AuthorisationsFull, EngineUnavailable, OutOfDescriptors;
+    ConnectSocketRequest: BAD_BODIES
+);
+
+/// Connect Socket
+///
+/// This endpoint requests authorization of a websocket connection to enable efficient 2-way communication with this prospect.
+///
+/// The gateway's refinement of the document: once it answers 200, `GET /prospect/socket` opens the
+/// websocket with the same `halfRef`, once, for as long as the authorisation lasts: 30 seconds,
+/// unless the gateway's settings say otherwise. Until it was opened, the same request may be sent
+/// again; that begins the time anew and replaces `linkinjected`. To
+/// leave `linkinjected` out and to send `null` mean the same.
+#[utoipa::path(
+    operation_id = "connectSocket",
+    tag = "prospect",
+    request_body(
+        content = ConnectSocketRequest,
+        content_type = "application/json",
+        description = "The device, and the secret that will open its websocket."
+    ),
+    responses(
+        (status = 200, description = "The websocket is authorised.", body = ConnectSocketResponse),
+        Errors
+    ),
+    security(("token" = []))
+)]
+#[post("/prospect/connectsocket")]
+pub async fn connect_socket(
+    Token(token): Token,
+    body: Json<ConnectSocketRequest>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let body = match body.accepted() {
+        Ok(body) => body,
+        Err(refusal) => {
+            // The token comes first: to a stranger the body does not matter.
+            gateway.engine.check_token(&token).await?;
+            return Err(refusal);
+        }
+    };
+    let authorisation = Authorisation {
+        token: &token,
+        device: &body.device_tag,
+        half_ref: &Digest::of(body.half_ref.as_bytes()),
+        linkinjected: body.linkinjected.as_deref(),
+    };
+    gateway.engine.authorise(authorisation).await?;
+    Ok(HttpResponse::Ok().json(ConnectSocketResponse { success: true }))
+}

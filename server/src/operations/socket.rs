@@ -1,0 +1,54 @@
+//! `GET /prospect/socket`: the websocket itself.
+
+use actix_web::{HttpRequest, HttpResponse, get, web::Data};
+
+use crate::{
+    http::body::NoBody,
+    problem::{ApiError, api_errors},
+    state::Gateway,
+    websocket::handshake,
+};
+
+api_errors!(Errors:
+    BadHandshake, BadRequest, RequestTimeout, BodyTooLarge, HalfRefUnknown, OriginRefused, UpgradeRequired, TooManySockets, Draining,
+    OutOfDescriptors, EventsFull, EngineUnavailable;
+);
+
+/// Open the websocket
+///
+/// A websocket handshake (RFC 6455), over HTTP/1.1. The `halfRef` that was authorised travels as a
+/// subprotocol, because a browser can set no header here and a secret does not belong in a URL:
+/// offer `prospect.v1` and `halfref.` followed by the `halfRef` in unpadded base64url. The answer
+/// names `prospect.v1` alone.
+///
+/// The first frame is `hello`. A `halfRef` that is known but opens nothing is upgraded all the
+/// same and then closed with a code that says why, because a browser's script can read a close
+/// code and not a refused handshake.
+#[utoipa::path(
+    operation_id = "openSocket",
+    tag = "prospect",
+    params(
+        (
+            "Sec-WebSocket-Protocol" = String, Header,
+            description = "The subprotocols: `prospect.v1, halfref.<base64url of the halfRef, unpadded>`.",
+            example = "prospect.v1, halfref.bDh0MHJ3Mm00enpwaTFnb2V5dHQ1OTdiaHR6MzFsamJmMHpvMHZ6MXcya3hlc2tn"
+        ),
+    ),
+    responses(
+        (
+            status = 101,
+            description = "The websocket is open.",
+            headers(("Sec-WebSocket-Protocol" = String, description = "Always `prospect.v1`."))
+        ),
+        Errors
+    ),
+    security(())
+)]
+#[get("/prospect/socket")]
+pub async fn open_socket(
+    _: NoBody,
+    request: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    handshake::answer(&request, &gateway).await
+}
