@@ -56,7 +56,7 @@ const MET: [&str; 23] = [
     "claim Ok",
     "end Revoked",
     "end Superseded",
-    "end TokenEnded",
+    "end TokenExpired",
     "issue Ok",
     "redeem Expired",
     "redeem Ok",
