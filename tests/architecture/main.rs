@@ -1,0 +1,120 @@
+//! The borders inside the project: no circle of modules, no arrow against the layers, no crate
+//! that depends on what it must not know. The layers are in `layers.rs`.
+//!
+//! An arrow is a place where one module uses another: a `use` or a path in the code. Declaring a
+//! child with `mod` is none, and neither is re-exporting a child that the parent does not use.
+
+mod circles;
+mod dependencies;
+mod layers;
+mod self_test;
+mod sources;
+
+use std::fmt::Write;
+
+use layers::{CRATES, Crate, TO_BE_REMOVED};
+use sources::{Arrow, Sources, name};
+
+/// The arrows of a crate but for those that are still to be removed.
+fn arrows(of: &Crate, sources: &Sources) -> Vec<Arrow> {
+    let mut arrows = sources.arrows();
+    arrows.retain(|arrow| !is_to_be_removed(of, arrow));
+    arrows
+}
+
+fn is_to_be_removed(of: &Crate, arrow: &Arrow) -> bool {
+    TO_BE_REMOVED.iter().any(|(folder, from, to)| {
+        of.folder == *folder && arrow.starts_in(from) && arrow.ends_in(to)
+    })
+}
+
+#[test]
+fn modules_do_not_use_each_other_in_a_circle() {
+    let mut report = String::new();
+    for of in &CRATES {
+        let sources = Sources::read(of.folder);
+        let arrows = arrows(of, &sources);
+        for folder in sources.folders() {
+            for circle in circles::inside(&arrows, &folder) {
+                writeln!(report, "\nA circle in {}, in {}:", of.folder, name(&folder)).unwrap();
+                for arrow in circle {
+                    writeln!(report, "    {arrow}").unwrap();
+                }
+            }
+        }
+    }
+    assert!(
+        report.is_empty(),
+        "{report}\n\
+         Remove one arrow of each circle: move what both modules need into a module below them,\n\
+         or pass it in as an argument. See ARCHITECTURE.md."
+    );
+}
+
+#[test]
+fn modules_use_only_modules_of_their_own_layer_and_below() {
+    let mut report = String::new();
+    for of in &CRATES {
+        let sources = Sources::read(of.folder);
+        for arrow in arrows(of, &sources) {
+            let (from, to) = (of.layer(&arrow.from), of.layer(&arrow.to));
+            if let (Some(from), Some(to)) = (from, to)
+                && to < from
+            {
+                writeln!(report, "    {}: {arrow}", of.folder).unwrap();
+            }
+        }
+    }
+    assert!(
+        report.is_empty(),
+        "A module uses one that is above it:\n{report}\n\
+         The layers are in tests/architecture/layers.rs. Move what is used down, or the module\n\
+         that uses it up."
+    );
+}
+
+#[test]
+fn every_module_has_its_layer() {
+    for of in &CRATES {
+        let mut modules = Sources::read(of.folder).top_level();
+        let listed = of.layers.iter().flat_map(|layer| layer.iter());
+        for module in listed.filter(|module| **module != sources::ROOT) {
+            assert!(
+                modules.remove(*module),
+                "tests/architecture/layers.rs lists the module `{module}`, which {} does not have",
+                of.folder
+            );
+        }
+        assert!(
+            modules.is_empty(),
+            "tests/architecture/layers.rs does not list these modules of {}: {modules:?}. Add each\n\
+             to the highest layer that its users are still above of.",
+            of.folder
+        );
+    }
+}
+
+#[test]
+fn crates_do_not_depend_on_what_they_must_not_know() {
+    for of in &CRATES {
+        let dependencies = dependencies::of(of.folder);
+        for pattern in of.never_depends_on {
+            let found = dependencies::matching(&dependencies, pattern);
+            assert!(
+                found.is_empty(),
+                "{} depends on {found:?}: see `cargo tree --invert {}`",
+                of.folder,
+                found[0]
+            );
+        }
+    }
+}
+
+#[test]
+fn arrows_that_are_to_be_removed_still_exist() {
+    for (folder, from, to) in TO_BE_REMOVED {
+        let mut arrows = Sources::read(folder).arrows().into_iter();
+        let exists = arrows.any(|arrow| arrow.starts_in(from) && arrow.ends_in(to));
+        assert!(exists, "{folder}: {from} -> {to} is removed; remove it from TO_BE_REMOVED too");
+    }
+}
