@@ -1,7 +1,6 @@
 //! The conversation: what the operator sends, what prospects say, and what each is told of it.
 
 mod accepting;
-mod books;
 mod delivering;
 mod draining;
 mod events;
@@ -11,6 +10,7 @@ mod full_outbox;
 mod idempotency;
 mod pace;
 mod prospects;
+mod reconnecting;
 mod sending;
 mod verbatim;
 mod waiting;

@@ -3,7 +3,7 @@
 use std::thread;
 
 use serde_json::json;
-use tests::{Answer, Books, Gateway, Operator, Prospect, gateway::eventually};
+use tests::{Answer, Bookkeeper, Gateway, Load, Operator, Prospect, gateway::eventually};
 
 use super::{KEY, free_port, journaled, journaled_at};
 
@@ -14,11 +14,11 @@ const FULL: u64 = 1_500_000;
 fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled_at(free_port(), folder.path()).file_size(FULL).start();
-    let books = Books::open(gateway.authority(), KEY, 6, 200);
+    let bookkeeper = Bookkeeper::start(gateway.authority(), KEY, Load::RESTARTS);
     eventually("the disk is full", || gateway.get("/readyz").status == 503);
     gateway.lift_file_size();
     eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
-    let _ = books.balance();
+    let _ = bookkeeper.finish();
 }
 
 /// Claims one device after the other until the disk is full; gives the one that was refused.

@@ -1,6 +1,6 @@
 //! The harness of the suites: a real gateway to test, and clients that read like sentences.
 
-pub mod books;
+pub mod bookkeeper;
 pub mod client;
 pub mod connection;
 pub mod events;
@@ -8,11 +8,12 @@ pub mod gateway;
 pub mod operator;
 pub mod prospect;
 pub mod proxy;
+pub mod random;
 pub mod redis;
 pub mod socket;
 pub mod tools;
 
-pub use books::Books;
+pub use bookkeeper::{Bookkeeper, Load};
 pub use client::{Answer, Call};
 pub use connection::Connection;
 pub use events::{Event, EventStream};
