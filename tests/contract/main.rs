@@ -4,7 +4,7 @@ mod committed;
 mod document;
 mod examples;
 mod openapi_30;
+mod property_tables;
 mod routes;
 mod rules;
 mod served;
-mod snapshots;
