@@ -47,6 +47,7 @@ pub const CRATES: [Crate; 4] = [
             &["journal"],
             &["memory"],
             &["the crate root"],
+            &["event"],
             &["operations"],
             &["limits"],
             &["digest", "id", "time"],

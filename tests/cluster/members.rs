@@ -11,12 +11,11 @@ use std::{
 };
 
 use engine::{
-    Authorisation, Clock, ConnectionId, Digest, EndReason, Engine, EngineListener, Limits, Millis,
-    Opened, Outgoing, Requester, Sent, millis,
+    Authorisation, Clock, ConnectionId, Digest, DisconnectCause, EndReason, Engine, EngineListener,
+    EventData, Limits, Millis, Opened, Outgoing, Requester, Sent, millis,
     redis::{Redis, RedisOptions},
 };
 use redis::cmd;
-use serde_json::Value;
 use tests::{RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
@@ -234,14 +233,21 @@ impl Member {
     pub async fn events(&self) -> Vec<String> {
         let events = self.engine.events(0, usize::MAX).await.expect("the engine is here").events;
         let told = events.iter().map(|event| {
-            let data: Value = serde_json::from_str(&event.data).expect("JSON");
-            let said = ["connectionId", "code", "seq", "id"];
-            let said = said.iter().filter_map(|name| data.get(name)).map(|value| match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            let device = data["deviceTag"].as_str().expect("a device").to_owned();
-            [device, event.kind.name().to_owned()].into_iter().chain(said).collect::<Vec<_>>()
+            let (kind, said) = match &event.data {
+                EventData::Connected { .. } => ("connected", None),
+                EventData::Message { id, .. } => ("message", Some(id.to_string())),
+                EventData::Disconnected { cause } => {
+                    let cause = cause.map(|cause| match cause {
+                        DisconnectCause::Engine(reason) => format!("{reason:?}"),
+                        DisconnectCause::Gateway(code) => code.to_string(),
+                    });
+                    ("disconnected", cause)
+                }
+                EventData::Expired { seq, .. } => ("expired", Some(seq.to_string())),
+            };
+            let connection = event.connection.as_ref().map(|connection| connection.0.to_string());
+            let words = [event.device.to_string(), kind.to_owned()];
+            words.into_iter().chain(connection).chain(said).collect::<Vec<_>>()
         });
         told.map(|words| words.join(" ")).collect()
     }

@@ -90,7 +90,7 @@ async fn a_newer_socket_on_one_supersedes_the_older_on_another() {
     let stale = a.engine.outbox("phone", &connection("older"), 0, 1).await;
     assert_eq!(stale, Err(SocketError::Stale));
     let expected =
-        ["phone connected older", "phone disconnected older 4004", "phone connected newer"];
+        ["phone connected older", "phone disconnected older Superseded", "phone connected newer"];
     assert_eq!(a.events().await, expected);
     assert!(b.engine.outbox("phone", &connection("newer"), 0, 1).await.is_ok());
 }

@@ -384,7 +384,7 @@ pub async fn a_message_expires_once(make: impl Make) {
     world.news().await;
     world.pass(MESSAGE).await;
     world.forget("phone").await;
-    world.happened(&["phone disconnected connection 4003"]).await;
+    world.happened(&["phone disconnected connection Revoked"]).await;
 }
 
 pub async fn a_message_expires_without_a_socket(make: impl Make) {

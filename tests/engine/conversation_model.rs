@@ -9,14 +9,14 @@ use std::{
 };
 
 use engine::{
-    DeviceState, EndReason, Event, EventKind, Idempotency, Limits, Message, Millis, Opened,
-    Outgoing, RedeemError, SendError, Sent, SocketError, SocketState, millis,
+    ConnectionId, DeviceState, DisconnectCause, EndReason, Event, EventData, Idempotency, Limits,
+    Message, Millis, Opened, Outgoing, RedeemError, SendError, Sent, SocketError, SocketState,
+    millis,
 };
-use serde_json::{Value, json};
 
 use crate::{
     random::Random,
-    world::{Make, World, connection, secret},
+    world::{Make, World, connection, kind, secret},
 };
 
 const SEEDS: u64 = 16;
@@ -451,15 +451,13 @@ impl Life {
         let numbers: Vec<_> = news.iter().map(|event| event.n).collect();
         let mut got: Vec<_> = news.iter().map(said).collect();
         // What ends at the same moment on two devices is in no order.
-        let by_device = |one: &Said, other: &Said| {
-            one.1["deviceTag"].as_str().cmp(&other.1["deviceTag"].as_str())
-        };
+        let by_device = |one: &Said, other: &Said| one.device.cmp(&other.device);
         let mut sorted = expected.clone();
         got.sort_by(by_device);
         sorted.sort_by(by_device);
         assert_eq!(got, sorted, "{}", self.story.join("\n"));
         for event in &news {
-            self.met.insert(event.kind.name().to_owned());
+            self.met.insert(kind(&event.data).to_owned());
             self.witness.happened(event);
             self.model.keep(event);
         }
@@ -491,13 +489,17 @@ impl Life {
     }
 }
 
-/// An event's kind and what it says beside the time.
-type Said = (EventKind, Value);
+/// An event but for its number and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    device: Arc<str>,
+    connection: Option<ConnectionId>,
+    data: EventData,
+}
 
 fn said(event: &Event) -> Said {
-    let mut data: Value = serde_json::from_str(&event.data).expect("an event is JSON");
-    data.as_object_mut().expect("an object").remove("at").expect("a time");
-    (event.kind, data)
+    let Event { device, connection, data, .. } = event.clone();
+    Said { device, connection, data }
 }
 
 /// What operator and prospects were promised, whatever the model says.
@@ -543,22 +545,21 @@ impl Witness {
     fn happened(&mut self, event: &Event) {
         assert_eq!(event.n, self.last_event + 1, "numbered by one");
         self.last_event = event.n;
-        let (kind, data) = said(event);
-        let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
-        let (device, connection) = (text("deviceTag"), text("connectionId"));
-        match kind {
-            EventKind::Connected => {
+        let device = event.device.to_string();
+        let connection = event.connection.as_ref().map(|it| it.0.to_string()).unwrap_or_default();
+        match &event.data {
+            EventData::Connected { .. } => {
                 assert_eq!(self.open.insert(device, connection), None, "one socket at a time");
             }
-            EventKind::Disconnected => {
+            EventData::Disconnected { .. } => {
                 assert_eq!(self.open.remove(&device), Some(connection), "the open one ends");
             }
-            EventKind::Message => {
+            EventData::Message { id, .. } => {
                 assert_eq!(self.open.get(&device), Some(&connection), "said on the open socket");
-                self.read.entry(device).or_default().push(text("id"));
+                self.read.entry(device).or_default().push(id.to_string());
             }
-            EventKind::Expired => {
-                let message = (text("epoch"), data["seq"].as_u64().expect("a number"));
+            EventData::Expired { epoch, seq } => {
+                let message = (epoch.to_string(), *seq);
                 assert!(!self.acknowledged.contains(&message), "acknowledged is not expired");
                 assert!(self.sent.contains_key(&message), "only what was sent expires");
                 assert!(self.expired.insert(message), "once");
@@ -759,9 +760,8 @@ impl Model {
         record.accepted.push(id.to_owned());
         let forgotten = record.accepted.len().saturating_sub(settings().remembered_ids);
         record.accepted.drain(..forgotten);
-        let data: Value = serde_json::from_str(data).expect("it was sent as JSON");
-        let said = json!({ "deviceTag": device, "connectionId": name, "id": id, "data": data });
-        self.news.push((EventKind::Message, said));
+        let data = EventData::Message { id: id.into(), data: data.into() };
+        self.happened(device, Some(name), data);
         Ok(())
     }
 
@@ -772,11 +772,11 @@ impl Model {
         }
         let socket = (name.to_owned(), self.now);
         if let Some((older, _)) = self.record(device).socket.replace(socket) {
-            self.disconnected(device, &older, Some(4004));
+            let cause = DisconnectCause::Engine(EndReason::Superseded);
+            self.disconnected(device, &older, Some(cause));
             self.endings.push((older, EndReason::Superseded));
         }
-        let said = json!({ "deviceTag": device, "connectionId": name });
-        self.news.push((EventKind::Connected, said));
+        self.happened(device, Some(name), EventData::Connected { linkinjected: None });
         true
     }
 
@@ -784,14 +784,15 @@ impl Model {
         let record = self.record(device);
         if record.holds(name) {
             record.socket = None;
-            self.disconnected(device, name, code);
+            self.disconnected(device, name, code.map(DisconnectCause::Gateway));
         }
     }
 
     fn forget(&mut self, device: &str) {
         let record = std::mem::take(self.record(device));
         if let Some((connection, _)) = record.socket {
-            self.disconnected(device, &connection, Some(4003));
+            let cause = DisconnectCause::Engine(EndReason::Revoked);
+            self.disconnected(device, &connection, Some(cause));
             self.endings.push((connection, EndReason::Revoked));
         }
         for (seq, ..) in record.outbox {
@@ -799,17 +800,18 @@ impl Model {
         }
     }
 
-    fn disconnected(&mut self, device: &str, name: &str, code: Option<u16>) {
-        let mut said = json!({ "deviceTag": device, "connectionId": name });
-        if let Some(code) = code {
-            said["code"] = code.into();
-        }
-        self.news.push((EventKind::Disconnected, said));
+    fn disconnected(&mut self, device: &str, name: &str, cause: Option<DisconnectCause>) {
+        self.happened(device, Some(name), EventData::Disconnected { cause });
     }
 
     fn expired(&mut self, device: &str, epoch: Option<&Arc<str>>, seq: u64) {
-        let said = json!({ "deviceTag": device, "epoch": epoch.map(|it| &**it), "seq": seq });
-        self.news.push((EventKind::Expired, said));
+        let epoch = Arc::clone(epoch.expect("a message was sent in an epoch"));
+        self.happened(device, None, EventData::Expired { epoch, seq });
+    }
+
+    fn happened(&mut self, device: &str, name: Option<&str>, data: EventData) {
+        let connection = name.map(connection);
+        self.news.push(Said { device: device.into(), connection, data });
     }
 
     fn device(&self, device: &str) -> DeviceState {
@@ -840,9 +842,7 @@ impl Model {
 
     /// Takes over an event that is as it should be.
     fn keep(&mut self, event: &Event) {
-        let (_, data) = said(event);
-        let device = data["deviceTag"].as_str().unwrap_or_default().to_owned();
-        self.kept.push((event.n, device, event.data.len(), self.now));
+        self.kept.push((event.n, event.device.to_string(), event.size(), self.now));
         self.next = event.n + 1;
     }
 

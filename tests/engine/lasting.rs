@@ -194,8 +194,11 @@ async fn refused(change: &str) -> String {
 
 #[tokio::test]
 async fn a_journal_of_another_format_is_refused() {
-    let why = refused("PRAGMA user_version = 7").await;
-    assert!(why.contains("format 7, and this gateway knows format 1"), "{why}");
+    for format in [1, 7] {
+        let why = refused(&format!("PRAGMA user_version = {format}")).await;
+        let expected = format!("format {format}, and this gateway knows format 2 only");
+        assert!(why.contains(&expected), "{why}");
+    }
 }
 
 #[tokio::test]

@@ -252,10 +252,10 @@ macro_rules! engine_tests {
             events::a_close_is_written_once
             events::the_close_of_a_superseded_connection_is_not_written_again
             events::a_close_under_another_devices_name_is_not_written
-            events::a_revoked_token_disconnects_with_4003
-            events::a_revoked_test_token_disconnects_with_4003
-            events::a_claim_over_a_test_token_disconnects_with_4003
-            events::the_end_of_the_token_disconnects_with_4202
+            events::a_revoked_token_disconnects_as_revoked
+            events::a_revoked_test_token_disconnects_as_revoked
+            events::a_claim_over_a_test_token_disconnects_as_revoked
+            events::the_end_of_the_token_disconnects_as_expired
             events::a_renewal_is_not_written
             events::a_record_that_ends_expires_what_is_undelivered
             events::a_record_that_ends_by_itself_expires_what_is_undelivered

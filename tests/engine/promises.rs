@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, thread, time::Duration};
 
-use engine::{EventKind, Limits, Message};
+use engine::{EventData, Limits, Message};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -250,11 +250,9 @@ impl Business {
         for event in news {
             assert_eq!(event.n, self.last_event + 1, "numbered by one");
             self.last_event = event.n;
-            if event.kind == EventKind::Message {
-                let said: serde_json::Value = serde_json::from_str(&event.data).expect("JSON");
-                let device = said["deviceTag"].as_str().expect("a device").to_owned();
-                let number = said["data"].as_u64().expect("a number");
-                self.prospect(&device).read.push(number);
+            if let EventData::Message { data, .. } = event.data {
+                let number = data.parse().expect("a number");
+                self.prospect(&event.device).read.push(number);
             }
         }
         if release {

@@ -195,7 +195,7 @@ pub async fn forgetting_ends_the_socket(make: impl Make) {
     let world = open_phone(make).await;
     world.forget("phone").await;
     world.ended(&[("connection", EndReason::Revoked)]);
-    world.happened(&["phone disconnected connection 4003"]).await;
+    world.happened(&["phone disconnected connection Revoked"]).await;
     assert!(world.connected("", 10).await.is_empty());
 }
 

@@ -14,12 +14,11 @@ use std::{
 };
 
 use engine::{
-    Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Durability, EndReason,
-    Engine, EngineListener, Event, Events, Idempotency, Limits, Message, Millis, Opened, Outgoing,
-    RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError, TokenError,
-    embedded::Embedded, millis,
+    Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, DisconnectCause,
+    Durability, EndReason, Engine, EngineListener, Event, EventData, Events, Idempotency, Limits,
+    Message, Millis, Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent,
+    SocketError, TokenError, embedded::Embedded, millis,
 };
-use serde_json::Value;
 use tempfile::TempDir;
 
 /// The smallest step of time.
@@ -152,17 +151,35 @@ pub fn connection(name: &str) -> ConnectionId {
     ConnectionId(name.into())
 }
 
-/// An event in one line: device, kind and what it says beside the time and the epoch.
+/// The name of an event's kind.
+pub const fn kind(data: &EventData) -> &'static str {
+    match data {
+        EventData::Connected { .. } => "connected",
+        EventData::Message { .. } => "message",
+        EventData::Disconnected { .. } => "disconnected",
+        EventData::Expired { .. } => "expired",
+    }
+}
+
+/// An event in one line: device, kind, connection and the fields of the kind but for the epoch.
 fn told(event: &Event) -> String {
-    let data: Value = serde_json::from_str(&event.data).expect("an event is JSON");
-    let said = ["connectionId", "linkinjected", "code", "seq", "id", "data"];
-    let said = said.iter().filter_map(|name| data.get(name)).map(|value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    });
-    let device = data["deviceTag"].as_str().unwrap_or_default().to_owned();
-    let kind = event.kind.name().to_owned();
-    [device, kind].into_iter().chain(said).collect::<Vec<_>>().join(" ")
+    let mut words = vec![event.device.to_string(), kind(&event.data).to_owned()];
+    words.extend(event.connection.as_ref().map(|connection| connection.0.to_string()));
+    match &event.data {
+        EventData::Connected { linkinjected } => {
+            words.extend(linkinjected.as_ref().map(ToString::to_string));
+        }
+        EventData::Message { id, data } => words.extend([id.to_string(), data.to_string()]),
+        EventData::Disconnected { cause: None } => {}
+        EventData::Disconnected { cause: Some(DisconnectCause::Engine(reason)) } => {
+            words.push(format!("{reason:?}"));
+        }
+        EventData::Disconnected { cause: Some(DisconnectCause::Gateway(code)) } => {
+            words.push(code.to_string());
+        }
+        EventData::Expired { seq, .. } => words.push(seq.to_string()),
+    }
+    words.join(" ")
 }
 
 /// An engine under test.

@@ -8,6 +8,7 @@
 
 mod digest;
 pub mod embedded;
+mod event;
 mod id;
 mod journal;
 mod limits;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 pub use self::{
     digest::Digest,
+    event::{DisconnectCause, Event, EventData, Events},
     id::new_id,
     journal::Durability,
     limits::Limits,
@@ -80,8 +82,9 @@ pub trait Engine: Send + Sync {
         connection: &ConnectionId,
     ) -> Result<Opened, RedeemError>;
 
-    /// Reports that a connection closed, with the `code` it was closed with, if any. A connection
-    /// that is no longer the device's socket is no error.
+    /// Reports that a connection closed. `code` is the gateway's own opaque number for the reason,
+    /// if it has one; the event of the close carries it as [`DisconnectCause::Gateway`]. A
+    /// connection that is no longer the device's socket is no error.
     async fn close(
         &self,
         device: &str,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Millis};
+use crate::{Digest, Millis};
 
 /// Who asks for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl fmt::Debug for ConnectionId {
 }
 
 /// Why the engine ends a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndReason {
     /// A newer socket of the device took over.
     Superseded,
@@ -133,17 +133,6 @@ pub enum EndReason {
     /// The gateway was out of touch with the engine for longer than its lease. An engine that cannot
     /// lose its connection never gives this reason.
     LeaseExpired,
-}
-
-impl EndReason {
-    pub(crate) const fn code(self) -> u16 {
-        match self {
-            Self::Revoked => 4003,
-            Self::Superseded => 4004,
-            Self::TokenExpired => 4202,
-            Self::LeaseExpired => 0,
-        }
-    }
 }
 
 /// A message that the operator sends.
@@ -236,54 +225,6 @@ pub struct SocketState {
     pub since: Millis,
     /// The link that came with its authorisation.
     pub linkinjected: Option<Arc<str>>,
-}
-
-/// What happened, for the operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Its number in the stream, rising by one.
-    pub n: u64,
-    /// What kind of thing happened.
-    pub kind: EventKind,
-    /// What happened: one JSON object.
-    pub data: Arc<str>,
-}
-
-/// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum EventKind {
-    /// A socket opened.
-    Connected,
-    /// A prospect said something.
-    Message,
-    /// A socket ended.
-    Disconnected,
-    /// A message was not acknowledged in time.
-    Expired,
-}
-
-impl EventKind {
-    /// Its name in the stream.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Message => "message",
-            Self::Disconnected => "disconnected",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-/// Some events in their order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Events {
-    /// The first event that is kept, or the next to come where none is.
-    pub oldest: u64,
-    /// The next event to come.
-    pub next: u64,
-    /// Events from where they were asked for.
-    pub events: Vec<Event>,
 }
 
 /// The engine cannot be reached. Nothing was changed, or it did not say in time what was.

@@ -15,15 +15,16 @@ use actix_web::{
 };
 use api_types::problem::ProblemKind;
 use futures_util::{Stream, stream};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
 
-use engine::{Event, EventKind, Events};
+use engine::{DisconnectCause, Event, EventData, Events, rfc3339};
 
 use crate::{
     http::{body::NoBody, credentials::Operator, query::Parameters, request_scope},
     problem::{ApiError, api_errors},
     state::Gateway,
+    websocket::close_code::CloseCode,
 };
 
 /// The media type of a stream.
@@ -201,10 +202,73 @@ impl Reader {
     }
 
     fn written(&self, event: &Event) -> String {
+        let (name, data) = rendered(event);
         // JSON may have line breaks between its parts; each line of an event is a line of data.
-        let data = event.data.replace("\r\n", "\n").replace(['\r', '\n'], "\ndata: ");
-        let kind: EventKind = event.kind;
-        format!("id: {}-{}\nevent: {}\ndata: {data}\n\n", self.name, event.n, kind.name())
+        let data = data.replace("\r\n", "\n").replace(['\r', '\n'], "\ndata: ");
+        format!("id: {}-{}\nevent: {name}\ndata: {data}\n\n", self.name, event.n)
+    }
+}
+
+/// The JSON of an event: the fields in the order of the contract, those of other kinds left out.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventJson<'a> {
+    device_tag: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_id: Option<&'a str>,
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linkinjected: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+/// An event's name in the stream and its JSON.
+fn rendered(event: &Event) -> (&'static str, String) {
+    let mut json = EventJson {
+        device_tag: &event.device,
+        connection_id: event.connection.as_ref().map(|connection| &*connection.0),
+        at: rfc3339(event.at),
+        ..EventJson::default()
+    };
+    let name = match &event.data {
+        EventData::Connected { linkinjected } => {
+            json.linkinjected = linkinjected.as_deref();
+            "connected"
+        }
+        EventData::Message { id, data } => {
+            json.id = Some(id);
+            // It was parsed before it was accepted, so this does not fail.
+            json.data = serde_json::from_str(data).ok();
+            "message"
+        }
+        EventData::Disconnected { cause } => {
+            json.code = cause.map(close_code);
+            "disconnected"
+        }
+        EventData::Expired { epoch, seq } => {
+            json.epoch = Some(epoch);
+            json.seq = Some(*seq);
+            "expired"
+        }
+    };
+    // Texts, numbers and JSON can always be written as JSON.
+    (name, serde_json::to_string(&json).unwrap_or_default())
+}
+
+/// The close code of a socket that ended for this cause.
+fn close_code(cause: DisconnectCause) -> u16 {
+    match cause {
+        DisconnectCause::Engine(reason) => CloseCode::from(reason).number(),
+        DisconnectCause::Gateway(code) => code,
     }
 }
 
@@ -246,4 +310,85 @@ pub async fn release_events(
     }
     gateway.engine.release(through).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{ConnectionId, EndReason};
+
+    use super::*;
+
+    /// The name and JSON of an event with this data.
+    fn json(connection: Option<&str>, data: EventData) -> (&'static str, String) {
+        rendered(&Event {
+            n: 1,
+            device: "phone".into(),
+            connection: connection.map(|name| ConnectionId(name.into())),
+            at: 1_700_000_000_001,
+            data,
+        })
+    }
+
+    /// The JSON of a `disconnected` event with this cause.
+    fn disconnected(cause: Option<DisconnectCause>) -> String {
+        json(Some("c"), EventData::Disconnected { cause }).1
+    }
+
+    #[test]
+    fn a_connected_event_has_device_connection_and_time() {
+        let expected =
+            r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z"}"#;
+        let event = json(Some("c"), EventData::Connected { linkinjected: None });
+        assert_eq!(event, ("connected", expected.to_owned()));
+    }
+
+    #[test]
+    fn a_connected_event_has_linkinjected() {
+        let expected = r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","linkinjected":"a/\"b\"é"}"#;
+        let linkinjected = Some(r#"a/"b"é"#.into());
+        let event = json(Some("c"), EventData::Connected { linkinjected });
+        assert_eq!(event, ("connected", expected.to_owned()));
+    }
+
+    #[test]
+    fn a_message_event_has_its_data_byte_for_byte() {
+        for data in [r#"{ "b" : [1.0e2, -0], "a":"\u00e9/é" }"#, "null"] {
+            let expected = format!(
+                r#"{{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","id":"a-1","data":{data}}}"#
+            );
+            let message = EventData::Message { id: "a-1".into(), data: data.into() };
+            assert_eq!(json(Some("c"), message), ("message", expected));
+        }
+    }
+
+    #[test]
+    fn a_disconnected_event_has_the_close_code() {
+        let expected = r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","code":1001}"#;
+        assert_eq!(disconnected(Some(DisconnectCause::Gateway(1001))), expected);
+        let reasons = [
+            (EndReason::Revoked, "4003"),
+            (EndReason::Superseded, "4004"),
+            (EndReason::LeaseExpired, "4103"),
+            (EndReason::TokenExpired, "4202"),
+        ];
+        for (reason, code) in reasons {
+            let expected = expected.replace("1001", code);
+            assert_eq!(disconnected(Some(DisconnectCause::Engine(reason))), expected);
+        }
+    }
+
+    #[test]
+    fn a_disconnected_event_has_no_code_where_there_was_none() {
+        let expected =
+            r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z"}"#;
+        assert_eq!(disconnected(None), expected);
+    }
+
+    #[test]
+    fn an_expired_event_has_epoch_and_number() {
+        let expected =
+            r#"{"deviceTag":"phone","at":"2023-11-14T22:13:20.001Z","epoch":"e","seq":1}"#;
+        let event = json(None, EventData::Expired { epoch: "e".into(), seq: 1 });
+        assert_eq!(event, ("expired", expected.to_owned()));
+    }
 }

@@ -161,11 +161,11 @@ impl State {
         } else if let Some((place, half_ref, known)) = self.half_refs.before(walk.half_refs) {
             (walk.records, walk.half_refs) = (0, place);
             self.notes.note(&Change::HalfRef(*half_ref, Cow::Borrowed(known)));
-        } else if let Some(kept) = self.events.kept_from(walk.events.0)
-            && kept.event.n < walk.events.1
+        } else if let Some(event) = self.events.kept_from(walk.events.0)
+            && event.n < walk.events.1
         {
-            walk.events.0 = kept.event.n + 1;
-            self.notes.note(&kept.change());
+            walk.events.0 = event.n + 1;
+            self.notes.note(&Change::Event(Cow::Borrowed(event)));
         } else {
             // Nothing is left, also where less is there than when the round began.
             (walk.records, walk.half_refs, walk.events.0) = (0, 0, walk.events.1);

@@ -7,14 +7,13 @@ use crate::{
     Event, Limits, Millis,
     memory::{
         Change, RecordImage,
-        events::StoredEvent,
         state::{HalfRefState, Record, State, Token},
     },
     new_id,
 };
 
 /// The events that are kept, by number. A round writes old ones down after newer ones.
-type Kepts = BTreeMap<u64, StoredEvent>;
+type Kepts = BTreeMap<u64, Event>;
 
 impl State {
     /// What the journal has; and whether it should be written anew before it is written on.
@@ -117,17 +116,14 @@ impl State {
             Change::HalfRefForgotten(digest) => {
                 self.half_refs.remove(&digest);
             }
-            Change::Event { n, device, kind, at, data } => {
+            Change::Event(event) => {
+                let mut event = event.into_owned();
                 // One name in memory for all that is of the device.
-                let device = match self.records.get_key_value(&*device) {
-                    Some((name, _)) => Arc::clone(name),
-                    None => (*device).into(),
-                };
-                events.insert(
-                    n,
-                    StoredEvent { device, at, event: Event { n, kind, data: (*data).into() } },
-                );
-                self.events.count_to(n);
+                if let Some((name, _)) = self.records.get_key_value(&*event.device) {
+                    event.device = Arc::clone(name);
+                }
+                self.events.count_to(event.n);
+                events.insert(event.n, event);
             }
             Change::Released { through } => *events = events.split_off(&(through + 1)),
         }

@@ -16,7 +16,7 @@ use rusqlite::{
 };
 
 /// The version of the format of the changes and of the tables. A gateway reads its own only.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 
 /// Marks the file as a journal of this program ("CSKT").
 const APPLICATION: i32 = 0x4353_4b54;
@@ -295,7 +295,7 @@ fn is_ours(database: &Connection) -> Result<(), Unusable> {
     match (number("application_id")?, number("user_version")?) {
         (0, 0) | (APPLICATION, FORMAT) => Ok(()),
         (APPLICATION, version) => Err(Unusable(format!(
-            "its journal has format {version}, and this gateway knows format {FORMAT}"
+            "its journal has format {version}, and this gateway knows format {FORMAT} only"
         ))),
         _ => Err(Unusable("its journal is another program's database".to_owned())),
     }

@@ -4,10 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
-        Authorisation, AuthoriseError, ConnectionId, Digest, EndReason, EventKind, Millis, Opened,
-        RedeemError, millis,
+        Authorisation, AuthoriseError, ConnectionId, Digest, DisconnectCause, EndReason, EventData,
+        Millis, Opened, RedeemError, millis,
     },
-    events::EventData,
     state::{HalfRef, HalfRefState, Socket, State},
 };
 
@@ -111,12 +110,13 @@ impl State {
         let older = record.socket.replace(socket);
         let epoch = Arc::clone(&record.epoch);
         if let Some(older) = older {
-            self.socket_ended(&device, &older, Some(EndReason::Superseded.code()), now);
+            let cause = DisconnectCause::Engine(EndReason::Superseded);
+            self.socket_ended(&device, &older, Some(cause), now);
             self.calls.end(&older.connection, EndReason::Superseded);
         }
         self.connected.insert(Arc::clone(&device));
-        let said = EventData { linkinjected: linkinjected.as_deref(), ..EventData::default() };
-        self.happened(EventKind::Connected, &device, Some(connection), &said, now);
+        let data = EventData::Connected { linkinjected: linkinjected.clone() };
+        self.happened(&device, Some(connection), data, now);
         Ok(Opened { device, epoch, linkinjected })
     }
 

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Digest, EventKind, Idempotency, Millis},
+    super::{Digest, Event, Idempotency, Millis},
     outbox::Conversation,
     state::{HalfRef, Holder, Record, Socket, Token},
 };
@@ -40,8 +40,8 @@ pub enum Change<'a> {
     HalfRef(Digest, Cow<'a, HalfRef>),
     /// Nothing is known of a `halfRef` any more.
     HalfRefForgotten(Digest),
-    /// Something happened.
-    Event { n: u64, device: Cow<'a, str>, kind: EventKind, at: Millis, data: Cow<'a, str> },
+    /// An event was appended.
+    Event(Cow<'a, Event>),
     /// The operator has dealt with the events up to a number.
     Released { through: u64 },
 }
@@ -93,7 +93,7 @@ mod tests {
 
     use super::{
         super::{
-            super::{ConnectionId, RedeemError},
+            super::{ConnectionId, DisconnectCause, EndReason, EventData, RedeemError},
             state::HalfRefState,
         },
         *,
@@ -119,8 +119,22 @@ mod tests {
         let request = Idempotency { key: digest, body: digest };
         conversation.remember(request, 1, true, 4);
         let why = [RedeemError::Spent, RedeemError::Expired, RedeemError::Revoked];
-        let kinds =
-            [EventKind::Connected, EventKind::Message, EventKind::Disconnected, EventKind::Expired];
+        let data = [
+            EventData::Connected { linkinjected: None },
+            EventData::Connected { linkinjected: Some("link".into()) },
+            EventData::Message { id: "id".into(), data: "{}".into() },
+            EventData::Disconnected { cause: None },
+            EventData::Disconnected { cause: Some(DisconnectCause::Gateway(1001)) },
+            EventData::Expired { epoch: "epoch".into(), seq: 16 },
+        ];
+        let reasons = [
+            EndReason::Superseded,
+            EndReason::Revoked,
+            EndReason::TokenExpired,
+            EndReason::LeaseExpired,
+        ];
+        let ended = reasons
+            .map(|reason| EventData::Disconnected { cause: Some(DisconnectCause::Engine(reason)) });
         let mut changes = vec![
             Change::Stream { name: "stream".into(), next: 300 },
             Change::Record(RecordImage {
@@ -150,12 +164,18 @@ mod tests {
         changes.extend(
             why.map(|why| Change::HalfRef(digest, Cow::Owned(half_ref(HalfRefState::Dead(why))))),
         );
-        changes.extend(kinds.map(|kind| Change::Event {
-            n: 14,
-            device: "phone".into(),
-            kind,
-            at: 15,
-            data: "{}".into(),
+        changes.extend(data.into_iter().chain(ended).map(|data| {
+            let connection = match data {
+                EventData::Expired { .. } => None,
+                _ => Some(ConnectionId("connection".into())),
+            };
+            Change::Event(Cow::Owned(Event {
+                n: 14,
+                device: "phone".into(),
+                connection,
+                at: 15,
+                data,
+            }))
         }));
         changes
     }
@@ -170,6 +190,6 @@ mod tests {
             let _ = writeln!(written, "{hex}");
             written
         });
-        assert_eq!(written, include_str!("format_1.txt"));
+        assert_eq!(written, include_str!("format_2.txt"));
     }
 }

@@ -2,15 +2,12 @@
 
 use std::{borrow::Cow, ops::Bound, sync::Arc};
 
-use serde_json::value::RawValue;
-
 use super::{
     super::{
-        ConnectionId, DeviceState, EventKind, Message, Millis, Outgoing, SendError, Sent,
+        ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, SendError, Sent,
         SocketError, SocketState, millis,
     },
     Change,
-    events::EventData,
     outbox::Conversation,
     state::{Record, State},
 };
@@ -108,10 +105,8 @@ impl State {
         }
         let note = Change::Accepted { device: Cow::Borrowed(&device), id: Cow::Borrowed(id) };
         self.notes.note(&note);
-        // It was read as JSON before it came here.
-        let data: Option<&RawValue> = serde_json::from_str(data).ok();
-        let said = EventData { id: Some(id), data, ..EventData::default() };
-        self.happened(EventKind::Message, &device, Some(connection), &said, now);
+        let data = EventData::Message { id: id.into(), data: data.into() };
+        self.happened(&device, Some(connection), data, now);
         Ok(())
     }
 
@@ -147,12 +142,11 @@ impl State {
     pub(crate) fn message_expired(
         &mut self,
         device: &Arc<str>,
-        epoch: &str,
+        epoch: &Arc<str>,
         seq: u64,
         now: Millis,
     ) {
-        let said = EventData { epoch: Some(epoch), seq: Some(seq), ..EventData::default() };
-        self.happened(EventKind::Expired, device, None, &said, now);
+        self.happened(device, None, EventData::Expired { epoch: Arc::clone(epoch), seq }, now);
     }
 
     /// The device's name, if the connection is its socket.

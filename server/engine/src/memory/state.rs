@@ -1,6 +1,7 @@
 //! What the embedded engine knows, and when each thing ends.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
@@ -10,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        ConnectionId, Digest, EndReason, EventKind, Limits, Millis, RedeemError, RequestTokenError,
-        millis,
+        ConnectionId, Digest, DisconnectCause, EndReason, EventData, Limits, Millis, RedeemError,
+        RequestTokenError, millis,
     },
     Change, ChangeBuffer,
     dirty_map::DirtyMap,
-    events::{EventData, EventLog},
+    events::EventLog,
     notifications::Notifications,
     outbox::Conversation,
 };
@@ -154,14 +155,13 @@ impl State {
     /// Something happened: the operator's stream has it.
     pub(crate) fn happened(
         &mut self,
-        kind: EventKind,
         device: &Arc<str>,
         connection: Option<&ConnectionId>,
-        said: &EventData<'_>,
+        data: EventData,
         now: Millis,
     ) {
-        let kept = self.events.push(kind, device, connection, said, now);
-        self.notes.note(&kept.change());
+        let event = self.events.push(device, connection, data, now);
+        self.notes.note(&Change::Event(Cow::Borrowed(event)));
         self.calls.events_appended();
     }
 
@@ -202,7 +202,7 @@ impl State {
     ) {
         let Some(record) = self.records.get_mut(device) else { return };
         if let Some(socket) = record.socket.take_if(|socket| socket.connection == *connection) {
-            self.socket_ended(device, &socket, code, now);
+            self.socket_ended(device, &socket, code.map(DisconnectCause::Gateway), now);
             self.keep_record_after(device, now);
         }
     }
@@ -212,13 +212,13 @@ impl State {
         &mut self,
         device: &str,
         socket: &Socket,
-        code: Option<u16>,
+        cause: Option<DisconnectCause>,
         now: Millis,
     ) {
         // The name is in the set for as long as there is a socket.
         let Some(device) = self.connected.take(device) else { return };
-        let said = EventData { code, ..EventData::default() };
-        self.happened(EventKind::Disconnected, &device, Some(&socket.connection), &said, now);
+        let data = EventData::Disconnected { cause };
+        self.happened(&device, Some(&socket.connection), data, now);
     }
 
     /// The record lives on for its full time after `at`.
@@ -251,7 +251,8 @@ impl State {
             self.drop_token(&token);
         }
         if let Some(socket) = record.socket.take() {
-            self.socket_ended(&device, &socket, Some(EndReason::Revoked.code()), now);
+            let cause = DisconnectCause::Engine(EndReason::Revoked);
+            self.socket_ended(&device, &socket, Some(cause), now);
             self.calls.end(&socket.connection, EndReason::Revoked);
         }
         if let Some(conversation) = &record.conversation {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{
     super::{
-        Digest, EndReason, Millis, RedeemError, RequestTokenError, Requester, TokenError, millis,
+        Digest, DisconnectCause, EndReason, Millis, RedeemError, RequestTokenError, Requester,
+        TokenError, millis,
     },
     state::{HalfRef, HalfRefState, Holder, State, Token},
 };
@@ -170,7 +171,7 @@ impl State {
             return;
         };
         if let Some(socket) = record.socket.take_if(|socket| socket.token == *token) {
-            self.socket_ended(device, &socket, Some(ending.code()), now);
+            self.socket_ended(device, &socket, Some(DisconnectCause::Engine(ending)), now);
             self.calls.end(&socket.connection, ending);
             self.keep_record_after(device, now);
         }

@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{ConnectionId, Unavailable},
-    Shared,
+    super::{ConnectionId, EndReason, Unavailable},
+    Shared, event,
     function_library::BATCH,
     reply::{self, Reply},
     server_info::ServerInfo,
@@ -35,7 +35,7 @@ const WAITING_CALLS: usize = 1024;
 
 /// The connection to Redis, joined.
 pub struct Connection {
-    connection: MultiplexedConnection,
+    redis: MultiplexedConnection,
     /// The name that this gateway goes by in Redis.
     gateway: String,
     /// The name of the event stream, and of all that Redis knows.
@@ -94,7 +94,7 @@ impl Connection {
         let clock = shared.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default();
         let seen = self.mark.load(Ordering::Acquire);
         command.arg(clock).arg(&self.gateway).arg(seen);
-        let answer = self.connection.clone().send_packed_command(&command).await;
+        let answer = self.redis.clone().send_packed_command(&command).await;
         let answer = answer.and_then(Value::extract_error);
         let reply = match answer {
             Ok(value) => Reply::read(value).ok_or_else(|| {
@@ -186,13 +186,13 @@ async fn make(
         other => other?,
     };
     let mark = AtomicU64::new(mark);
-    let link = Connection { connection, gateway, stream: stream.into(), mark, over };
+    let link = Connection { redis: connection, gateway, stream: stream.into(), mark, over };
     // Whoever is woken by what follows has the usual patience for the link.
     shared.standing.send_replace(ConnectionState::Down(Instant::now()));
     // From here on nothing that others do to this gateway's sockets is missed ...
     let mut subscribe = cmd("SUBSCRIBE");
     subscribe.arg(format!("{}gateway:{}", settings.prefix, link.gateway));
-    link.connection.clone().send_packed_command(&subscribe).await?.extract_error()?;
+    link.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
     // ... and what was missed before is made up for.
     let mut waiting = Vec::new();
     if !before.stream.is_empty() {
@@ -249,10 +249,13 @@ async fn look_after(shared: &Shared, link: &Connection) -> Result<Vec<Connection
         let reply =
             link.call(shared, command).await.map_err(|Unavailable| ConnectError::TooSlow)?;
         for ((connection, _), became) in some.iter().zip(reply.values()) {
-            match reply::int(became).and_then(|code| u16::try_from(code).ok()) {
-                Some(1) => {}
-                Some(2) => waiting.push(connection.clone()),
-                other => shared.hearing.end(connection, other.unwrap_or_default()),
+            match reply::text(became).unwrap_or_default() {
+                "open" => {}
+                "queued" => waiting.push(connection.clone()),
+                word => {
+                    let reason = event::reason(word).unwrap_or(EndReason::LeaseExpired);
+                    shared.hearing.end(connection, reason);
+                }
             }
         }
     }

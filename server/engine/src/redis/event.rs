@@ -1,40 +1,23 @@
-//! An event as it is kept, and as it is read.
+//! Reads an event as `events.lua` stores it.
+
+use std::sync::Arc;
 
 use redis::Value;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::{
-    super::{Event, EventKind, rfc3339},
-    reply::{int, text},
-};
+use super::reply::{int, text};
+use crate::{ConnectionId, DisconnectCause, EndReason, Event, EventData};
 
-/// What an event says, in the order of the contract.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventData<'a> {
-    device_tag: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connection_id: Option<&'a str>,
-    at: String,
-    /// Of `connected`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    linkinjected: Option<&'a RawValue>,
-    /// Of `disconnected`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a RawValue>,
-    /// Of `expired`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epoch: Option<&'a str>,
-    /// Of `expired`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<&'a RawValue>,
-    /// Of `message`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    /// Of `message`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
+/// The words that Lua and Rust have for the reasons.
+const REASONS: [(&str, EndReason); 4] = [
+    ("superseded", EndReason::Superseded),
+    ("revoked", EndReason::Revoked),
+    ("token-expired", EndReason::TokenExpired),
+    ("lease-expired", EndReason::LeaseExpired),
+];
+
+/// The reason that has this word.
+pub fn reason(word: &str) -> Option<EndReason> {
+    REASONS.into_iter().find(|(known, _)| *known == word).map(|(_, reason)| reason)
 }
 
 /// Reads an entry of the stream: its id, and names and values by turns.
@@ -44,29 +27,39 @@ pub fn read(entry: &Value) -> Option<Event> {
     let [_, kind, _, device, _, connection, _, at, _, one, _, other] = fields.as_slice() else {
         return None;
     };
-    let kinds =
-        [EventKind::Connected, EventKind::Disconnected, EventKind::Message, EventKind::Expired];
-    let kind = text(kind)?;
-    let kind = kinds.into_iter().find(|known| known.name() == kind)?;
     let (one, other) = (text(one)?, text(other)?);
-    let mut said = EventData {
-        device_tag: text(device)?,
-        connection_id: text(connection).filter(|name| !name.is_empty()),
-        at: rfc3339(int(at)?),
-        ..EventData::default()
+    let data = match text(kind)? {
+        "connected" => EventData::Connected { linkinjected: link(one) },
+        "message" => EventData::Message { id: one.into(), data: other.into() },
+        "disconnected" if one.is_empty() => EventData::Disconnected { cause: None },
+        "disconnected" => EventData::Disconnected { cause: Some(cause(one)?) },
+        "expired" => EventData::Expired { epoch: one.into(), seq: other.parse().ok()? },
+        _ => return None,
     };
-    match kind {
-        EventKind::Connected => said.linkinjected = json(one),
-        EventKind::Disconnected => said.code = json(one),
-        EventKind::Message => (said.id, said.data) = (json(one), json(other)),
-        EventKind::Expired => (said.epoch, said.seq) = (Some(one), json(other)),
-    }
-    let n = text(id)?.split('-').next()?.parse().ok()?;
-    let data = serde_json::to_string(&said).ok()?;
-    Some(Event { n, kind, data: data.into() })
+    let connection = text(connection)?;
+    Some(Event {
+        n: text(id)?.split('-').next()?.parse().ok()?,
+        device: text(device)?.into(),
+        connection: (!connection.is_empty()).then(|| ConnectionId(connection.into())),
+        at: int(at)?,
+        data,
+    })
 }
 
-/// JSON as it stands; nothing where there is none.
-fn json(text: &str) -> Option<&RawValue> {
-    serde_json::from_str(text).ok()
+/// The cause: a word for an end by the engine, a number for a close by the gateway.
+fn cause(text: &str) -> Option<DisconnectCause> {
+    match reason(text) {
+        Some(reason) => Some(DisconnectCause::Engine(reason)),
+        None => text.parse().ok().map(DisconnectCause::Gateway),
+    }
+}
+
+/// A link as Lua stores it: after `=`, so that an empty link differs from none.
+pub fn stored_link(link: Option<&str>) -> String {
+    link.map_or_else(String::new, |link| format!("={link}"))
+}
+
+/// The link that was stored.
+pub fn link(stored: &str) -> Option<Arc<str>> {
+    stored.strip_prefix('=').map(Into::into)
 }

@@ -9,6 +9,7 @@ use redis::{Cmd, cmd};
 
 use super::super::{Digest, Limits, millis};
 use super::options::RedisOptions;
+use crate::event::EVENT_OVERHEAD;
 
 /// How much ends, or is let go of, in one call at the most.
 pub const BATCH: usize = 100;
@@ -64,7 +65,7 @@ impl FunctionLibrary {
 /// The limits, as Lua.
 fn written(limits: &Limits, redis: &RedisOptions) -> String {
     let interval = 1_000_000 / u64::from(limits.authorisations_per_second.max(1));
-    let numbers: [(&str, u64); 19] = [
+    let numbers: [(&str, u64); 20] = [
         ("token_ttl", millis(limits.token_ttl)),
         ("authorisation_ttl", millis(limits.authorisation_ttl)),
         ("half_ref_memory", millis(limits.half_ref_memory)),
@@ -82,6 +83,7 @@ fn written(limits: &Limits, redis: &RedisOptions) -> String {
         ("event_ttl", millis(limits.event_ttl)),
         ("event_bytes", limits.event_bytes as u64),
         ("event_bytes_per_device", limits.event_bytes_per_device as u64),
+        ("event_overhead", EVENT_OVERHEAD as u64),
         ("lease", millis(redis.lease)),
         ("batch", BATCH as u64),
     ];

@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use super::{
     super::{
-        Authorisation, AuthoriseError, ConnectionId, DeviceState, Engine, Events, Message, Opened,
-        Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError,
-        SocketState, TokenError, Unavailable, millis,
+        Authorisation, AuthoriseError, ConnectionId, DeviceState, EndReason, Engine, Events,
+        Message, Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent,
+        SocketError, SocketState, TokenError, Unavailable, millis,
     },
     Redis, Shared, event,
     reply::{self, Reply},
@@ -33,8 +33,8 @@ impl Redis {
             "stale" => {
                 let hearing = &self.shared.hearing;
                 if hearing.held.contains(connection) {
-                    let code = reply.int(1).ok().and_then(|code| u16::try_from(code).ok());
-                    hearing.end(connection, code.unwrap_or_default());
+                    let reason = reply.value(1).ok().and_then(reply::text).and_then(event::reason);
+                    hearing.end(connection, reason.unwrap_or(EndReason::LeaseExpired));
                 }
                 Err(SocketError::Stale)
             }
@@ -93,10 +93,12 @@ impl Engine for Redis {
 
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError> {
         let Authorisation { token, device, half_ref, linkinjected } = authorisation;
-        // Kept as the JSON that events say it in.
-        let link = linkinjected.map(|link| serde_json::Value::from(link).to_string());
         let mut command = self.command("authorise");
-        command.arg(token.bytes()).arg(device).arg(half_ref.bytes()).arg(link.unwrap_or_default());
+        command
+            .arg(token.bytes())
+            .arg(device)
+            .arg(half_ref.bytes())
+            .arg(event::stored_link(linkinjected));
         let reply = self.call(command).await?;
         Err(match reply.word() {
             "ok" => return Ok(()),
@@ -221,8 +223,7 @@ impl Engine for Redis {
         data: &str,
     ) -> Result<(), SocketError> {
         let mut command = self.command("accept");
-        command.arg(device).arg(&*connection.0);
-        command.arg(serde_json::Value::from(id).to_string()).arg(data);
+        command.arg(device).arg(&*connection.0).arg(id).arg(data);
         let reply = self.whole(command).await?;
         self.of_socket(connection, &reply)
     }
@@ -328,7 +329,7 @@ fn opened(reply: &Reply) -> Result<Opened, RedeemError> {
             return Ok(Opened {
                 device: reply.text(1)?,
                 epoch: reply.text(2)?,
-                linkinjected: unquoted(&reply.text(3)?),
+                linkinjected: event::link(&reply.text(3)?),
             });
         }
         "unknown" => RedeemError::Unknown,
@@ -351,15 +352,10 @@ fn described(state: &Value, reply: &Reply) -> Result<DeviceState, Unavailable> {
         Some(connection) => Some(SocketState {
             connection: ConnectionId(connection.into()),
             since: int(3)?,
-            linkinjected: unquoted(text(4).unwrap_or_default()),
+            linkinjected: event::link(text(4).unwrap_or_default()),
         }),
     };
     let device = text(0).ok_or_else(|| reply.strange())?.into();
     let unacknowledged = usize::try_from(int(1)?).unwrap_or(usize::MAX);
     Ok(DeviceState { device, socket, unacknowledged })
-}
-
-/// A link as it was before it was written as JSON; nothing where there was none.
-fn unquoted(json: &str) -> Option<Arc<str>> {
-    serde_json::from_str::<String>(json).ok().map(Into::into)
 }

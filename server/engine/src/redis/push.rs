@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{ConnectionId, EndReason, EngineListener},
+    event,
     local_sockets::LocalSockets,
 };
 
@@ -59,33 +60,28 @@ impl PushRouter {
             None if what == "e" => self.sockets.events_appended(),
             Some(("a", device)) => self.sockets.messages_acknowledged(device),
             Some(("q", connection)) => {
-                self.sockets.message_queued(&ConnectionId(connection.into()))
+                self.sockets.message_queued(&ConnectionId(connection.into()));
             }
             Some(("x", ended)) => {
-                if let Some((code, connection)) = ended.split_once(' ') {
-                    let code = code.parse().unwrap_or_default();
-                    self.end(&ConnectionId(connection.into()), code);
+                if let Some((word, connection)) = ended.split_once(' ') {
+                    let reason = event::reason(word).unwrap_or(EndReason::LeaseExpired);
+                    self.end(&ConnectionId(connection.into()), reason);
                 }
             }
             _ => tracing::warn!(what, "a wake-up that is not known"),
         }
     }
 
-    /// The connection is not its device's socket any more, by this code; by 0 where this gateway
-    /// was taken for dead.
-    pub fn end(&self, connection: &ConnectionId, code: u16) {
+    /// The connection is not its device's socket any more, for this reason.
+    pub fn end(&self, connection: &ConnectionId, reason: EndReason) {
         self.held.remove(connection);
-        let endings = [EndReason::Revoked, EndReason::Superseded, EndReason::TokenExpired];
-        match endings.into_iter().find(|ending| ending.code() == code) {
-            Some(ending) => self.sockets.end(connection, ending),
-            None => self.sockets.end(connection, EndReason::LeaseExpired),
-        }
+        self.sockets.end(connection, reason);
     }
 
     /// No connection is its device's socket any more.
     pub fn lose_all(&self) {
         for (connection, _) in self.held.all() {
-            self.end(&connection, 0);
+            self.end(&connection, EndReason::LeaseExpired);
         }
     }
 }

@@ -110,7 +110,7 @@ action('redeem', CHANGES, function(half_ref, connection)
     return { 'ok', device, record.epoch, link }
 end)
 
--- Closes sockets by one code: each is a device and its connection.
+-- Closes sockets with one number of the gateway: each is a device and its connection.
 action('close', MAKES_ROOM, function(code, ...)
     local asked = { ... }
     for place = 1, #asked, 2 do

@@ -1,25 +1,17 @@
--- The event stream: what happened is written down, and let go from its oldest end.
+-- The event stream: events are appended at its newest end and dropped from its oldest.
 --
--- An entry keeps what was said, not the JSON that says it; the gateway that reads it writes that.
--- What counts as its size is the JSON's.
+-- An entry holds the fields of the event: `one` and `other` are the link of `connected` (after `=`),
+-- id and data of `message`, the cause of `disconnected`, epoch and number of `expired`.
 
-local BASE = #'{"deviceTag":"","at":"2026-01-31T12:00:00.000Z"}'
-local CONNECTION = #',"connectionId":""'
-local SAID = {
-    connected = #',"linkinjected":',
-    disconnected = #',"code":',
-    message = #',"id":,"data":',
-    expired = #',"epoch":"","seq":',
-}
-
--- A device tag and a connection id have no character that JSON escapes.
+-- The bytes that an event counts for. `Event::size` in event.rs has the same formula.
 local function event_size(kind, device, connection, one, other)
-    local size = BASE + #device
-    if connection ~= '' then
-        size = size + CONNECTION + #connection
-    end
-    if one ~= '' then
-        size = size + SAID[kind] + #one + #other
+    local size = LIMITS.event_overhead + #device + #connection
+    if kind == 'connected' then
+        return size + math.max(#one - 1, 0)
+    elseif kind == 'message' then
+        return size + #one + #other
+    elseif kind == 'expired' then
+        return size + #one
     end
     return size
 end

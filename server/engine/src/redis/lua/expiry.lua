@@ -18,7 +18,7 @@ local function token_due(token)
     local device = token_of(token)
     local record = device and load(device)
     if record then
-        end_bound_to(device, record, token, TOKEN_ENDED)
+        end_bound_to(device, record, token, TOKEN_EXPIRED)
     end
 end
 

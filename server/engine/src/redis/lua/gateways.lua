@@ -88,13 +88,13 @@ action('ready', { flags = {} }, function()
     return { 'ok' }
 end)
 
--- What became of connections of this gateway: 1 where one is the socket of its device, 2 where
--- messages wait for it as well, otherwise why it is not.
+-- What became of connections of this gateway: 'open' where one is the socket of its device, 'queued'
+-- where messages wait for it as well, otherwise the reason why it ended.
 action('look_after', LOOKS, function(...)
     local asked, found = { ... }, {}
     for place = 1, #asked, 2 do
         local record, stale = record_of(asked[place], asked[place + 1])
-        table.insert(found, record and (record.count > 0 and 2 or 1) or stale[2])
+        table.insert(found, record and (record.count > 0 and 'queued' or 'open') or stale[2])
     end
     return found
 end)

@@ -96,7 +96,7 @@ local function found_record(device, packed)
         count = it[11], -- messages in the outbox
         bytes = it[12], -- of these
         socket = it[13] or nil,
-        last = it[14] or nil, -- the connection that was ended last, and its code
+        last = it[14] or nil, -- the connection that was ended last, and the reason
     }
     if record.generation ~= generation then
         -- Some of what was numbered may be lost.

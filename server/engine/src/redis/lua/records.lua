@@ -1,6 +1,7 @@
 -- What is kept for a device, and how each part of it ends.
 
-local REVOKED, SUPERSEDED, TOKEN_ENDED = 4003, 4004, 4202
+-- The words for the reasons; `event.rs` knows the same.
+local REVOKED, SUPERSEDED, TOKEN_EXPIRED, LEASE_EXPIRED = 'revoked', 'superseded', 'token-expired', 'lease-expired'
 
 -- The record lives on for its full time after `at`.
 local function keep_after(device, record, at)
@@ -125,28 +126,29 @@ local function bound_to(record, token)
     return record.claimed and newest_token(record) or token
 end
 
--- Writes down that the socket ended. No code means that nobody closed it.
-local function socket_ended(device, record, code)
+-- Appends the event of a socket's end. No cause means that the connection was lost.
+local function socket_ended(device, record, cause)
     local socket = record.socket
     record.socket = nil
     touch(device)
     redis.call('ZREM', key('connected'), device)
     redis.call('SREM', key('sockets', socket.gateway), device)
-    event('disconnected', device, socket.connection, code)
+    event('disconnected', device, socket.connection, cause)
     return socket
 end
 
--- Ends the socket and tells the gateway that holds it, which may not hear it: the code is kept.
-local function end_socket(device, record, code)
-    local socket = socket_ended(device, record, code)
-    record.last = { socket.connection, code }
-    tell(socket.gateway, 'x ' .. code .. ' ' .. socket.connection)
+-- Ends the socket and notifies the gateway that holds it. The notification can be lost, so the reason
+-- is kept.
+local function end_socket(device, record, reason)
+    local socket = socket_ended(device, record, reason)
+    record.last = { socket.connection, reason }
+    tell(socket.gateway, 'x ' .. reason .. ' ' .. socket.connection)
 end
 
 -- Ends what waits or is open by right of `token`.
-local function end_bound_to(device, record, token, code)
+local function end_bound_to(device, record, token, reason)
     if record.socket and bound_to(record, record.socket.token) == token then
-        end_socket(device, record, code)
+        end_socket(device, record, reason)
         keep_after(device, record, now)
     end
     local ended = {}
@@ -157,7 +159,7 @@ local function end_bound_to(device, record, token, code)
         end
     end
     for _, it in ipairs(ended) do
-        end_waiting(it[1], it[2], code == TOKEN_ENDED and 'expired' or 'revoked')
+        end_waiting(it[1], it[2], reason == TOKEN_EXPIRED and 'expired' or 'revoked')
     end
 end
 
@@ -211,8 +213,7 @@ local function end_record(device, record)
     forget(device)
 end
 
--- Why a connection is not the device's socket: the code that it ends with, or 0 where its gateway
--- was taken for dead.
+-- Why a connection is not the device's socket.
 local function why_stale(record, connection)
     if not record then
         return REVOKED
@@ -223,7 +224,7 @@ local function why_stale(record, connection)
     if record.last and record.last[1] == connection then
         return record.last[2]
     end
-    return 0
+    return LEASE_EXPIRED
 end
 
 -- The record, if the connection is the device's socket; otherwise what to answer.

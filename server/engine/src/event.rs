@@ -1,0 +1,91 @@
+//! The events of the operator's stream, and how many bytes each counts for.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnectionId, EndReason, Millis};
+
+/// What every event counts for beside its texts, in bytes: about what JSON needs around them.
+pub(crate) const EVENT_OVERHEAD: usize = 80;
+
+/// One event of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The event's number: the first of a stream is 1, and each is one above the one before.
+    pub n: u64,
+    /// The device that it is about.
+    pub device: Arc<str>,
+    /// The connection that it is about; `None` for [`EventData::Expired`].
+    pub connection: Option<ConnectionId>,
+    /// When it was appended.
+    pub at: Millis,
+    /// Its kind, with the fields of that kind.
+    pub data: EventData,
+}
+
+/// The kind of an event, with the fields of that kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventData {
+    /// The device has a new socket.
+    Connected {
+        /// The link that came with the authorisation.
+        linkinjected: Option<Arc<str>>,
+    },
+    /// A message of the prospect was accepted.
+    Message {
+        /// The prospect's own id of the message.
+        id: Arc<str>,
+        /// The message's JSON, byte for byte.
+        data: Arc<str>,
+    },
+    /// The device's socket ended.
+    Disconnected {
+        /// Why; `None` where the connection was lost without a close.
+        cause: Option<DisconnectCause>,
+    },
+    /// A queued message was not acknowledged in time, or its device's record ended before.
+    Expired {
+        /// The numbering that `seq` is of.
+        epoch: Arc<str>,
+        /// The message's number.
+        seq: u64,
+    },
+}
+
+/// Why a socket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DisconnectCause {
+    /// The engine ended it.
+    Engine(EndReason),
+    /// The gateway closed it; the number is the one that it passed to [`crate::Engine::close`],
+    /// and means nothing to an engine.
+    Gateway(u16),
+}
+
+/// Events of the stream, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// The number of the oldest event in the stream; that of the next event where there is none.
+    pub oldest: u64,
+    /// The number of the next event to be appended.
+    pub next: u64,
+    /// The events that were asked for.
+    pub events: Vec<Event>,
+}
+
+impl Event {
+    /// The bytes that the event counts for in `event_bytes` and `event_bytes_per_device`: its texts
+    /// and a constant for everything else. The Redis engine's `events.lua` has the same formula.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = match &self.data {
+            EventData::Connected { linkinjected } => linkinjected.as_ref().map_or(0, |it| it.len()),
+            EventData::Message { id, data } => id.len() + data.len(),
+            EventData::Disconnected { .. } => 0,
+            EventData::Expired { epoch, .. } => epoch.len(),
+        };
+        let connection = self.connection.as_ref().map_or(0, |connection| connection.0.len());
+        EVENT_OVERHEAD + self.device.len() + connection + texts
+    }
+}
