@@ -1,4 +1,4 @@
-//! The committed contract as it is compared.
+//! The contract of one revision, as it is compared.
 
 use std::{fs, path::Path};
 
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{error::Error, git};
 
-/// The documents of one revision. `openapi-3.0.json` says what `openapi.json` does, and is not
-/// compared again.
+/// The documents of one revision. `openapi-3.0.json` is left out, because it has the content of
+/// `openapi.json` in an older dialect.
 #[derive(Clone, Debug)]
 pub struct Contract {
     /// `openapi.json`.
@@ -17,43 +17,42 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// From the two texts.
+    /// Parses the two documents.
     ///
     /// # Errors
-    /// When one is not JSON.
+    /// [`Error::Json`] when one is not JSON.
     pub fn new(openapi: &str, asyncapi: &str) -> Result<Self, Error> {
-        let parsed = |name: &str, text: &str| {
-            serde_json::from_str(text)
-                .map_err(|error| Error::Form(name.to_owned(), error.to_string()))
+        let parse = |name: &'static str, text: &str| {
+            serde_json::from_str(text).map_err(|source| Error::Json { name, source })
         };
         Ok(Self {
-            openapi: parsed("openapi.json", openapi)?,
-            asyncapi: parsed("asyncapi.json", asyncapi)?,
+            openapi: parse("openapi.json", openapi)?,
+            asyncapi: parse("asyncapi.json", asyncapi)?,
         })
     }
 
-    /// As it lies in a folder.
+    /// Reads the contract in a folder.
     ///
     /// # Errors
-    /// When a document is not there or is not JSON.
+    /// When a document is missing or is not JSON.
     pub fn in_folder(folder: &Path) -> Result<Self, Error> {
         let read = |name: &str| {
             let path = folder.join(name);
-            fs::read_to_string(&path).map_err(|error| Error::File(path, error))
+            fs::read_to_string(&path).map_err(|source| Error::Read { path, source })
         };
         Self::new(&read("openapi.json")?, &read("asyncapi.json")?)
     }
 
-    /// As it was committed.
+    /// Reads the contract that a folder had in a commit.
     ///
     /// # Errors
-    /// When the revision has no contract.
-    pub fn at_revision(folder: &Path, revision: &str) -> Result<Self, Error> {
-        let read = |name: &str| git::show(folder, revision, name);
+    /// When the commit has no contract there.
+    pub fn at_commit(folder: &Path, commit: &str) -> Result<Self, Error> {
+        let read = |name: &str| git::show(folder, commit, name);
         Self::new(&read("openapi.json")?, &read("asyncapi.json")?)
     }
 
-    /// The version that it says it has.
+    /// `info.version`; empty where there is none.
     #[must_use]
     pub fn version(&self) -> &str {
         self.openapi["info"]["version"].as_str().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Compares two contracts: everything that a client can notice, each thing once.
+//! Compares two contracts: lists every change that a client can notice, each of them once.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -11,13 +11,13 @@ use crate::{
     finding::{Effect, Finding, Place, Surface},
     frames,
     levels::Levels,
-    oasdiff::{Change, Oasdiff, Source},
+    oasdiff::{self, Change, Oasdiff, Source},
 };
 
-/// Finds what changed, the gravest first.
+/// The changes from `base` to `revision`, the gravest first.
 ///
 /// # Errors
-/// When oasdiff cannot compare.
+/// When oasdiff fails.
 pub fn compare(
     oasdiff: &Oasdiff,
     levels: &Levels,
@@ -25,25 +25,27 @@ pub fn compare(
     revision: &Contract,
 ) -> Result<Vec<Finding>, Error> {
     let changes = oasdiff.changes_with_lines(&base.openapi, &revision.openapi)?;
-    let mut findings = grouped(oasdiff, levels, Surface::Http, changes);
+    let mut findings = group(oasdiff, levels, Surface::Http, changes);
     let (base_frames, frames) =
-        (frames::projected(&base.asyncapi), frames::projected(&revision.asyncapi));
+        (frames::as_openapi(&base.asyncapi), frames::as_openapi(&revision.asyncapi));
     let changes = oasdiff.changes_with_lines(&base_frames, &frames)?;
-    findings.extend(grouped(oasdiff, levels, Surface::Socket, changes));
+    findings.extend(group(oasdiff, levels, Surface::Socket, changes));
     findings.extend(extra_rules::http(&base.openapi, &revision.openapi));
     findings.extend(extra_rules::socket(&base.asyncapi, &revision.asyncapi));
     findings.sort_by_key(|finding| (Reverse(finding.effect), finding.surface, finding.reach));
     Ok(findings)
 }
 
-/// What a change does. Where oasdiff cannot tell, somebody has to look: it counts as breaking.
+/// The effect of a change. Where oasdiff warns that it may break clients, it counts as breaking, so
+/// that a reviewer decides.
 #[must_use]
 pub fn effect(change: &Change) -> Effect {
-    if change.level > 1 { Effect::Breaking } else { Effect::Compatible }
+    if change.level > oasdiff::COMPATIBLE { Effect::Breaking } else { Effect::Compatible }
 }
 
-/// One finding for what oasdiff tells once for each operation and status that uses a schema.
-fn grouped(
+/// Groups changes into findings: oasdiff repeats a change of a schema for each operation and status
+/// that uses it.
+fn group(
     oasdiff: &Oasdiff,
     levels: &Levels,
     surface: Surface,
@@ -57,7 +59,7 @@ fn grouped(
         let key = (change.id.clone(), text.clone(), change.base_source, change.revision_source);
         let group = groups.entry(key).or_insert_with(|| Finding {
             effect,
-            whom: oasdiff.whom(&change.id),
+            direction: oasdiff.direction(&change.id),
             reach: levels.reach(&change.id),
             rule: change.id,
             surface,
@@ -66,7 +68,7 @@ fn grouped(
             after: change.after,
             places: BTreeMap::new(),
         });
-        // A rule can weigh otherwise at one place than at another.
+        // The same rule can be graver at one place than at another.
         group.effect = group.effect.max(effect);
         let Some(path) = change.path else { continue };
         let place = match surface {
@@ -81,11 +83,11 @@ fn grouped(
     groups.into_values().collect()
 }
 
-/// A sentence without the status that it names: the place names it.
+/// Takes the status out of a sentence. The finding names it at its place.
 fn without_status(text: &str) -> (String, Option<String>) {
-    let status =
+    let pattern =
         Regex::new(r" (?:for|with) (?:the )?(?:response )?(?:status `(\w+)`|`(\w+)` status)")
-            .expect("a pattern that the suite runs");
-    let named = status.captures(text).and_then(|found| found.get(1).or(found.get(2)));
-    (status.replace(text, "").into_owned(), named.map(|status| status.as_str().to_owned()))
+            .expect("a valid pattern");
+    let named = pattern.captures(text).and_then(|found| found.get(1).or(found.get(2)));
+    (pattern.replace(text, "").into_owned(), named.map(|status| status.as_str().to_owned()))
 }

@@ -1,12 +1,17 @@
-//! Writes the committed documents of the contract, or checks that they are the code's.
+//! Generates the committed documents of the contract, and checks that they are up to date.
 
 use std::{fs, path::Path};
 
 use server::contract::Documents;
 use similar::TextDiff;
 
-/// The file names of the documents, and what the code makes of each.
-fn made() -> [(&'static str, String); 3] {
+use crate::{contract::Contract, error::Error};
+
+/// Lines of context around each change that `check` prints.
+const CONTEXT: usize = 6;
+
+/// The file names of the documents and their generated texts.
+fn generated() -> [(&'static str, String); 3] {
     let documents = Documents::of(&server::app::contract());
     [
         ("openapi.json", documents.openapi),
@@ -15,49 +20,47 @@ fn made() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Writes the documents that the code makes.
+/// The contract of the code, whatever is committed.
 ///
 /// # Errors
-/// Says which file cannot be written, and why.
-pub fn generate(folder: &Path) -> Result<(), String> {
-    for (name, text) in made() {
+/// [`Error::Json`] when a generated document is not JSON.
+pub fn contract() -> Result<Contract, Error> {
+    let [(_, openapi), _, (_, asyncapi)] = generated();
+    Contract::new(&openapi, &asyncapi)
+}
+
+/// Writes the generated documents into a folder.
+///
+/// # Errors
+/// [`Error::Write`] for the first file that cannot be written.
+pub fn generate(folder: &Path) -> Result<(), Error> {
+    for (name, text) in generated() {
         let path = folder.join(name);
-        fs::write(&path, text)
-            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        fs::write(&path, text).map_err(|source| Error::Write { path, source })?;
     }
     Ok(())
 }
 
-/// Looks whether the documents are those that the code makes.
+/// Checks that the documents in a folder are the generated ones, byte for byte. A document that is
+/// missing counts as empty.
 ///
 /// # Errors
-/// Shows the difference where one is not.
-pub fn check(folder: &Path) -> Result<(), String> {
-    let stale: Vec<String> = made()
+/// [`Error::Stale`] with the difference.
+pub fn check(folder: &Path) -> Result<(), Error> {
+    let stale: Vec<String> = generated()
         .iter()
         .filter_map(|(name, text)| {
-            // A document that is not there differs in every line.
             let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
             (committed != *text).then(|| difference(name, &committed, text))
         })
         .collect();
-    if stale.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "{}\nThe committed contract is not the one that the code makes.\n\
-         Read the difference; if it is meant, run: cargo run -p openapi -- generate",
-        stale.join("\n")
-    ))
+    if stale.is_empty() { Ok(()) } else { Err(Error::Stale { difference: stale.join("\n") }) }
 }
 
-fn difference(name: &str, committed: &str, made: &str) -> String {
-    TextDiff::from_lines(committed, made)
+fn difference(name: &str, committed: &str, generated: &str) -> String {
+    TextDiff::from_lines(committed, generated)
         .unified_diff()
-        .context_radius(6)
-        .header(
-            &format!("openapi/{name} (committed)"),
-            &format!("openapi/{name} (made by the code)"),
-        )
+        .context_radius(CONTEXT)
+        .header(&format!("openapi/{name} (committed)"), &format!("openapi/{name} (generated)"))
         .to_string()
 }

@@ -1,44 +1,155 @@
-//! Why two contracts could not be compared.
+//! Why a command on the contract fails, with what to do about it.
 
-use std::{fmt, io, path::PathBuf};
+use std::{io, path::PathBuf, string::FromUtf8Error};
 
-use crate::oasdiff;
+use semver::Version;
+use thiserror::Error;
 
-/// Why there is no comparison. Each is said with what to do about it.
-#[derive(Debug)]
+/// Why a command on the contract fails.
+#[derive(Debug, Error)]
 pub enum Error {
-    /// oasdiff is not installed, or not in the version that this repository has pinned.
-    ToolMissing {
+    /// oasdiff is not installed, or only in another version.
+    #[error(
+        "oasdiff {required} is required, but {found}.\n\
+         Install it into target/tools with openapi/install-oasdiff, which needs Go."
+    )]
+    OasdiffMissing {
+        /// The pinned version.
+        required: &'static str,
         /// What was found instead.
         found: String,
     },
-    /// oasdiff would not compare.
-    Tool(String),
-    /// git does not know what it was asked for.
-    Git(String),
+
+    /// oasdiff ended with a failure; the text is what it printed.
+    #[error("oasdiff cannot compare the documents: {0}")]
+    OasdiffFailed(String),
+
+    /// oasdiff printed something else than the expected JSON.
+    #[error("cannot read the output of oasdiff: {0}")]
+    OasdiffOutput(#[source] serde_json::Error),
+
+    /// git ended with a failure; the text is what it printed.
+    #[error("git: {0}")]
+    GitFailed(String),
+
+    /// git printed something that is not UTF-8.
+    #[error("git: the file is not UTF-8: {0}")]
+    GitOutput(#[source] FromUtf8Error),
+
+    /// The history has no commit to compare with.
+    #[error("git: {revision} and HEAD have no common commit; is the clone shallow?")]
+    NoMergeBase {
+        /// The revision that was asked for.
+        revision: String,
+    },
+
+    /// A program cannot be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// The program's name.
+        program: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// A step that runs cargo ended with a failure. cargo has printed the reason.
+    #[error("`cargo {arguments}` failed")]
+    Cargo {
+        /// The arguments, separated by spaces.
+        arguments: String,
+    },
+
     /// A file cannot be read.
-    File(PathBuf, io::Error),
-    /// A file is not of its form.
-    Form(String, String),
-}
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ToolMissing { found } => write!(
-                formatter,
-                "oasdiff {} is needed, and {found}.\nGet it with Go, into target/tools: \
-                 openapi/install-oasdiff",
-                oasdiff::VERSION.trim()
-            ),
-            Self::Tool(said) => write!(formatter, "oasdiff could not compare: {said}"),
-            Self::Git(said) => write!(formatter, "git: {said}"),
-            Self::File(path, error) => {
-                write!(formatter, "{} cannot be read: {error}", path.display())
-            }
-            Self::Form(name, error) => write!(formatter, "{name} is not of its form: {error}"),
-        }
-    }
-}
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
 
-impl std::error::Error for Error {}
+    /// A document is not JSON.
+    #[error("{name} is not JSON: {source}")]
+    Json {
+        /// The document's file name.
+        name: &'static str,
+        /// Where it stops being JSON.
+        source: serde_json::Error,
+    },
+
+    /// A settings file has a syntax error, an unknown field or a missing one.
+    #[error("{name} is invalid: {source}")]
+    Toml {
+        /// The file's name.
+        name: &'static str,
+        /// What is wrong, and where.
+        source: toml::de::Error,
+    },
+
+    /// A waiver lacks its reason.
+    #[error("waivers.toml is invalid: the waiver of {rule} has no reason")]
+    WaiverWithoutReason {
+        /// The rule that it waives.
+        rule: String,
+    },
+
+    /// A waiver's last day is something else than a date.
+    #[error("waivers.toml is invalid: `until` is a date such as 2027-01-31, not {until}")]
+    WaiverDate {
+        /// What stands there.
+        until: String,
+    },
+
+    /// A waiver's last day is too far in the future.
+    #[error("waivers.toml is invalid: the waiver of {rule} is for longer than {days} days")]
+    WaiverTooLong {
+        /// The rule that it waives.
+        rule: String,
+        /// How long a waiver may be.
+        days: u64,
+    },
+
+    /// A contract has no valid version (semver.org).
+    #[error("info.version {text:?} is not a semantic version: {source}")]
+    InvalidVersion {
+        /// What stands there.
+        text: String,
+        /// What is wrong with it.
+        source: semver::Error,
+    },
+
+    /// The version that was asked for hides how much changed.
+    #[error("version {found} is too low: this change needs {lowest} or higher")]
+    VersionTooLow {
+        /// The version that was asked for.
+        found: Version,
+        /// The lowest possible version.
+        lowest: Version,
+    },
+
+    /// The workspace's manifest has no version to change.
+    #[error("{} has no `version` in [workspace.package]", path.display())]
+    NoWorkspaceVersion {
+        /// The manifest.
+        path: PathBuf,
+    },
+
+    /// A committed document differs from the one that the code generates.
+    #[error(
+        "{difference}\nThe committed contract differs from the one that the code generates.\n\
+         Read the difference; if it is intended, run: cargo contract update"
+    )]
+    Stale {
+        /// The difference, as a unified diff of each document.
+        difference: String,
+    },
+}

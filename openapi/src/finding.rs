@@ -1,33 +1,33 @@
-//! One thing that changed in the contract, and what it does to whom.
+//! One change of the contract and its consequence for clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a change does to the clients that there are.
+/// What a change does to existing clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// They go on working, built anew or not.
+    /// Every client keeps working, rebuilt or not.
     Compatible,
-    /// Some of them stop working, or no longer compile.
+    /// Some clients stop working, or no longer compile.
     Breaking,
 }
 
-/// Which way what is changed travels.
+/// The direction in which the changed part travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// From the client to the gateway.
     Request,
     /// From the gateway to the client.
     Response,
-    /// Neither alone: the operation, its name or its credentials.
+    /// No single direction: the operation, its name or its credentials.
     Both,
 }
 
-/// What of a client a break reaches.
+/// Which clients a breaking change affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// What runs, as it was built.
+    /// Running clients, as they were built.
     Wire,
-    /// The source that a generator makes: names change, and what uses them no longer compiles.
+    /// Clients that are generated again: names change, and code that uses them no longer compiles.
     Source,
 }
 
@@ -40,34 +40,34 @@ pub enum Surface {
     Socket,
 }
 
-/// One change, wherever it is met.
+/// One change, with all the places that it affects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule's id: oasdiff's, or one of `beside`'s.
+    /// The rule's id: one of oasdiff, or one of [`crate::extra_rules`].
     pub rule: String,
     /// Whether it breaks clients.
     pub effect: Effect,
-    /// Which way what changed travels.
-    pub whom: Direction,
-    /// What of a client it reaches.
+    /// The direction in which the changed part travels.
+    pub direction: Direction,
+    /// Which clients it affects.
     pub reach: Reach,
     /// The document that it is in.
     pub surface: Surface,
-    /// What changed, in a sentence.
+    /// What changed, in one sentence.
     pub text: String,
-    /// The lines of the document before, where they can be told.
+    /// The lines of the document before, where they are known.
     pub before: Option<String>,
-    /// The lines of the document after, where they can be told.
+    /// The lines of the document after, where they are known.
     pub after: Option<String>,
-    /// The operations or frames that use it, with the statuses it is met at; none where it is the
-    /// whole contract's.
+    /// The operations or frames that use the changed part, each with the affected statuses. Empty
+    /// for a change of the whole contract.
     pub places: BTreeMap<Place, BTreeSet<String>>,
 }
 
-/// Where a change is met.
+/// An operation or frame that a change affects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// `POST /token`, or the frame and its direction.
+    /// `PUT /token`, or the frame with its direction.
     pub at: String,
     /// The operation's id, where it has one.
     pub id: Option<String>,

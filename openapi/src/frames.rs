@@ -1,47 +1,55 @@
-//! The frames on the socket as a document that oasdiff reads: what the prospect sends as request
-//! bodies, what the gateway sends as responses, and the handshake as an operation.
+//! Translates an AsyncAPI document into an OpenAPI document, so that oasdiff can compare frames: a
+//! frame from the prospect becomes a request body, a frame from the gateway a response, and the
+//! handshake an operation.
 
 use serde_json::{Map, Value, json};
 
 use crate::finding::Place;
 
-/// Begins the paths that stand for frames.
+/// The start of the paths that stand for frames.
 const FRAMES: &str = "/frames/";
 
-/// The OpenAPI document of an AsyncAPI one. What of it oasdiff has no word for is `beside`'s.
+/// How many references in a row are followed; more are a circle.
+const LONGEST_REFERENCE_CHAIN: usize = 8;
+
+/// The OpenAPI document of an AsyncAPI document. What it cannot express, [`crate::extra_rules`]
+/// compares.
 #[must_use]
-pub fn projected(asyncapi: &Value) -> Value {
+pub fn as_openapi(asyncapi: &Value) -> Value {
     let mut paths = Map::new();
     for (name, channel) in members(&asyncapi["channels"]) {
         let address = channel["address"].as_str().unwrap_or(name);
         paths.insert(address.to_owned(), json!({"get": handshake(channel)}));
     }
     for (direction, operation) in members(&asyncapi["operations"]) {
-        let sent = operation["action"] == "send";
+        let from_gateway = operation["action"] == "send";
         let messages: Vec<&Value> = operation["messages"]
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(|message| resolved(asyncapi, message))
+            .filter_map(|message| resolve(asyncapi, message))
             .collect();
         let names: Vec<&Value> = messages.iter().map(|message| &message["name"]).collect();
-        // One operation for the set of the frames' names, as an enum of the direction that it
-        // travels, and one for each frame's own payload.
+        // One operation for the set of frame names, as an enum in the frames' direction, and one
+        // operation for the payload of each frame.
         let kinds = json!({"type": "string", "enum": names});
         let content = json!({"application/json": {"schema": kinds}});
-        paths.insert(format!("{FRAMES}{direction}"), json!({"post": body(sent, &content)}));
+        paths.insert(
+            format!("{FRAMES}{direction}"),
+            json!({"post": frame_operation(from_gateway, &content)}),
+        );
         for message in &messages {
             let name = message["name"].as_str().unwrap_or_default();
             let media_type = message["contentType"].as_str().unwrap_or("application/json");
             let content = json!({media_type: {"schema": message["payload"]}});
             paths.insert(
                 format!("{FRAMES}{direction}/{name}"),
-                json!({"post": body(sent, &content)}),
+                json!({"post": frame_operation(from_gateway, &content)}),
             );
         }
     }
     let mut schemas = asyncapi["components"]["schemas"].clone();
-    // JSON Schema has a list of examples; they are not compared.
+    // JSON Schema has a list of `examples`, and oasdiff expects an object. No rule compares them.
     members_mut(&mut schemas).for_each(|(_, schema)| {
         schema.as_object_mut().map(|schema| schema.remove("examples"));
     });
@@ -60,7 +68,7 @@ pub fn projected(asyncapi: &Value) -> Value {
     })
 }
 
-/// What a path of the projection stands for.
+/// The frame, direction or handshake that a path of the translated document stands for.
 #[must_use]
 pub fn place(path: &str) -> Place {
     let at = match path.strip_prefix(FRAMES).map(|frame| frame.split_once('/')) {
@@ -71,9 +79,9 @@ pub fn place(path: &str) -> Place {
     Place { at, id: None }
 }
 
-/// A body is required, or sent with success: what is optional is another frame.
-fn body(sent: bool, content: &Value) -> Value {
-    if sent {
+/// The operation of a frame. The body is always required, because a frame always has its payload.
+fn frame_operation(from_gateway: bool, content: &Value) -> Value {
+    if from_gateway {
         json!({"responses": {"200": {"description": "", "content": content}}})
     } else {
         json!({
@@ -95,10 +103,9 @@ fn handshake(channel: &Value) -> Value {
     json!({"parameters": parameters, "responses": {"101": {"description": ""}}})
 }
 
-/// Follows references to what is not one.
-fn resolved<'a>(document: &'a Value, mut node: &'a Value) -> Option<&'a Value> {
-    // A document that refers in circles has no end.
-    for _ in 0..8 {
+/// Follows references to a node that is not a reference. `None` for a dangling or circular one.
+fn resolve<'a>(document: &'a Value, mut node: &'a Value) -> Option<&'a Value> {
+    for _ in 0..LONGEST_REFERENCE_CHAIN {
         match node["$ref"].as_str() {
             Some(reference) => node = document.pointer(reference.strip_prefix('#')?)?,
             None => return Some(node),

@@ -1,29 +1,28 @@
-//! What git knows of the contract's past.
+//! Reads the contract's history with git.
 
 use std::{path::Path, process::Command};
 
 use crate::error::Error;
 
-/// The commit at which the working tree left a revision: what came to the revision later is no
-/// part of this change.
+/// The commit at which HEAD branched off from a revision. Later commits of the revision are not
+/// part of the change under review.
 ///
 /// # Errors
-/// When git does not know the revision, or no commit is common to both.
-pub fn base(folder: &Path, revision: &str) -> Result<String, Error> {
+/// When git does not know the revision, or [`Error::NoMergeBase`].
+pub fn merge_base(folder: &Path, revision: &str) -> Result<String, Error> {
     let commit = git(
         folder,
         &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")],
     )?;
-    let base = git(folder, &["merge-base", commit.trim(), "HEAD"]).map_err(|_| {
-        Error::Git(format!("{revision} and HEAD have no common commit here; is the clone shallow?"))
-    })?;
+    let base = git(folder, &["merge-base", commit.trim(), "HEAD"])
+        .map_err(|_| Error::NoMergeBase { revision: revision.to_owned() })?;
     Ok(base.trim().to_owned())
 }
 
-/// A file of the folder as it was in a commit.
+/// The content that a file of the folder had in a commit.
 ///
 /// # Errors
-/// When it was not there.
+/// When the commit has no such file.
 pub fn show(folder: &Path, commit: &str, name: &str) -> Result<String, Error> {
     git(folder, &["show", &format!("{commit}:./{name}")])
 }
@@ -34,9 +33,9 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
         .arg(folder)
         .args(arguments)
         .output()
-        .map_err(|error| Error::Git(format!("it cannot be started: {error}")))?;
+        .map_err(|source| Error::Start { program: "git", source })?;
     if !output.status.success() {
-        return Err(Error::Git(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        return Err(Error::GitFailed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
-    String::from_utf8(output.stdout).map_err(|error| Error::Git(error.to_string()))
+    String::from_utf8(output.stdout).map_err(Error::GitOutput)
 }

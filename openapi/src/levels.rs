@@ -1,5 +1,5 @@
-//! `levels.toml`: where a rule of oasdiff's weighs more or less for this contract's clients than
-//! oasdiff thinks.
+//! `levels.toml`: where a rule of oasdiff matters more or less to the clients of this contract than
+//! oasdiff assumes.
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
@@ -10,25 +10,24 @@ use crate::{error::Error, finding::Reach};
 /// The file's name.
 pub const FILE: &str = "levels.toml";
 
-/// The rules that weigh otherwise, by their id.
+/// The overridden rules, by their id.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub struct Levels(BTreeMap<String, Level>);
+pub struct Levels(BTreeMap<String, Override>);
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Level {
-    #[serde(rename = "level")]
-    weight: Weight,
+struct Override {
+    level: Level,
     #[serde(default)]
-    reach: Reached,
-    #[expect(dead_code, reason = "for whoever reads the file, and so that none goes without")]
+    reach: FileReach,
+    #[expect(dead_code, reason = "for readers of the file; required, so that each rule has one")]
     why: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Weight {
+enum Level {
     Err,
     Info,
     None,
@@ -36,7 +35,7 @@ enum Weight {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Reached {
+enum FileReach {
     #[default]
     Wire,
     Source,
@@ -46,21 +45,21 @@ impl Levels {
     /// Reads the file of a folder.
     ///
     /// # Errors
-    /// When it is not there or not of its form.
+    /// When it is missing or invalid.
     pub fn in_folder(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(FILE);
-        let text = fs::read_to_string(&path).map_err(|error| Error::File(path, error))?;
-        toml::from_str(&text).map_err(|error| Error::Form(FILE.to_owned(), error.to_string()))
+        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
+        toml::from_str(&text).map_err(|source| Error::Toml { name: FILE, source })
     }
 
-    /// As oasdiff reads them; it refuses a rule that it does not know.
+    /// The content of oasdiff's own `--severity-levels` file. oasdiff refuses unknown rules.
     #[must_use]
     pub fn for_oasdiff(&self) -> String {
-        self.0.iter().fold(String::new(), |mut text, (rule, level)| {
-            let level = match level.weight {
-                Weight::Err => "err",
-                Weight::Info => "info",
-                Weight::None => "none",
+        self.0.iter().fold(String::new(), |mut text, (rule, entry)| {
+            let level = match entry.level {
+                Level::Err => "err",
+                Level::Info => "info",
+                Level::None => "none",
             };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{rule} {level}");
@@ -68,18 +67,18 @@ impl Levels {
         })
     }
 
-    /// The rules that weigh more than oasdiff thinks.
+    /// The rules that are raised to breaking.
     pub fn raised(&self) -> impl Iterator<Item = &str> {
-        let raised = self.0.iter().filter(|(_, level)| matches!(level.weight, Weight::Err));
+        let raised = self.0.iter().filter(|(_, entry)| matches!(entry.level, Level::Err));
         raised.map(|(rule, _)| rule.as_str())
     }
 
-    /// What of a client a rule's change reaches.
+    /// Which clients a rule's change affects.
     #[must_use]
     pub fn reach(&self, rule: &str) -> Reach {
-        match self.0.get(rule).map(|level| level.reach) {
-            Some(Reached::Source) => Reach::Source,
-            Some(Reached::Wire) | None => Reach::Wire,
+        match self.0.get(rule).map(|entry| entry.reach) {
+            Some(FileReach::Source) => Reach::Source,
+            Some(FileReach::Wire) | None => Reach::Wire,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The committed documents of the contract: made and checked, and a change of them reviewed.
+//! The committed documents of the contract: generates and checks them, and reviews their changes.
 //!
-//! What changed is found by oasdiff; how it weighs for this gateway's clients is said by
-//! `levels.toml`, and what oasdiff does not look at by a few checks in `beside`.
+//! oasdiff finds what changed. `levels.toml` says how much that matters to the clients of this
+//! gateway, [`extra_rules`] compares what oasdiff ignores, and `waivers.toml` excuses breaking
+//! changes that are intended.
 
 pub mod contract;
 pub mod diff;
@@ -15,5 +16,6 @@ pub mod levels;
 pub mod oasdiff;
 pub mod report;
 pub mod review;
+pub mod update;
 pub mod version;
 pub mod waivers;

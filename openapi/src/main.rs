@@ -1,16 +1,19 @@
-//! The program for the committed documents: it writes, checks and compares them.
+//! `cargo contract`: generates, checks, reviews and updates the committed documents.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::SystemTime,
-};
+use std::{path::PathBuf, process::ExitCode, time::SystemTime};
 
 use clap::{Parser, Subcommand};
-use openapi::{documents, review};
+use openapi::{
+    documents,
+    error::Error,
+    review::{self, Review},
+    update::Update,
+};
+use semver::Version;
 
-/// The committed documents of the contract.
+/// Generates, checks and reviews the committed documents of the contract.
 #[derive(Parser)]
+#[command(name = "cargo contract")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -27,38 +30,63 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes the documents that the code makes.
+    /// Writes the documents that the code generates.
     Generate,
-    /// Fails, with the difference, where a document is not the one that the code makes.
+    /// Fails with the difference if a document is not the one that the code generates.
     Check,
-    /// Reviews the committed contract against the one that it began from, in Markdown.
+    /// Reviews the committed contract against the merge base of HEAD and a revision, in Markdown.
     ///
-    /// Exit codes: 0 nothing breaks; 1 something breaks that no waiver excuses, or the version is
-    /// too low for the change; 2 the contracts could not be compared.
+    /// Exit codes: 0 no client breaks; 1 the change breaks clients without a waiver, or its version
+    /// is too low; 2 the contracts cannot be compared.
     Diff {
-        /// A branch, tag or commit: compared with the commit at which HEAD left it.
+        /// A branch, tag or commit.
+        #[arg(default_value = "main")]
         revision: String,
+    },
+    /// Brings everything up to date after a change of the contract, and reviews it.
+    ///
+    /// Raises the version as far as the change requires, then updates the documents, all lock files
+    /// and the snapshots. Exit codes as for `diff`.
+    Update {
+        /// The branch, tag or commit that the change is compared with.
+        #[arg(long, value_name = "REVISION", default_value = "main")]
+        against: String,
+        /// The new version. By default the lowest that the change allows.
+        #[arg(long)]
+        version: Option<Version>,
+        /// Prints the steps and the review without changing a file.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match &cli.command {
-        Command::Generate => documents::generate(&cli.folder),
-        Command::Check => documents::check(&cli.folder),
-        Command::Diff { revision } => return reviewed(&cli.folder, revision),
-    };
-    match done {
+    let Cli { command, folder } = Cli::parse();
+    let now = SystemTime::now();
+    match command {
+        Command::Generate => finish(documents::generate(&folder)),
+        Command::Check => finish(documents::check(&folder)),
+        Command::Diff { revision } => print(review::review(&folder, &revision, now)),
+        Command::Update { against, version, dry_run } => {
+            // `folder` is a folder of the workspace.
+            let root = folder.join("..");
+            print(Update { root: &root, folder: &folder, against, version, dry_run }.run(now))
+        }
+    }
+}
+
+fn finish(result: Result<(), Error>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn reviewed(folder: &Path, revision: &str) -> ExitCode {
-    match review::review(folder, revision, SystemTime::now()) {
+fn print(result: Result<Review, Error>) -> ExitCode {
+    match result {
         Ok(review) => {
             print!("{}", review.report);
             ExitCode::from(u8::from(review.refused))

@@ -1,4 +1,4 @@
-//! The review of a change, in Markdown.
+//! The report of a review, in Markdown.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -10,33 +10,33 @@ use crate::{
     waivers::{Waiver, Waivers},
 };
 
-/// So many places are named; the rest is counted.
-const PLACES: usize = 6;
+/// How many places a finding names; the rest is counted.
+const NAMED_PLACES: usize = 6;
 
-/// Everything that is known of a change.
+/// Everything that the report of a change says.
 pub struct Report<'a> {
-    /// What it is compared with, as it was asked for.
+    /// The revision that the contract is compared with, as the command names it.
     pub base: &'a str,
     /// The version before.
     pub base_version: &'a str,
     /// The version now.
     pub version: &'a str,
-    /// What changed.
+    /// The changes.
     pub findings: &'a [Finding],
-    /// What of it is meant.
+    /// The changes that are intended.
     pub waivers: &'a Waivers,
-    /// What the version should have been.
+    /// Set where the version is too low for the changes.
     pub too_low: Option<&'a TooLow>,
 }
 
 impl Report<'_> {
-    /// Whether the change breaks clients without a waiver, or its version hides what it does.
+    /// Whether the change breaks clients without a waiver, or its version is too low.
     #[must_use]
     pub fn refuses(&self) -> bool {
-        self.too_low.is_some() || self.breaks().next().is_some()
+        self.too_low.is_some() || self.breaking().next().is_some()
     }
 
-    fn breaks(&self) -> impl Iterator<Item = &Finding> {
+    fn breaking(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| {
             finding.effect == Effect::Breaking && self.waivers.excusing(finding).is_none()
         })
@@ -55,29 +55,33 @@ impl Report<'_> {
 
 impl Display for Report<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let (breaks, waived, compatible) =
-            (self.breaks().count(), self.waived().count(), self.compatible().count());
-        writeln!(out, "# {}\n", title(breaks, waived, compatible))?;
+        let (breaking, waived, compatible) =
+            (self.breaking().count(), self.waived().count(), self.compatible().count());
+        writeln!(out, "# {}\n", title(breaking, waived, compatible))?;
         writeln!(
             out,
             "Against `{}`. Version {} → {}.{}",
             self.base,
             self.base_version,
             self.version,
-            if self.findings.is_empty() { " At most its prose and examples changed." } else { "" },
+            if self.findings.is_empty() {
+                " Only prose and examples changed, if anything."
+            } else {
+                ""
+            },
         )?;
         if let Some(too_low) = self.too_low {
             writeln!(out, "\n> **The version is too low.** {too_low}")?;
         }
-        if breaks > 0 {
+        if breaking > 0 {
             writeln!(out, "\n## Breaking")?;
-            for finding in self.breaks() {
+            for finding in self.breaking() {
                 section(out, finding)?;
-                suggestion(out, finding)?;
+                suggested_waiver(out, finding)?;
             }
         }
         if waived > 0 {
-            writeln!(out, "\n## Breaking, and meant")?;
+            writeln!(out, "\n## Breaking, waived")?;
             for (finding, waiver) in self.waived() {
                 section(out, finding)?;
                 writeln!(out, "\nWaived until {}: {}", waiver.until(), waiver.reason.trim())?;
@@ -89,10 +93,10 @@ impl Display for Report<'_> {
                 section(out, finding)?;
             }
         }
-        let idle: Vec<&Waiver> = self.waivers.idle(self.findings).collect();
-        if !idle.is_empty() {
-            writeln!(out, "\n## Waivers that can go\n")?;
-            for waiver in idle {
+        let unused: Vec<&Waiver> = self.waivers.unused(self.findings).collect();
+        if !unused.is_empty() {
+            writeln!(out, "\n## Unused waivers\n")?;
+            for waiver in unused {
                 writeln!(out, "- until {}: {} (`{}`)", waiver.until(), waiver.change, waiver.rule)?;
             }
         }
@@ -100,19 +104,22 @@ impl Display for Report<'_> {
     }
 }
 
-fn title(breaks: usize, waived: usize, compatible: usize) -> String {
+fn title(breaking: usize, waived: usize, compatible: usize) -> String {
     let counted = |count: usize, what: &str| match count {
         0 => None,
         1 => Some(format!("1 {what} change")),
         _ => Some(format!("{count} {what} changes")),
     };
-    let parts: Vec<String> =
-        [counted(breaks, "breaking"), counted(waived, "waived"), counted(compatible, "compatible")]
-            .into_iter()
-            .flatten()
-            .collect();
+    let parts: Vec<String> = [
+        counted(breaking, "breaking"),
+        counted(waived, "waived"),
+        counted(compatible, "compatible"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if parts.is_empty() {
-        return "The contract: nothing that a client can notice".to_owned();
+        return "The contract: no change that a client can notice".to_owned();
     }
     format!("The contract: {}", parts.join(", "))
 }
@@ -124,15 +131,15 @@ fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
         let named: Vec<String> = finding
             .places
             .iter()
-            .take(PLACES)
+            .take(NAMED_PLACES)
             .map(|(place, statuses)| {
                 let id = place.id.as_ref().map(|id| format!("`{id}` ")).unwrap_or_default();
                 let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
-                let answers = match statuses.join(", ") {
+                let statuses = match statuses.join(", ") {
                     statuses if statuses.is_empty() => statuses,
                     statuses => format!(" ({statuses})"),
                 };
-                format!("{id}{}{answers}", place.at)
+                format!("{id}{}{statuses}", place.at)
             })
             .collect();
         let more = finding.places.len() - named.len();
@@ -154,29 +161,27 @@ fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
 }
 
 fn consequence(finding: &Finding) -> String {
-    let whom = match (finding.surface, finding.whom) {
+    let part = match (finding.surface, finding.direction) {
         (Surface::Http, Direction::Request) => "the request",
         (Surface::Http, Direction::Response) => "the response",
         (Surface::Socket, Direction::Request) => "what the prospect sends",
         (Surface::Socket, Direction::Response) => "what the gateway sends",
-        (Surface::Http, Direction::Both) => "the call itself",
+        (Surface::Http, Direction::Both) => "the operation itself",
         (Surface::Socket, Direction::Both) => "the socket itself",
     };
     match (finding.effect, finding.reach) {
-        (Effect::Compatible, _) => format!("In {whom}; every client goes on working"),
+        (Effect::Compatible, _) => format!("In {part}; every client keeps working"),
         (Effect::Breaking, Reach::Wire) => {
-            format!("Breaks clients **on the wire**, in {whom}: also those that are not built anew")
+            format!("Breaks clients **on the wire**, in {part}: even those that are not rebuilt")
         }
         (Effect::Breaking, Reach::Source) => {
-            format!(
-                "Breaks **generated source**, in {whom}: clients no longer compile when built anew"
-            )
+            format!("Breaks **generated source**, in {part}: regenerated clients no longer compile")
         }
     }
 }
 
-/// How to say that a break is meant.
-fn suggestion(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
+/// The waiver to add if a breaking change is intended.
+fn suggested_waiver(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
     let mut places = finding.places.keys();
     let at = match (places.next(), places.next()) {
         (Some(place), None) => place.at.as_str(),
@@ -185,8 +190,8 @@ fn suggestion(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     writeln!(
         out,
-        "\n<details><summary>If it is meant</summary>\n\n```toml\n# in openapi/waivers.toml\n\
-         [[waiver]]\nrule = {}\nchange = {}\nwhere = {}\nreason = \"\"\nuntil =   # a day, at most 90 days from now\n```\n\n\
+        "\n<details><summary>If this is intended</summary>\n\n```toml\n# in openapi/waivers.toml\n\
+         [[waiver]]\nrule = {}\nchange = {}\nwhere = {}\nreason = \"\"\nuntil =   # the last day, at most 90 days from now\n```\n\n\
          </details>",
         quoted(&finding.rule),
         quoted(&finding.text),

@@ -1,39 +1,68 @@
-//! The review of a change, from the files of a folder and their past to a report.
+//! The review of a change: compares the contract of a folder with its history and writes a report.
 
 use std::{path::Path, time::SystemTime};
 
 use crate::{
-    contract::Contract, diff, error::Error, git, levels::Levels, oasdiff::Oasdiff, report::Report,
-    version, waivers::Waivers,
+    contract::Contract, diff, error::Error, finding::Finding, git, levels::Levels,
+    oasdiff::Oasdiff, report::Report, version, waivers::Waivers,
 };
 
 /// A review.
 #[derive(Debug)]
 pub struct Review {
-    /// What it says, in Markdown.
+    /// The report, in Markdown.
     pub report: String,
-    /// Whether the change breaks clients without a waiver, or its version hides what it does.
+    /// Whether the change breaks clients without a waiver, or its version is too low.
     pub refused: bool,
 }
 
-/// Reviews the contract in a folder against the commit at which HEAD left a revision.
+/// What a contract is compared with, and the differences.
+pub struct Comparison {
+    /// The contract at the merge base.
+    pub base: Contract,
+    /// The differences, the gravest first.
+    pub findings: Vec<Finding>,
+}
+
+/// Compares a contract with the committed one at the merge base of HEAD and a revision.
 ///
 /// # Errors
-/// When they cannot be compared.
-pub fn review(folder: &Path, revision: &str, now: SystemTime) -> Result<Review, Error> {
+/// When there is no such commit, it has no contract, or oasdiff is missing.
+pub fn compare(folder: &Path, revision: &str, contract: &Contract) -> Result<Comparison, Error> {
     let levels = Levels::in_folder(folder)?;
+    let base = Contract::at_commit(folder, &git::merge_base(folder, revision)?)?;
+    let findings = diff::compare(&Oasdiff::find(&levels)?, &levels, &base, contract)?;
+    Ok(Comparison { base, findings })
+}
+
+/// Reviews the contract in a folder against the merge base of HEAD and a revision.
+///
+/// # Errors
+/// When the two cannot be compared.
+pub fn review(folder: &Path, revision: &str, now: SystemTime) -> Result<Review, Error> {
+    review_contract(folder, revision, &Contract::in_folder(folder)?, now)
+}
+
+/// Reviews a contract as if it were the one in the folder.
+///
+/// # Errors
+/// When the two cannot be compared.
+pub fn review_contract(
+    folder: &Path,
+    revision: &str,
+    contract: &Contract,
+    now: SystemTime,
+) -> Result<Review, Error> {
     let waivers = Waivers::in_folder(folder, now)?;
-    let base = Contract::at_revision(folder, &git::base(folder, revision)?)?;
-    let contract = Contract::in_folder(folder)?;
-    let findings = diff::compare(&Oasdiff::find(&levels)?, &levels, &base, &contract)?;
-    let version = version::checked(base.version(), contract.version(), &findings)?;
+    let Comparison { base, findings } = compare(folder, revision, contract)?;
+    let too_low = version::check(base.version(), contract.version(), &findings)?;
     let report = Report {
         base: revision,
         base_version: base.version(),
         version: contract.version(),
         findings: &findings,
         waivers: &waivers,
-        too_low: version.as_ref().err(),
+        too_low: too_low.as_ref(),
     };
     Ok(Review { report: report.to_string(), refused: report.refuses() })
 }

@@ -1,6 +1,4 @@
-//! Whether the version moved as the change asks for.
-
-use std::fmt;
+//! Whether the version was raised as much as the change requires.
 
 use semver::Version;
 
@@ -9,56 +7,64 @@ use crate::{
     finding::{Effect, Finding},
 };
 
-/// The version's rule, broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A version that hides how much changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: after {base} comes {lowest} or higher, not {found}.", reason(*effect))]
 pub struct TooLow {
-    /// What the change is: none where only its prose changed.
+    /// The gravest effect of the change; none where only prose changed.
     pub effect: Option<Effect>,
     /// The version before.
     pub base: Version,
     /// The version now.
     pub found: Version,
-    /// The lowest that says what kind of change this is.
+    /// The lowest version that the change allows.
     pub lowest: Version,
 }
 
-impl fmt::Display for TooLow {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { effect, base, found, lowest } = self;
-        let what = match effect {
-            Some(Effect::Breaking) => "This breaks clients",
-            Some(Effect::Compatible) => "Clients can notice this",
-            None => "No version goes back",
-        };
-        write!(formatter, "{what}: after {base} comes {lowest} or higher, not {found}.")
+fn reason(effect: Option<Effect>) -> &'static str {
+    match effect {
+        Some(Effect::Breaking) => "This breaks clients",
+        Some(Effect::Compatible) => "Clients can notice this",
+        None => "A version never goes back",
     }
 }
 
-/// Holds the version against what changed, waived or not.
+/// The lowest version that a change allows, waived or not.
 ///
-/// Before 1.0.0 a break moves the minor number and whatever else can be noticed the patch number;
-/// from then on a break moves the major and the rest the minor number. Prose moves nothing.
-///
-/// # Errors
-/// When one is no version (semver.org).
-pub fn checked(
-    base: &str,
-    revision: &str,
-    findings: &[Finding],
-) -> Result<Result<(), TooLow>, Error> {
-    let parsed = |text: &str| {
-        Version::parse(text)
-            .map_err(|error| Error::Form("info.version".to_owned(), format!("{text}: {error}")))
-    };
-    let (base, found) = (parsed(base)?, parsed(revision)?);
-    let effect = findings.iter().map(|finding| finding.effect).max();
-    let lowest = match (effect, base.major) {
+/// Before 1.0.0 a breaking change raises the minor number and a compatible change the patch number;
+/// from 1.0.0 on a breaking change raises the major number and a compatible change the minor
+/// number. Prose raises nothing.
+#[must_use]
+pub fn lowest(base: &Version, findings: &[Finding]) -> Version {
+    match (gravest(findings), base.major) {
         (None, _) => base.clone(),
         (Some(Effect::Breaking), 0) | (Some(Effect::Compatible), 1..) => {
             Version::new(base.major, base.minor + 1, 0)
         }
         (Some(Effect::Compatible), 0) => Version::new(0, base.minor, base.patch + 1),
         (Some(Effect::Breaking), 1..) => Version::new(base.major + 1, 0, 0),
-    };
-    Ok(if found < lowest { Err(TooLow { effect, base, found, lowest }) } else { Ok(()) })
+    }
+}
+
+/// Checks the version of a change: `None` where it is high enough.
+///
+/// # Errors
+/// [`Error::InvalidVersion`].
+pub fn check(base: &str, revision: &str, findings: &[Finding]) -> Result<Option<TooLow>, Error> {
+    let (base, found) = (parse(base)?, parse(revision)?);
+    let lowest = lowest(&base, findings);
+    let too_low = TooLow { effect: gravest(findings), base, found, lowest };
+    Ok((too_low.found < too_low.lowest).then_some(too_low))
+}
+
+/// Parses a version.
+///
+/// # Errors
+/// [`Error::InvalidVersion`].
+pub fn parse(text: &str) -> Result<Version, Error> {
+    Version::parse(text).map_err(|source| Error::InvalidVersion { text: text.to_owned(), source })
+}
+
+fn gravest(findings: &[Finding]) -> Option<Effect> {
+    findings.iter().map(|finding| finding.effect).max()
 }

@@ -1,5 +1,5 @@
-//! `waivers.toml`: breaks that are meant, each with its reason and the day on which it is no
-//! longer excused.
+//! `waivers.toml`: breaking changes that are intended, each with its reason and the last day on which
+//! it is excused.
 
 use std::{
     fs,
@@ -18,10 +18,11 @@ use crate::{
 /// The file's name.
 pub const FILE: &str = "waivers.toml";
 
-/// A waiver is for one change on its way, not for good.
+/// The longest time from now to a waiver's last day: a waiver is for a change that is being released, not
+/// forever.
 const LONGEST: Duration = Duration::from_hours(90 * 24);
 
-/// Stands for every place.
+/// As a waiver's place: all places of the change.
 const EVERYWHERE: &str = "*";
 
 #[derive(Deserialize)]
@@ -31,18 +32,18 @@ struct File {
     waiver: Vec<Waiver>,
 }
 
-/// One deliberate break.
+/// One intended breaking change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waiver {
     /// The rule's id.
     pub rule: String,
-    /// What the report says in its heading.
+    /// The change, as the heading in the report has it.
     pub change: String,
-    /// The one place that the report names, or `*` for all of them.
+    /// The only place that the report names, or `*` for any number of places.
     #[serde(rename = "where")]
     pub at: String,
-    /// Why it is meant.
+    /// Why the change is intended.
     pub reason: String,
     until: Datetime,
 }
@@ -55,15 +56,15 @@ impl Waiver {
     }
 
     fn excuses(&self, finding: &Finding) -> bool {
-        let here = self.at == EVERYWHERE || {
+        let covers_places = self.at == EVERYWHERE || {
             let mut places = finding.places.keys();
             places.next().is_some_and(|place| place.at == self.at) && places.next().is_none()
         };
-        here && self.rule == finding.rule && self.change == finding.text
+        covers_places && self.rule == finding.rule && self.change == finding.text
     }
 }
 
-/// All waivers, on one day.
+/// All waivers, as of one day.
 #[derive(Clone, Debug, Default)]
 pub struct Waivers {
     live: Vec<Waiver>,
@@ -71,68 +72,66 @@ pub struct Waivers {
 }
 
 impl Waivers {
-    /// Reads the file of a folder; without one nothing is waived.
+    /// Reads the file of a folder. Without a file nothing is waived.
     ///
     /// # Errors
-    /// When it is not of its form, or a waiver has no reason, no day, or one that is too far off.
+    /// When the file is invalid, or a waiver has no reason, no date, or one more than 90 days ahead.
     pub fn in_folder(folder: &Path, now: SystemTime) -> Result<Self, Error> {
         let path = folder.join(FILE);
         if !path.exists() {
             return Ok(Self::default());
         }
-        Self::read(&fs::read_to_string(&path).map_err(|error| Error::File(path, error))?, now)
+        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
+        Self::parse(&text, now)
     }
 
-    /// Reads the text of the file.
+    /// Parses the text of the file.
     ///
     /// # Errors
-    /// As `in_folder`.
-    pub fn read(text: &str, now: SystemTime) -> Result<Self, Error> {
-        let wrong = |error: String| Error::Form(FILE.to_owned(), error);
-        let file: File = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    /// As [`Waivers::in_folder`].
+    pub fn parse(text: &str, now: SystemTime) -> Result<Self, Error> {
+        let file: File =
+            toml::from_str(text).map_err(|source| Error::Toml { name: FILE, source })?;
         let mut waivers = Self::default();
         for waiver in file.waiver {
             if waiver.reason.trim().is_empty() {
-                return Err(wrong(format!("the waiver of {} has no reason", waiver.rule)));
+                return Err(Error::WaiverWithoutReason { rule: waiver.rule });
             }
             let until = end_of(&waiver.until)
-                .ok_or_else(|| wrong(format!("`until` is a day, not {}", waiver.until)))?;
+                .ok_or_else(|| Error::WaiverDate { until: waiver.until.to_string() })?;
             if until > now + LONGEST {
                 let days = LONGEST.as_secs() / (24 * 60 * 60);
-                return Err(wrong(format!(
-                    "the waiver of {} is for longer than {days} days",
-                    waiver.rule
-                )));
+                return Err(Error::WaiverTooLong { rule: waiver.rule, days });
             }
             if until > now { &mut waivers.live } else { &mut waivers.expired }.push(waiver);
         }
         Ok(waivers)
     }
 
-    /// Those that have not expired.
+    /// The waivers that have not expired.
     pub fn live(&self) -> impl Iterator<Item = &Waiver> {
         self.live.iter()
     }
 
-    /// The waiver that excuses a break.
+    /// The waiver that excuses a finding, where it is a breaking one.
     #[must_use]
     pub fn excusing(&self, finding: &Finding) -> Option<&Waiver> {
-        let breaks = finding.effect == Effect::Breaking;
-        self.live.iter().find(|waiver| breaks && waiver.excuses(finding))
+        let breaking = finding.effect == Effect::Breaking;
+        self.live.iter().find(|waiver| breaking && waiver.excuses(finding))
     }
 
-    /// The waivers that excuse nothing of this any more: they can go.
-    pub fn idle<'a>(&'a self, findings: &'a [Finding]) -> impl Iterator<Item = &'a Waiver> {
-        let idle = |waiver: &&Waiver| !findings.iter().any(|finding| waiver.excuses(finding));
-        self.expired.iter().chain(self.live.iter().filter(idle))
+    /// The waivers that excuse none of the findings, and the expired ones: they can be removed.
+    pub fn unused<'a>(&'a self, findings: &'a [Finding]) -> impl Iterator<Item = &'a Waiver> {
+        let unused = |waiver: &&Waiver| !findings.iter().any(|finding| waiver.excuses(finding));
+        self.expired.iter().chain(self.live.iter().filter(unused))
     }
 }
 
-/// The instant at which a day, in UTC, is over.
+/// The first instant after a day, in UTC. `None` for anything else than a date.
 fn end_of(day: &Datetime) -> Option<SystemTime> {
     if day.date.is_none() || day.time.is_some() {
         return None;
     }
-    let begins = humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).ok()?;
-    Some(begins + Duration::from_hours(24))
+    let start = humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).ok()?;
+    Some(start + Duration::from_hours(24))
 }

@@ -69,6 +69,7 @@ pub const CRATES: [Crate; 4] = [
         folder: "openapi",
         layers: &[
             &["main"],
+            &["update"],
             &["documents", "review"],
             &["diff", "report"],
             &["contract", "oasdiff"],
@@ -89,5 +90,4 @@ pub const TO_BE_REMOVED: &[(&str, &str, &str)] = &[
     ("server/engine", "memory::change", "memory::state"),
     ("server/engine", "memory", "journal"),
     ("server/engine", "redis::connection", "redis"),
-    ("openapi", "error", "oasdiff"),
 ];

@@ -20,7 +20,7 @@ fn what_is_served_is_what_is_committed_byte_for_byte() {
     let gateway = Gateway::trial();
     for path in PATHS.into_iter().chain(["/asyncapi.json"]) {
         let committed = fs::read(root().join(format!("openapi{path}"))).expect("a document");
-        assert!(gateway.get(path).body == committed, "{path}: cargo run -p openapi -- generate");
+        assert!(gateway.get(path).body == committed, "{path}: cargo contract generate");
     }
 }
 
@@ -51,7 +51,7 @@ fn check_shows_the_difference_of_a_stale_document() {
         "{said}"
     );
     assert!(said.contains(r#"+            "description": "A link to another user","#), "{said}");
-    assert!(said.contains("cargo run -p openapi -- generate"), "{said}");
+    assert!(said.contains("cargo contract update"), "{said}");
 }
 
 #[test]

@@ -1,12 +1,11 @@
-//! The review of a change: the verdict on every single edit of the contract, and what a reviewer
-//! gets to read.
+//! The review of a contract change: the verdict on every single edit, and the report for the reviewer.
 
+mod comparer;
 mod edits;
-mod proof;
+mod parts;
 mod report;
-mod schemas;
 mod scratch;
-mod slices;
+mod table;
 mod verdicts;
 mod versions;
 mod waivers;

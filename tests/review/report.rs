@@ -1,4 +1,4 @@
-//! What a reviewer reads, and the program that prints it.
+//! The report of a review, and the exit codes of the program that prints it.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ use tests::gateway::root;
 
 use crate::scratch::Scratch;
 
-/// The schema of a body.
+/// A shared schema.
 fn schema<'a>(document: &'a mut Value, name: &str) -> &'a mut Value {
     &mut document["components"]["schemas"][name]
 }
@@ -24,7 +24,7 @@ fn assert_says(report: &str, sentences: &[&str]) {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn it_says_what_changed_for_whom_it_breaks_from_what_to_what_and_who_uses_it() {
+fn a_finding_names_the_change_its_effect_its_users_and_both_versions_of_the_lines() {
     let scratch = Scratch::new();
     scratch.edit("openapi.json", tighten);
     let review = scratch.review();
@@ -44,7 +44,7 @@ fn it_says_what_changed_for_whom_it_breaks_from_what_to_what_and_who_uses_it() {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn a_change_of_what_many_operations_use_is_said_once() {
+fn a_change_of_a_shared_schema_is_reported_once() {
     let scratch = Scratch::new();
     scratch.edit("openapi.json", |document| {
         schema(document, "Problem")["properties"]["detail"]["type"] = json!("integer");
@@ -56,7 +56,7 @@ fn a_change_of_what_many_operations_use_is_said_once() {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn a_name_that_generators_use_breaks_source() {
+fn a_changed_operation_id_breaks_generated_source() {
     let scratch = Scratch::new();
     scratch.edit("openapi.json", |document| {
         document["paths"]["/token"]["put"]["operationId"] = json!("askForToken");
@@ -66,7 +66,7 @@ fn a_name_that_generators_use_breaks_source() {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn a_closed_object_is_shown_as_it_is_written() {
+fn a_closed_object_is_shown_as_the_document_writes_it() {
     let scratch = Scratch::new();
     scratch.edit("openapi.json", |document| {
         schema(document, "DeviceData")["additionalProperties"] = json!(false);
@@ -81,7 +81,7 @@ fn a_closed_object_is_shown_as_it_is_written() {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn a_frame_is_named_with_its_direction() {
+fn a_finding_on_a_frame_names_its_direction() {
     let scratch = Scratch::new();
     scratch.edit("asyncapi.json", |document| {
         schema(document, "AckFrame")["properties"]["seq"]["minimum"] = json!(2);
@@ -94,27 +94,27 @@ fn a_frame_is_named_with_its_direction() {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn prose_is_nothing_that_a_client_can_notice() {
+fn changed_prose_is_not_a_finding() {
     let scratch = Scratch::new();
     scratch.edit("openapi.json", |document| {
         document["info"]["description"] = json!("Other words.");
     });
     let review = scratch.review();
     assert!(!review.refused, "{}", review.report);
-    assert_says(&review.report, &["# The contract: nothing that a client can notice"]);
+    assert_says(&review.report, &["# The contract: no change that a client can notice"]);
 }
 
-/// What the base branch got after this one left it is no part of this change.
+/// Later commits of the base branch are not part of the change.
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn it_compares_with_where_the_branch_began() {
+fn the_contract_is_compared_with_the_merge_base() {
     let scratch = Scratch::new();
     scratch.git(&["checkout", "--quiet", "-b", "other"]);
     scratch.edit("openapi.json", tighten);
     scratch.commit();
-    scratch.git(&["branch", "--force", "grown"]);
+    scratch.git(&["branch", "--force", "ahead"]);
     scratch.git(&["checkout", "--quiet", "main"]);
-    let review = openapi::review::review(&scratch.path(), "grown", std::time::SystemTime::now());
+    let review = openapi::review::review(&scratch.path(), "ahead", std::time::SystemTime::now());
     assert!(!review.expect("a review").refused);
 }
 
@@ -127,16 +127,53 @@ fn program(scratch: &Scratch, revision: &str) -> Output {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
-fn the_programs_exit_code_is_the_verdict() {
+fn the_exit_code_of_the_program_is_the_verdict() {
     let scratch = Scratch::new();
-    let alike = program(&scratch, "base");
-    assert_eq!(alike.status.code(), Some(0), "{alike:?}");
+    let unchanged = program(&scratch, "base");
+    assert_eq!(unchanged.status.code(), Some(0), "{unchanged:?}");
     scratch.edit("openapi.json", tighten);
-    let broken = program(&scratch, "base");
-    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
-    assert_says(&String::from_utf8_lossy(&broken.stdout), &["# The contract: 1 breaking change"]);
+    let breaking = program(&scratch, "base");
+    assert_eq!(breaking.status.code(), Some(1), "{breaking:?}");
+    assert_says(&String::from_utf8_lossy(&breaking.stdout), &["# The contract: 1 breaking change"]);
     let unknown = program(&scratch, "no-such-revision");
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
     assert!(unknown.stdout.is_empty(), "{unknown:?}");
     assert_says(&String::from_utf8_lossy(&unknown.stderr), &["git: "]);
+}
+
+#[test]
+#[ignore = "needs oasdiff and git"]
+fn update_plans_the_lowest_version_that_the_change_allows() {
+    let scratch = Scratch::new();
+    let update = |version: Option<&str>| {
+        let mut command = Command::new(env!("CARGO"));
+        command.current_dir(root());
+        command.args(["run", "--quiet", "--package", "openapi", "--locked", "--", "update"]);
+        command.args(["--dry-run", "--against", "base"]);
+        command.args(version.map(|version| ["--version", version]).iter().flatten());
+        command.arg("--folder").arg(scratch.path()).output().expect("cargo runs")
+    };
+    let unchanged = update(None);
+    assert_eq!(unchanged.status.code(), Some(0), "{unchanged:?}");
+    let current = Scratch::version();
+    let steps = String::from_utf8_lossy(&unchanged.stderr).into_owned();
+    assert_says(&steps, &[&format!("would do: version {current} stays\n")]);
+
+    // The history had a wider request than the code has: the code breaks it.
+    scratch.edit("openapi.json", |document| {
+        schema(document, "ConnectSocketRequest")["properties"]["halfRef"]["maxLength"] = json!(600);
+    });
+    scratch.commit();
+    scratch.git(&["tag", "--force", "base"]);
+    let next = Scratch::version_after_breaking();
+    let breaking = update(None);
+    assert_eq!(breaking.status.code(), Some(1), "{breaking:?}");
+    let steps = String::from_utf8_lossy(&breaking.stderr).into_owned();
+    assert_says(&steps, &[&format!("would do: version {current} -> {next} in Cargo.toml\n")]);
+    let report = String::from_utf8_lossy(&breaking.stdout).into_owned();
+    assert_says(&report, &["# The contract: 1 breaking change", &format!("{current} → {next}.")]);
+
+    let too_low = update(Some(&current.to_string()));
+    assert_eq!(too_low.status.code(), Some(2), "{too_low:?}");
+    assert_says(&String::from_utf8_lossy(&too_low.stderr), &["is too low", &next]);
 }

@@ -1,4 +1,4 @@
-//! A repository of its own for a contract that is changed, as a reviewer's clone is.
+//! A temporary repository with a contract to change, like a reviewer's clone.
 
 use std::{fs, path::PathBuf, process::Command, time::SystemTime};
 
@@ -43,7 +43,7 @@ impl Scratch {
         self.git(&["commit", "--quiet", "--message", "A change", "--no-gpg-sign"]);
     }
 
-    /// Changes a document.
+    /// Edits a document.
     pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let path = self.path().join(name);
         let text = fs::read_to_string(&path).expect("a document");
@@ -52,8 +52,8 @@ impl Scratch {
         fs::write(path, format!("{document:#}\n")).expect("written");
     }
 
-    /// Changes `openapi.json`, and its version with it.
-    pub fn edit_as(&self, version: &str, change: impl FnOnce(&mut Value)) {
+    /// Edits `openapi.json` and sets its version.
+    pub fn edit_with_version(&self, version: &str, change: impl FnOnce(&mut Value)) {
         self.edit("openapi.json", |document| {
             document["info"]["version"] = version.into();
             change(document);
@@ -68,20 +68,20 @@ impl Scratch {
         review(&self.path(), "base", SystemTime::now())
     }
 
-    /// What a reviewer reads.
+    /// Reviews the folder against the tag `base`.
     pub fn review(&self) -> Review {
         self.try_review().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The version of the contract that was committed.
+    /// The version of the committed contract.
     pub fn version() -> semver::Version {
         let text = fs::read_to_string(root().join("openapi/openapi.json")).expect("a document");
         let document: Value = serde_json::from_str(&text).expect("JSON");
         document["info"]["version"].as_str().expect("a version").parse().expect("a version")
     }
 
-    /// The version after a change that breaks, before 1.0.0.
-    pub fn version_after_a_break() -> String {
+    /// The lowest version after a breaking change, before 1.0.0.
+    pub fn version_after_breaking() -> String {
         let version = Self::version();
         semver::Version::new(version.major, version.minor + 1, 0).to_string()
     }

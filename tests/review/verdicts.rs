@@ -1,32 +1,29 @@
-//! Every single edit of the committed documents gets the verdict that the table gives its kind.
+//! Every single edit of the committed documents gets the verdict in the table.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    sync::LazyLock,
-};
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use openapi::{contract::Contract, diff, levels::Levels, oasdiff::Oasdiff};
 use tests::gateway::root;
 
 use crate::{
+    comparer::{Comparer, Judgement, Verdict, edited, in_parallel, prepared, verdict_at},
     edits::{self, Edit, Place},
-    proof::{Comparer, Said, Verdict, edited, given, in_parallel, verdict_at},
-    slices::Part,
+    parts::Part,
+    table::table,
 };
 
-/// What is said of an edit, there and back.
-type Outcome = (Edit, [BTreeSet<Said>; 2]);
+/// An edit with the judgements on it and on undoing it.
+type Outcome = (Edit, [BTreeSet<Judgement>; 2]);
 
-/// Made once: all tests here look at the same comparisons.
+/// Computed once for all tests of this file.
 static OUTCOMES: LazyLock<[(&str, Vec<Outcome>); 2]> = LazyLock::new(|| {
     let (comparer, contract) = (comparer(), contract());
     let http = edits::of_openapi(&contract.openapi);
-    let said = comparer.http(&contract.openapi, &http);
-    let http = ("openapi.json", http.into_iter().zip(said).collect());
+    let judgements = comparer.http(&contract.openapi, &http);
+    let http = ("openapi.json", http.into_iter().zip(judgements).collect());
     let socket = edits::of_asyncapi(&contract.asyncapi);
-    let said = comparer.socket(&contract.asyncapi, &socket);
-    [http, ("asyncapi.json", socket.into_iter().zip(said).collect())]
+    let judgements = comparer.socket(&contract.asyncapi, &socket);
+    [http, ("asyncapi.json", socket.into_iter().zip(judgements).collect())]
 });
 
 fn comparer() -> Comparer {
@@ -39,42 +36,16 @@ fn contract() -> Contract {
     Contract::in_folder(&root().join("openapi")).expect("the committed contract")
 }
 
-/// The table: each kind of edit at each place, its verdict, and why it is waived.
-fn table() -> BTreeMap<(String, Place), (Verdict, String)> {
-    let text = fs::read_to_string(root().join("tests/review/table.md")).expect("the table");
-    let mut rows = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [kind, place, verdict, why] = cells[..] else { panic!("four cells: {line}") };
-        let place = match place {
-            "parameter" => Place::Parameter,
-            "request body" => Place::RequestBody,
-            "response body" => Place::ResponseBody,
-            "response header" => Place::ResponseHeader,
-            "contract" => Place::Contract,
-            "unused" => Place::Unused,
-            _ => panic!("no place: {line}"),
-        };
-        let verdict = match verdict {
-            "breaks clients" => Verdict::BreaksWire,
-            "breaks source" => Verdict::BreaksSource,
-            "compatible" => Verdict::Noticed,
-            "waived" => Verdict::Silent,
-            _ => panic!("no verdict: {line}"),
-        };
-        let row = rows.insert((kind.to_owned(), place), (verdict, why.to_owned()));
-        assert_eq!(row, None, "twice: {line}");
-    }
-    rows
-}
-
-/// Each verdict that was given: the edit's kind, where, in which document, and what was said.
-fn verdicts() -> impl Iterator<Item = (&'static str, Place, String, &'static BTreeSet<Said>)> {
+/// Every edit and its undoing at each of its places: the kind, the place, the pointer and the judgements.
+fn judged_edits()
+-> impl Iterator<Item = (&'static str, Place, String, &'static BTreeSet<Judgement>)> {
     OUTCOMES.iter().flat_map(|(document, outcomes)| {
-        outcomes.iter().flat_map(move |(edit, [there, back])| {
+        outcomes.iter().flat_map(move |(edit, [forwards, backwards])| {
             edit.places.iter().flat_map(move |place| {
-                [(edit.kind, there, ""), (edit.back, back, ", made backwards")].map(
-                    |(kind, said, how)| (kind, *place, format!("{document}{}{how}", edit.at), said),
+                [(edit.kind, forwards, ""), (edit.back, backwards, ", undone")].map(
+                    |(kind, judgements, how)| {
+                        (kind, *place, format!("{document}{}{how}", edit.at), judgements)
+                    },
                 )
             })
         })
@@ -83,14 +54,14 @@ fn verdicts() -> impl Iterator<Item = (&'static str, Place, String, &'static BTr
 
 #[test]
 #[ignore = "needs oasdiff"]
-fn every_single_edit_gets_its_verdict() {
+fn every_single_edit_gets_the_verdict_in_the_table() {
     let table = table();
-    let wrong: BTreeSet<String> = verdicts()
-        .filter_map(|(kind, place, at, said)| {
-            let found = verdict_at(place, said);
+    let wrong: BTreeSet<String> = judged_edits()
+        .filter_map(|(kind, place, at, judgements)| {
+            let found = verdict_at(place, judgements);
             let expected = table.get(&(kind.to_owned(), place)).map(|(verdict, _)| *verdict);
             (expected != Some(found)).then(|| {
-                format!("{kind} at {place:?}: {found:?}, not {expected:?}: {at}: {said:?}")
+                format!("{kind} at {place:?}: {found:?}, not {expected:?}: {at}: {judgements:?}")
             })
         })
         .collect();
@@ -100,23 +71,23 @@ fn every_single_edit_gets_its_verdict() {
 
 #[test]
 #[ignore = "needs oasdiff"]
-fn every_line_of_the_table_is_of_an_edit_that_is_made() {
+fn every_row_of_the_table_has_an_edit() {
     let made: BTreeSet<(String, Place)> =
-        verdicts().map(|(kind, place, ..)| (kind.to_owned(), place)).collect();
-    let idle: Vec<_> = table().into_keys().filter(|row| !made.contains(row)).collect();
-    assert_eq!(idle, [], "no edit of the committed documents is of this kind any more");
+        judged_edits().map(|(kind, place, ..)| (kind.to_owned(), place)).collect();
+    let unused: Vec<_> = table().into_keys().filter(|row| !made.contains(row)).collect();
+    assert_eq!(unused, [], "no edit of the committed documents has this kind and place");
 }
 
 #[test]
-fn only_what_is_waived_goes_unsaid_and_each_has_its_reason() {
+fn exactly_the_edits_that_are_not_reported_have_a_reason() {
     for ((kind, place), (verdict, why)) in table() {
-        assert_eq!(verdict == Verdict::Silent, !why.is_empty(), "{kind} at {place:?}");
+        assert_eq!(verdict == Verdict::NotReported, !why.is_empty(), "{kind} at {place:?}");
     }
 }
 
-/// What allows less breaks who sends; what allows more breaks who reads.
+/// A narrower schema breaks senders, a wider one breaks readers.
 #[test]
-fn the_reverse_edit_swaps_the_direction() {
+fn undoing_an_edit_breaks_the_other_direction() {
     let table = table();
     let breaks = |kind: &str, place| {
         let row = table.get(&(kind.to_owned(), place));
@@ -124,10 +95,10 @@ fn the_reverse_edit_swaps_the_direction() {
     };
     for (narrower, wider) in [
         ("tightened", "loosened"),
-        ("bound set", "bound dropped"),
-        ("pattern set", "pattern dropped"),
-        ("enum set", "enum dropped"),
-        ("enum value dropped", "enum value added"),
+        ("bound set", "bound removed"),
+        ("pattern set", "pattern removed"),
+        ("enum set", "enum removed"),
+        ("enum value removed", "enum value added"),
         ("made not nullable", "made nullable"),
         ("property made required", "property made optional"),
         ("object closed", "object opened"),
@@ -141,7 +112,7 @@ fn the_reverse_edit_swaps_the_direction() {
 
 #[test]
 #[ignore = "needs oasdiff"]
-fn a_contract_and_itself_are_alike() {
+fn a_contract_does_not_differ_from_itself() {
     let (Comparer { oasdiff, levels }, contract) = (comparer(), contract());
     let findings = diff::compare(&oasdiff, &levels, &contract, &contract).expect("compared");
     assert_eq!(findings, []);
@@ -149,28 +120,28 @@ fn a_contract_and_itself_are_alike() {
 
 #[test]
 #[ignore = "needs oasdiff"]
-fn every_level_that_is_ours_decides_a_verdict() {
-    let said: BTreeSet<&str> = OUTCOMES
+fn every_raised_level_decides_a_verdict() {
+    let rules: BTreeSet<&str> = OUTCOMES
         .iter()
         .flat_map(|(_, outcomes)| outcomes)
-        .flat_map(|(_, [there, back])| there.iter().chain(back))
-        .filter(|said| said.verdict > Verdict::Noticed)
-        .map(|said| said.rule.as_str())
+        .flat_map(|(_, [forwards, backwards])| forwards.iter().chain(backwards))
+        .filter(|judgement| judgement.verdict > Verdict::Compatible)
+        .map(|judgement| judgement.rule.as_str())
         .collect();
     let levels = Levels::in_folder(&root().join("openapi")).expect("levels");
-    let idle: Vec<&str> = levels.raised().filter(|rule| !said.contains(rule)).collect();
-    assert_eq!(idle, [""; 0], "no edit of the committed documents needs these levels");
+    let unused: Vec<&str> = levels.raised().filter(|rule| !rules.contains(rule)).collect();
+    assert_eq!(unused, [""; 0], "no edit of the committed documents needs these levels");
 }
 
-/// The parts in which edits are compared, and the many that are compared at once, stand for the
-/// whole: one edit of each kind gets the same verdict from the comparison that a reviewer runs.
+/// Comparing many edits at once within parts of the contract is a shortcut of this suite. One edit of
+/// each kind gets the same verdict from the comparison that a reviewer runs.
 #[test]
 #[ignore = "needs oasdiff"]
 fn the_whole_comparison_gives_the_same_verdicts() {
     let (Comparer { oasdiff, levels }, contract) = (comparer(), contract());
     let mut kinds = BTreeSet::new();
-    // Frames are not edited in the document that does not compare them, and what is of no
-    // operation was compared whole.
+    // Left out: frames in `openapi.json`, which are not compared there, and edits that already were
+    // compared in the whole document.
     let sample: Vec<(&str, &Outcome)> = OUTCOMES
         .iter()
         .flat_map(|(document, outcomes)| outcomes.iter().map(|outcome| (*document, outcome)))
@@ -179,26 +150,26 @@ fn the_whole_comparison_gives_the_same_verdicts() {
             edit.places != [Place::Unused] && !compared_whole && kinds.insert(edit.kind)
         })
         .collect();
-    let wrong = in_parallel(&sample, |(document, (edit, [there, _]))| {
+    let wrong = in_parallel(&sample, |(document, (edit, [forwards, _]))| {
         let (mut base, mut changed) = (contract.clone(), contract.clone());
         if *document == "openapi.json" {
-            base.openapi = given(&contract.openapi, edit);
+            base.openapi = prepared(&contract.openapi, edit);
             changed.openapi = edited(&base.openapi, edit);
         } else {
-            base.asyncapi = given(&contract.asyncapi, edit);
+            base.asyncapi = prepared(&contract.asyncapi, edit);
             changed.asyncapi = edited(&base.asyncapi, edit);
         }
         let found = diff::compare(&oasdiff, &levels, &base, &changed).expect("compared");
-        let found: BTreeSet<Said> = found.iter().map(Said::by).collect();
-        if rules(&found) == rules(there) {
+        let found: BTreeSet<Judgement> = found.iter().map(Judgement::of).collect();
+        if rules(&found) == rules(forwards) {
             return Vec::new();
         }
-        vec![format!("{}: {document}{}: {found:?}, not {there:?}", edit.kind, edit.at)]
+        vec![format!("{}: {document}{}: {found:?}, not {forwards:?}", edit.kind, edit.at)]
     });
     assert_eq!(wrong, [""; 0]);
 }
 
-/// What is said, whomever it is about: the whole has more places at which a change is met.
-fn rules(said: &BTreeSet<Said>) -> BTreeSet<(Verdict, &str)> {
-    said.iter().map(|said| (said.verdict, said.rule.as_str())).collect()
+/// The judgements without their direction: in the whole contract a change affects more places.
+fn rules(judgements: &BTreeSet<Judgement>) -> BTreeSet<(Verdict, &str)> {
+    judgements.iter().map(|judgement| (judgement.verdict, judgement.rule.as_str())).collect()
 }

@@ -1,11 +1,11 @@
-//! Every single edit of a schema, and of all the schemas within it.
+//! The edits of a schema and of all the schemas within it.
 
 use serde_json::{Value, json};
 
-use crate::edits::{Editor, Place, entries, escaped, rename};
+use super::editor::{Editor, Place, entries, escaped, rename};
 
-/// The bounds of a schema: the keyword, the type that has it, whether more of it allows more, and
-/// a value where there is none.
+/// The bounds of a schema: the keyword, the type that it applies to, whether a higher value allows
+/// more, and the value to set where there is none.
 const BOUNDS: [(&str, &str, bool, u64); 8] = [
     ("maxLength", "string", true, 100),
     ("minLength", "string", false, 3),
@@ -17,21 +17,20 @@ const BOUNDS: [(&str, &str, bool, u64); 8] = [
     ("minProperties", "object", false, 3),
 ];
 
-/// Gathers the edits of the schema at a pointer.
+/// Adds the edits of the schema at a pointer.
 pub fn edits(editor: &mut Editor, at: &str, schema: &Value) {
     editor.reword(at, schema);
     editor.examples(at, schema);
-    let sibling = schema.get("$ref").is_some();
-    if sibling {
-        // What it refers to is edited where it is; beside it, it can be led elsewhere.
-        editor.edit_both_ways("retyped", at, |schema| *schema = json!({"type": "boolean"}));
+    if schema.get("$ref").is_some() {
+        // The shared schema is edited as a component. Here only the reference can change.
+        editor.symmetric_edit("retyped", at, |schema| *schema = json!({"type": "boolean"}));
         return;
     }
-    editor.toggle(("title dropped", "title added"), (at, schema), "title", json!("A title"));
+    editor.toggle(("title removed", "title added"), (at, schema), "title", json!("A title"));
     of_type(editor, at, schema);
     of_bounds(editor, at, schema);
     of_enum(editor, at, schema);
-    // A parameter's counts where it is optional: see there.
+    // Only an optional parameter has a default, so `operation` adds those edits.
     if editor.places != [Place::Parameter] {
         of_default(editor, at, schema);
     }
@@ -40,6 +39,13 @@ pub fn edits(editor: &mut Editor, at: &str, schema: &Value) {
     if schema["items"].is_object() {
         edits(editor, &format!("{at}/items"), &schema["items"]);
     }
+}
+
+/// Adds the edits of the schema of a value that travels as text: a parameter or a header.
+pub fn text_edits(editor: &mut Editor, at: &str, schema: &Value) {
+    editor.textual = true;
+    edits(editor, at, schema);
+    editor.textual = false;
 }
 
 fn types(schema: &Value) -> Vec<&str> {
@@ -57,7 +63,7 @@ fn of_type(editor: &mut Editor, at: &str, schema: &Value) {
     };
     let name = name.to_owned();
     let other = if name == "boolean" { "string" } else { "boolean" };
-    // What is written as text can be read as text, whatever it was.
+    // A value that travels as text can be read as text, whatever its type was.
     let text = editor.textual && name == "string";
     let kinds =
         if text { ("retyped from text", "retyped to text") } else { ("retyped", "retyped") };
@@ -72,9 +78,9 @@ fn of_type(editor: &mut Editor, at: &str, schema: &Value) {
         editor.edit(kinds, at, move |schema| schema["type"] = json!([name, "null"]));
     }
     let kinds = if text {
-        ("text's type dropped", "text's type set")
+        ("type of a text removed", "type of a text set")
     } else {
-        ("type dropped", "type set")
+        ("type removed", "type set")
     };
     editor.toggle(kinds, (at, schema), "type", Value::Null);
     if matches!(types[..], ["string" | "integer"]) {
@@ -83,7 +89,7 @@ fn of_type(editor: &mut Editor, at: &str, schema: &Value) {
             editor.set("format changed", at, "format", json!(other));
         }
         let format = if types[0] == "string" { "date" } else { "int32" };
-        editor.toggle(("format dropped", "format set"), (at, schema), "format", json!(format));
+        editor.toggle(("format removed", "format set"), (at, schema), "format", json!(format));
     }
 }
 
@@ -94,7 +100,7 @@ fn of_bounds(editor: &mut Editor, at: &str, schema: &Value) {
             continue;
         }
         let bound = schema[name].as_u64();
-        editor.toggle(("bound dropped", "bound set"), (at, schema), name, json!(value));
+        editor.toggle(("bound removed", "bound set"), (at, schema), name, json!(value));
         let Some(bound) = bound else { continue };
         let kinds = if upper { ("loosened", "tightened") } else { ("tightened", "loosened") };
         editor.edit(kinds, at, move |schema| schema[name] = json!(bound + 1));
@@ -106,11 +112,11 @@ fn of_bounds(editor: &mut Editor, at: &str, schema: &Value) {
         if schema.get("pattern").is_some() {
             editor.set("pattern changed", at, "pattern", json!("^other$"));
         }
-        editor.toggle(("pattern dropped", "pattern set"), (at, schema), "pattern", json!("^a$"));
+        editor.toggle(("pattern removed", "pattern set"), (at, schema), "pattern", json!("^a$"));
     }
     if types.contains(&"array") {
         editor.toggle(
-            ("unique items ended", "unique items asked for"),
+            ("unique items no longer required", "unique items required"),
             (at, schema),
             "uniqueItems",
             json!(true),
@@ -122,27 +128,27 @@ fn of_enum(editor: &mut Editor, at: &str, schema: &Value) {
     if !types(schema).contains(&"string") {
         return;
     }
-    editor.toggle(("enum dropped", "enum set"), (at, schema), "enum", json!(["one"]));
+    editor.toggle(("enum removed", "enum set"), (at, schema), "enum", json!(["one"]));
     let values = schema["enum"].as_array().map_or(0, Vec::len);
     let list = format!("{at}/enum");
     for index in 0..values {
         let value = format!("{list}/{index}");
-        editor.edit_both_ways("enum value renamed", &value, |value| *value = json!("renamed"));
-        // Without the last, nothing could be said.
+        editor.symmetric_edit("enum value renamed", &value, |value| *value = json!("renamed"));
+        // An empty enum allows nothing.
         if values > 1 {
-            editor.edit(("enum value dropped", "enum value added"), &list, move |values| {
+            editor.edit(("enum value removed", "enum value added"), &list, move |values| {
                 values.as_array_mut().expect("values").remove(index);
             });
         }
     }
     if values > 0 {
-        editor.edit(("enum value added", "enum value dropped"), &list, |values| {
+        editor.edit(("enum value added", "enum value removed"), &list, |values| {
             values.as_array_mut().expect("values").push(json!("added"));
         });
     }
 }
 
-/// What is meant where nothing is said.
+/// Adds the edits of the default.
 pub fn of_default(editor: &mut Editor, at: &str, schema: &Value) {
     let value = match types(schema)[..] {
         ["string"] => json!("default"),
@@ -152,7 +158,7 @@ pub fn of_default(editor: &mut Editor, at: &str, schema: &Value) {
     if schema.get("default").is_some() {
         editor.set("default changed", at, "default", value.clone());
     }
-    editor.toggle(("default dropped", "default set"), (at, schema), "default", value);
+    editor.toggle(("default removed", "default set"), (at, schema), "default", value);
 }
 
 fn of_members(editor: &mut Editor, at: &str, schema: &Value) {
@@ -173,15 +179,15 @@ fn of_members(editor: &mut Editor, at: &str, schema: &Value) {
             editor.edit(("object closed", "object opened"), at, |schema| {
                 schema["additionalProperties"] = json!(false);
             });
-            let kinds = ("other members given a type", "other members given any type");
+            let kinds = ("additional properties typed", "additional properties untyped");
             editor.edit(kinds, at, |schema| {
                 schema["additionalProperties"] = json!({"type": "string"});
             });
         }
     }
     for (required, kinds) in [
-        (false, ("optional property added", "optional property dropped")),
-        (true, ("required property added", "required property dropped")),
+        (false, ("optional property added", "optional property removed")),
+        (true, ("required property added", "required property removed")),
     ] {
         editor.edit(kinds, at, move |schema| {
             schema["properties"]["added"] = json!({"type": "string"});
@@ -199,9 +205,9 @@ fn of_members(editor: &mut Editor, at: &str, schema: &Value) {
 fn of_property(editor: &mut Editor, at: &str, schema: &Value, (name, property): (&str, &Value)) {
     let required = schema["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
     let kinds = if required {
-        ("required property dropped", "required property added")
+        ("required property removed", "required property added")
     } else {
-        ("optional property dropped", "optional property added")
+        ("optional property removed", "optional property added")
     };
     let old = name.to_owned();
     editor.edit(kinds, at, move |schema| {
@@ -211,17 +217,17 @@ fn of_property(editor: &mut Editor, at: &str, schema: &Value, (name, property): 
         }
     });
     let kinds = if required {
-        ("deprecated required property dropped", "deprecated required property added")
+        ("deprecated required property removed", "deprecated required property added")
     } else {
-        ("deprecated optional property dropped", "deprecated optional property added")
+        ("deprecated optional property removed", "deprecated optional property added")
     };
-    // Beside a reference it would be the shared schema that is deprecated.
+    // Next to a reference, `deprecated` would apply to the shared schema.
     if property.get("$ref").is_none() {
-        editor.once_deprecated(kinds, &format!("{at}/properties/{}", escaped(name)));
+        editor.repeat_deprecated(kinds, &format!("{at}/properties/{}", escaped(name)));
     }
     let kind = if required { "required property renamed" } else { "optional property renamed" };
     let old = name.to_owned();
-    editor.edit_both_ways(kind, at, move |schema| {
+    editor.symmetric_edit(kind, at, move |schema| {
         rename(&mut schema["properties"], &old, "renamed");
         if required {
             excuse(schema, &old);
@@ -237,7 +243,7 @@ fn of_property(editor: &mut Editor, at: &str, schema: &Value, (name, property): 
     }
     let at = format!("{at}/properties/{}", escaped(name));
     editor.toggle(
-        ("deprecation dropped", "deprecated"),
+        ("deprecation removed", "deprecated"),
         (&at, property),
         "deprecated",
         json!(true),
@@ -247,13 +253,13 @@ fn of_property(editor: &mut Editor, at: &str, schema: &Value, (name, property): 
 fn of_union(editor: &mut Editor, at: &str, schema: &Value) {
     let list = format!("{at}/oneOf");
     for index in 0..schema["oneOf"].as_array().map_or(0, Vec::len) {
-        editor.edit(("union's member dropped", "union's member added"), &list, move |members| {
+        editor.edit(("union member removed", "union member added"), &list, move |members| {
             members.as_array_mut().expect("members").remove(index);
         });
     }
     if schema["discriminator"].is_object() {
         editor.toggle(
-            ("discriminator dropped", "discriminator set"),
+            ("discriminator removed", "discriminator set"),
             (at, schema),
             "discriminator",
             Value::Null,
@@ -263,7 +269,7 @@ fn of_union(editor: &mut Editor, at: &str, schema: &Value) {
         let names: Vec<String> =
             entries(&schema["discriminator"]["mapping"]).map(|(name, _)| name.clone()).collect();
         for name in names {
-            editor.edit_both_ways(
+            editor.symmetric_edit(
                 "discriminator's value renamed",
                 &format!("{at}/mapping"),
                 move |mapping| {

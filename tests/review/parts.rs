@@ -1,19 +1,18 @@
-//! Parts of a contract, and many parts as one document: a comparison costs what a document is
-//! long, so an edit is compared where it is met and not with everything around it, and hundreds
-//! of edits in one go.
+//! Parts of a contract, and many parts as one document. A comparison takes as long as its document, so an
+//! edit is compared within the smallest part that shows it, and hundreds of parts in one run.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// What of the contract an edit is in.
+/// The part of the contract that shows an edit.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// One operation, and of its responses the one that is named or else those of success.
+    /// One operation with the named response, or else with its successful ones.
     Operation { path: String, method: String, status: Option<String> },
-    /// A component, with one operation that sends it and one that is answered with it.
+    /// A component, with one operation that sends it and one that returns it.
     Component { kind: &'static str, name: String },
-    /// All of it: what is of no operation.
+    /// The whole contract, for edits outside the operations.
     Whole,
 }
 
@@ -22,7 +21,7 @@ impl Part {
     pub fn of(&self, document: &Value) -> Value {
         let mut paths = Map::new();
         match self {
-            // One operation stands for all: they are not what is edited.
+            // The operations are not edited, so one of them is enough.
             Self::Whole => {
                 let mut document = document.clone();
                 if let Some((path, item)) =
@@ -34,7 +33,7 @@ impl Part {
             }
             Self::Operation { path, method, status } => {
                 let operation = &document["paths"][path][method];
-                let operation = answering(operation, |found, _| match status {
+                let operation = with_responses(operation, |found, _| match status {
                     Some(status) => found == status,
                     None => found < "300",
                 });
@@ -44,28 +43,28 @@ impl Part {
                 let reaches = |node: &Value| {
                     reached(document, node).contains(&((*kind).to_owned(), name.clone()))
                 };
-                let (mut sent, mut answered) = (false, false);
+                let (mut sent, mut returned) = (false, false);
                 for (path, method, operation) in operations(document) {
-                    let mut asks = operation.clone();
-                    asks.as_object_mut().expect("an operation").remove("responses");
+                    let mut request = operation.clone();
+                    request.as_object_mut().expect("an operation").remove("responses");
                     let in_request = !sent
-                        && reaches(&asks)
-                        // Credentials count where they are needed.
+                        && reaches(&request)
+                        // Optional credentials are not part of the request.
                         && !(*kind == "securitySchemes"
-                            && asks["security"].as_array().is_some_and(|all| all.contains(&json!({}))));
+                            && request["security"].as_array().is_some_and(|all| all.contains(&json!({}))));
                     let mut first = None;
-                    let operation = answering(operation, |status, response| {
+                    let operation = with_responses(operation, |status, response| {
                         first.is_none() && reaches(response) && {
                             first = Some(status.to_owned());
                             true
                         }
                     });
-                    let in_response = !answered && first.is_some();
+                    let in_response = !returned && first.is_some();
                     if !in_request && !in_response {
                         continue;
                     }
                     sent |= in_request;
-                    answered |= first.is_some();
+                    returned |= first.is_some();
                     paths.entry(path.to_owned()).or_insert_with(|| json!({}))[method] = operation;
                 }
             }
@@ -88,8 +87,8 @@ impl Part {
     }
 }
 
-/// An operation with some of its responses.
-fn answering(operation: &Value, mut keep: impl FnMut(&str, &Value) -> bool) -> Value {
+/// An operation with the responses to keep.
+fn with_responses(operation: &Value, mut keep: impl FnMut(&str, &Value) -> bool) -> Value {
     let mut operation = operation.clone();
     if let Some(responses) = operation["responses"].as_object_mut() {
         responses.retain(|status, response| keep(status, response));
@@ -142,9 +141,8 @@ fn component(reference: &str) -> Option<(String, String)> {
     Some((kind.to_owned(), name.to_owned()))
 }
 
-/// Two documents without the paths that are alike in both, with all that they use: nothing can be
-/// said of those.
-pub fn differing(base: &Value, revision: &Value) -> (Value, Value) {
+/// Two documents reduced to the paths that differ, and to the components that these use.
+pub fn reduce(base: &Value, revision: &Value) -> (Value, Value) {
     let components = |document: &Value| -> BTreeSet<(String, String)> {
         let kinds = document["components"].as_object().into_iter().flatten();
         kinds
@@ -174,7 +172,7 @@ pub fn differing(base: &Value, revision: &Value) -> (Value, Value) {
             .into()
     };
     let sides = [(base, paths(base, revision)), (revision, paths(revision, base))];
-    // What one side uses is in both: that it is not used is no change of it.
+    // A component that only one side uses stays in both, or it would look added or removed.
     let mut used = changed.clone();
     for (document, paths) in &sides {
         used.extend(reached(document, paths));
@@ -196,8 +194,8 @@ pub fn differing(base: &Value, revision: &Value) -> (Value, Value) {
     (base, revision)
 }
 
-/// Many documents as one: each under a path and with component names of its own.
-pub fn composed<'a>(parts: impl Iterator<Item = &'a Value>) -> Value {
+/// Many documents as one, each with paths and component names of its own.
+pub fn compose<'a>(parts: impl Iterator<Item = &'a Value>) -> Value {
     let (mut paths, mut components) = (Map::new(), json!({}));
     for (number, part) in parts.enumerate() {
         let mut part = part.clone();
@@ -219,7 +217,7 @@ pub fn composed<'a>(parts: impl Iterator<Item = &'a Value>) -> Value {
     })
 }
 
-/// Which of the composed documents a path or a sentence is of.
+/// The index of the composed document that a path or a sentence belongs to.
 pub fn number_of(path: Option<&str>, text: &str) -> usize {
     let marked = path.unwrap_or(text);
     let (_, rest) = marked.split_once("part").unwrap_or_else(|| panic!("no mark in: {marked}"));
@@ -231,7 +229,7 @@ fn mark(number: usize) -> String {
     format!("part{number}")
 }
 
-/// Gives what refers to a component the name that it has among the many.
+/// Gives references, operations and credentials the names that they have in the composed document.
 fn rename(node: &mut Value, number: usize) {
     let moved = |reference: &str| {
         let (kind, name) = component(reference)?;

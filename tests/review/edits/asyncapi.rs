@@ -1,0 +1,118 @@
+//! The edits of an AsyncAPI document: its handshake, frames and close codes.
+
+use serde_json::{Value, json};
+
+use super::{
+    editor::{Edit, Editor, Place, entries, items},
+    schema,
+};
+use crate::parts::{Part, reached};
+
+/// Every single edit of an AsyncAPI document.
+pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let mut editor = Editor {
+        edits: &mut edits,
+        part: Part::Whole,
+        places: vec![Place::Contract],
+        textual: false,
+    };
+    editor.set("prose reworded", "/info", "description", json!("Other words."));
+    editor.set("title reworded", "/info", "title", json!("Another"));
+    for (name, server) in entries(&document["servers"]) {
+        let at = format!("/servers/{name}");
+        editor.set("server address changed", &at, "host", json!("moved.example"));
+        editor.set("server address changed", &at, "protocol", json!("wss"));
+        editor.reword(&at, server);
+    }
+    for (name, channel) in entries(&document["channels"]) {
+        let at = format!("/channels/{name}");
+        editor.set("path renamed", &at, "address", json!("/renamed"));
+        editor.reword(&at, channel);
+        editor.set("title reworded", &at, "title", json!("Another"));
+        of_handshake(&mut editor, &format!("{at}/bindings/ws/headers"));
+        of_close_codes(&mut editor, &format!("{at}/x-close-codes"), &channel["x-close-codes"]);
+        editor.places = vec![Place::Contract];
+    }
+    let mut directions = Vec::new();
+    for (name, operation) in entries(&document["operations"]) {
+        let at = format!("/operations/{name}");
+        let sent = operation["action"] == "send";
+        editor.places = vec![Place::Contract];
+        editor.set(
+            "frame direction swapped",
+            &at,
+            "action",
+            json!(if sent { "receive" } else { "send" }),
+        );
+        editor.reword(&at, operation);
+        let removed = name.clone();
+        editor.edit(("operation removed", "operation added"), "/operations", move |operations| {
+            operations.as_object_mut().expect("operations").shift_remove(&removed);
+        });
+        editor.places = vec![if sent { Place::ResponseBody } else { Place::RequestBody }];
+        let messages = format!("{at}/messages");
+        for (index, message) in items(&operation["messages"]).enumerate() {
+            editor.edit(("frame removed", "frame added"), &messages, move |messages| {
+                messages.as_array_mut().expect("messages").remove(index);
+            });
+            let frame = message["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+            let frame = frame.expect("a reference").to_owned();
+            let at = format!("/components/messages/{frame}");
+            editor.set("frame renamed", &at, "name", json!("renamed"));
+            editor.set("media type renamed", &at, "contentType", json!("application/renamed"));
+            editor.reword(&at, &document["components"]["messages"][&frame]);
+            editor.examples(&at, &document["components"]["messages"][&frame]);
+            directions.push((frame, editor.places[0]));
+        }
+    }
+    // A schema that travels both ways has both directions.
+    for (name, schema) in entries(&document["components"]["schemas"]) {
+        let used = ("schemas".to_owned(), name.clone());
+        editor.places = directions
+            .iter()
+            .filter(|(frame, _)| {
+                frame == name || {
+                    reached(document, &document["components"]["schemas"][frame]).contains(&used)
+                }
+            })
+            .map(|(_, place)| *place)
+            .collect();
+        editor.places.sort_unstable();
+        editor.places.dedup();
+        schema::edits(&mut editor, &format!("/components/schemas/{name}"), schema);
+    }
+    edits
+}
+
+fn of_handshake(editor: &mut Editor, at: &str) {
+    editor.places = vec![Place::Parameter];
+    editor.edit(("required parameter removed", "required parameter added"), at, |headers| {
+        *headers = json!({"type": "object"});
+    });
+    editor.edit(("parameter made optional", "parameter made required"), at, |headers| {
+        headers["required"] = json!([]);
+    });
+    editor.edit(("optional parameter added", "optional parameter removed"), at, |headers| {
+        headers["properties"]["added"] = json!({"type": "string"});
+    });
+}
+
+fn of_close_codes(editor: &mut Editor, at: &str, codes: &Value) {
+    editor.places = vec![Place::ResponseBody];
+    for (index, code) in items(codes).enumerate() {
+        editor.edit(("close code removed", "close code added"), at, move |codes| {
+            codes.as_array_mut().expect("codes").remove(index);
+        });
+        let at = format!("{at}/{index}");
+        editor.set("close code renumbered", &at, "code", json!(4999));
+        editor.set("prose reworded", &at, "reason", json!("other words"));
+        editor.reword(&at, code);
+        for name in ["bye", "comeBack"] {
+            let turned = json!(code[name] != true);
+            editor.symmetric_edit("close code's consequence changed", &at, move |code| {
+                code[name] = turned.clone();
+            });
+        }
+    }
+}
