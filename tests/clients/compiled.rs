@@ -22,7 +22,7 @@ fn generated(language: &str) -> Workshop {
     workshop
 }
 
-/// Holds the row of a language against the README's.
+/// Compares the row of a language with the table's.
 fn hold(language: &'static str, generator: &str, compiles: &'static str) {
     Row {
         language,

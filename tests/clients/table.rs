@@ -1,4 +1,4 @@
-//! The README's table of clients: what a run finds is held against it, row by row.
+//! The table of `docs/clients.md`: each run compares what it finds with its row.
 
 use std::{fs, sync::Mutex};
 
@@ -70,24 +70,24 @@ impl Row {
         format!("| {} |", cells.join(" | "))
     }
 
-    /// Holds the row against the README's; `README=write` writes it.
+    /// Compares the row with the page's; `DOCS=write` writes it.
     pub fn hold(&self) {
         // Tests run side by side, and each writes its row into the same file.
-        static README: Mutex<()> = Mutex::new(());
-        let _one_at_a_time = README.lock();
-        let path = root().join("README.md");
-        let text = fs::read_to_string(&path).expect("a README");
+        static PAGE: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = PAGE.lock();
+        let path = root().join("docs/clients.md");
+        let text = fs::read_to_string(&path).expect("the page of clients");
         let start = format!("| {} | {} ", self.language, first_word(&self.generator));
         let found = text.lines().find(|line| line.starts_with(&start));
         let found = found.unwrap_or_else(|| panic!("no row {start}"));
-        if std::env::var_os("README").is_some_and(|value| value == "write") {
+        if std::env::var_os("DOCS").is_some_and(|value| value == "write") {
             fs::write(path, text.replace(found, &self.text())).expect("written");
             return;
         }
         assert_eq!(
             found,
             self.text(),
-            "README=write cargo test -p tests --test clients -- --include-ignored"
+            "DOCS=write cargo test -p tests --test clients -- --include-ignored"
         );
     }
 }
@@ -98,7 +98,7 @@ fn first_word(generator: &str) -> &str {
 
 #[test]
 fn the_table_of_clients_has_a_row_for_each() {
-    let text = fs::read_to_string(root().join("README.md")).expect("a README");
+    let text = fs::read_to_string(root().join("docs/clients.md")).expect("the page of clients");
     let table = text.split("<!-- clients -->\n").nth(1).expect("its first mark");
     let table = table.split("<!-- /clients -->").next().expect("its last mark");
     let rows = table.strip_prefix(HEAD).expect("its head").lines();

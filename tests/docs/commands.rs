@@ -1,0 +1,74 @@
+//! The sessions that a reader can paste run as printed.
+
+use std::{net::TcpListener, process::Command};
+
+use tests::{Gateway, gateway::binary, tools::succeed};
+
+use crate::{commands_below, page};
+
+#[test]
+#[ignore = "needs curl"]
+fn the_first_session_ends_with_a_message_each_way() {
+    let gateway = Gateway::trial();
+    let filled = commands_below(&page("README.md"), "## A first session")
+        .replace("127.0.0.1:8080", gateway.authority())
+        .replace("paste the operator key here", &gateway.operator_key);
+    // The connection stays open until `timeout` ends it, which is how the last command ends.
+    let printed =
+        succeed(Command::new("bash").args(["-c", &format!("{filled}\ntest $? = 124")]), "");
+    for expected in [
+        r#"{"success":true}"#,
+        r#""seq":1,"connected":true"#,
+        r#""data":{"text":"Hello, operator"}"#,
+        "101 Switching Protocols",
+        r#"{"type":"hello","#,
+        r#""seq":1,"data":{"text": "Hello, prospect"}"#,
+        r#"{"type":"accepted","id":""#,
+    ] {
+        assert!(printed.contains(expected), "{expected} in {printed}");
+    }
+}
+
+#[test]
+#[ignore = "needs openssl and curl"]
+fn a_gateway_starts_with_the_settings_of_production() {
+    let port = free_port().to_string();
+    let start = commands_below(&page("docs/operations.md"), "## Starting")
+        .replace("cargo run --release --", &binary().to_string_lossy())
+        .replace("0.0.0.0:8080", &format!("127.0.0.1:{port}"));
+    let session = format!(
+        r#"set -e; cd "$(mktemp -d)"
+{} &
+until curl -sf http://127.0.0.1:{port}/readyz; do sleep 0.1; done
+curl -sf http://127.0.0.1:{port}/metrics --header "Authorization: Bearer $(cat operator.key)"
+kill $! && wait $!"#,
+        start.trim_end()
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "bash", "-c", &session]).env("TMPDIR", folder.path());
+    let printed = succeed(&mut shell, "");
+    assert!(printed.contains("connectsocket_connections_limit"), "{printed}");
+}
+
+#[test]
+#[ignore = "needs redis-server and curl"]
+fn two_gateways_on_one_machine_share_their_devices() {
+    let mut session = commands_below(&page("docs/operations.md"), "## Many gateways");
+    session = session.replace("cargo build --release\n", "");
+    session = session.replace("target/release/connect-socket", &binary().to_string_lossy());
+    for port in ["6379", "8081", "8082"] {
+        session = session.replace(port, &free_port().to_string());
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "bash", "-c", &session]).env("TMPDIR", folder.path());
+    let printed = succeed(&mut shell, "");
+    assert!(printed.contains(r#""success":true,"token":""#), "{printed}");
+    assert!(printed.contains(r#"{"deviceTag":"my_deviceTag","connected":false"#), "{printed}");
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
