@@ -46,7 +46,7 @@ use crate::{
         health, operator, socket, token,
     },
     state::Gateway,
-    websocket::{close_code::CloseCode, upgrade::upgrade},
+    websocket::upgrade::upgrade,
 };
 
 /// Connections that wait to be accepted.
@@ -345,7 +345,7 @@ async fn end_on_signals(mut signals: Signals, gateway: &Gateway, server: &Server
 async fn drain_sockets(gateway: &Gateway) {
     let (batch, pause) = DRAIN_BATCH;
     while !gateway.registry.is_empty() {
-        gateway.registry.close_some(CloseCode::Draining, batch);
+        gateway.registry.drain_some(batch);
         time::sleep(pause).await;
     }
 }

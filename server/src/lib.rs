@@ -9,6 +9,7 @@ mod http;
 pub mod metrics;
 pub mod operations;
 pub mod problem;
+pub mod registry;
 pub mod secret;
 pub mod state;
 pub mod websocket;

@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus. Labels come from closed lists only, so their number is bounded.
+//! The metrics for Prometheus. Labels come from closed lists only, which bounds their number.
 
 use std::{
     fmt,
@@ -18,9 +18,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{descriptors::Descriptors, websocket::close_code::CloseCode};
+use crate::descriptors::Descriptors;
 
-/// The media type of the exposition.
+/// The media type of the `OpenMetrics` text format.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,7 +39,7 @@ struct Code {
     code: u16,
 }
 
-/// Every metric of the process.
+/// The metrics of the process. They take numbers and labels, and know no other module's types.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
@@ -50,7 +50,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics that all stand at zero.
+    /// Metrics at zero, and gauges of `descriptors`.
     #[must_use]
     pub fn new(descriptors: Arc<Descriptors>) -> Self {
         let metrics = Self {
@@ -67,20 +67,32 @@ impl Metrics {
 
     fn registered(mut self, descriptors: Arc<Descriptors>) -> Self {
         let registry = self.registry.sub_registry_with_prefix("connectsocket");
-        registry.register("http_requests", "Requests answered", self.requests.clone());
-        registry.register("http_problems", "Requests refused", self.problems.clone());
+        registry.register(
+            "http_requests",
+            "Requests answered, by route and status",
+            self.requests.clone(),
+        );
+        registry.register(
+            "http_problems",
+            "Requests refused, by problem type",
+            self.problems.clone(),
+        );
         registry.register(
             "http_request_duration_seconds",
-            "Time from a request's head to its answer",
+            "Time from the head of a request to its response",
             self.duration.clone(),
         );
         registry.register("sockets", "Open sockets", self.sockets.clone());
-        registry.register("sockets_closed", "Sockets closed by the gateway", self.closed.clone());
+        registry.register(
+            "sockets_closed",
+            "Sockets closed by the gateway, by close code",
+            self.closed.clone(),
+        );
         registry.register_collector(Box::new(DescriptorCollector(descriptors)));
         self
     }
 
-    /// Counts an answer.
+    /// Counts a response, its problem type if it has one, and the time it took.
     pub fn answered(
         &self,
         route: &str,
@@ -95,7 +107,7 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
-    /// Counts a connection that was refused before it asked for anything.
+    /// Counts a connection that was refused before its first request.
     pub fn turned_away(&self, r#type: &'static str) {
         self.problems.get_or_create(&ProblemType { r#type }).inc();
     }
@@ -105,18 +117,18 @@ impl Metrics {
         self.sockets.inc();
     }
 
-    /// Counts a socket that is open no longer, by the code it was closed with, if it was.
-    pub fn socket_closed(&self, code: Option<CloseCode>) {
+    /// Counts the end of a socket, by the close code if the gateway gave one.
+    pub fn socket_closed(&self, code: Option<u16>) {
         self.sockets.dec();
         if let Some(code) = code {
-            self.closed.get_or_create(&Code { code: code.number() }).inc();
+            self.closed.get_or_create(&Code { code }).inc();
         }
     }
 
-    /// The exposition.
+    /// The metrics in the `OpenMetrics` text format.
     ///
     /// # Errors
-    /// When a metric cannot be written as text, which none of these can cause.
+    /// When a metric cannot be written as text, which happens to none of these.
     pub fn exposition(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
@@ -133,7 +145,7 @@ impl Collector for DescriptorCollector {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
-        gauge("connections", "Connections held", self.0.connections())?;
-        gauge("connections_limit", "Connections held at the most", self.0.room())
+        gauge("connections", "Open connections", self.0.connections())?;
+        gauge("connections_limit", "Most connections that are served at once", self.0.room())
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     descriptors::Descriptors,
     http::{rate::AddressRate, request_id::RequestIds},
     metrics::Metrics,
-    websocket::registry::Registry,
+    registry::Registry,
 };
 
 /// One gateway.

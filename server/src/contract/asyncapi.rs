@@ -159,8 +159,8 @@ fn close_codes() -> Vec<Value> {
                 "code": code.number(),
                 "reason": code.reason(),
                 "description": code.description(),
-                "bye": code.says_bye(),
-                "comeBack": code.invites(),
+                "bye": code.has_bye(),
+                "comeBack": code.allows_reconnect(),
             })
         })
         .collect()

@@ -147,14 +147,14 @@ pub async fn send_message(
     let data = body.data.get();
     let ttl = body.ttl_seconds.map_or(MESSAGE_TTL, |ttl| Duration::from_secs(ttl.into()));
     let idempotency = idempotency(&request, &format!("{}\n{data}", ttl.as_secs()))?;
-    // Joined before the message is sent, so that no acknowledgement is missed.
-    let waiter = gateway.registry.acknowledgements.join(&device);
+    // Before the message is sent, so that no acknowledgement is missed.
+    let subscription = gateway.registry.acknowledgements.subscribe(&device);
     let message = Outgoing { device: &device, data, ttl, idempotency };
     let mut sent = gateway.engine.send(message).await?;
     if parameters.wait.is_some() {
         let waiting = async {
             while !sent.acknowledged {
-                let woken = waiter.notify.notified();
+                let woken = subscription.notify.notified();
                 let mut woken = std::pin::pin!(woken);
                 woken.as_mut().enable();
                 sent.acknowledged =

@@ -1,8 +1,10 @@
-//! The close codes, and what each asks of the client (`retryAfterMs` says when).
+//! The close codes: which reason has which, and what each asks of the client.
 
 use std::time::Duration;
 
 use engine::{EndReason, RedeemError};
+
+use crate::registry::CloseRequest;
 
 macro_rules! close_codes {
     ($($(#[doc = $doc:literal])+ $code:ident $number:literal $reason:literal $retry:expr;)+) => {
@@ -14,7 +16,7 @@ macro_rules! close_codes {
             /// Every code.
             pub const ALL: &[Self] = &[$(Self::$code,)+];
 
-            /// Why it is given, in a sentence.
+            /// Why the gateway closes with it, in a sentence of the contract.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$code => concat!($($doc),+).trim_ascii(),)+ }
@@ -32,9 +34,9 @@ macro_rules! close_codes {
                 match self { $(Self::$code => $reason,)+ }
             }
 
-            /// How long the client should wait at least; `None` where it should not come back by
+            /// The shortest time until the client should reconnect; `None` where it should not by
             /// itself.
-            const fn wait(self) -> Option<Duration> {
+            const fn retry_after(self) -> Option<Duration> {
                 match self { $(Self::$code => $retry,)+ }
             }
         }
@@ -79,8 +81,8 @@ close_codes! {
 }
 
 impl From<EndReason> for CloseCode {
-    fn from(ending: EndReason) -> Self {
-        match ending {
+    fn from(reason: EndReason) -> Self {
+        match reason {
             EndReason::Superseded => Self::Superseded,
             EndReason::Revoked => Self::Revoked,
             EndReason::TokenExpired => Self::TokenEnded,
@@ -89,8 +91,18 @@ impl From<EndReason> for CloseCode {
     }
 }
 
+impl From<CloseRequest> for CloseCode {
+    fn from(request: CloseRequest) -> Self {
+        match request {
+            CloseRequest::Engine(reason) => reason.into(),
+            CloseRequest::Draining => Self::Draining,
+        }
+    }
+}
+
 impl CloseCode {
-    /// The code for a `halfRef` that is known and opens nothing; `None` for one that is not known.
+    /// The code for a `halfRef` that is known and cannot be redeemed any more; `None` for the errors
+    /// that refuse the handshake.
     #[must_use]
     pub fn of_dead_half_ref(error: RedeemError) -> Option<Self> {
         match error {
@@ -101,25 +113,25 @@ impl CloseCode {
         }
     }
 
-    /// Whether the client should come back by itself.
+    /// Whether the client should reconnect by itself.
     #[must_use]
-    pub fn invites(self) -> bool {
-        self.wait().is_some()
+    pub fn allows_reconnect(self) -> bool {
+        self.retry_after().is_some()
     }
 
-    /// How long this client should wait, in milliseconds: spread, so that not all come back at
-    /// the same instant.
+    /// When this client should reconnect, in milliseconds: one to three times the shortest time, at
+    /// random, so that clients that are closed together do not reconnect together.
     #[must_use]
     pub fn retry_after_ms(self) -> Option<u64> {
-        let wait = u64::try_from(self.wait()?.as_millis()).unwrap_or(u64::MAX);
-        let spread = getrandom::u64().unwrap_or_default() % (2 * wait + 1);
-        Some(wait + spread)
+        let shortest = u64::try_from(self.retry_after()?.as_millis()).unwrap_or(u64::MAX);
+        let spread = getrandom::u64().unwrap_or_default() % (2 * shortest + 1);
+        Some(shortest + spread)
     }
 
-    /// Whether a `bye` frame goes before the close: the codes below 4000 are the RFC's own, and who
-    /// reads nothing cannot be told.
+    /// Whether a `bye` frame precedes the close frame. The codes below 4000 are RFC 6455's own and
+    /// have none; a client that does not read cannot be notified.
     #[must_use]
-    pub fn says_bye(self) -> bool {
+    pub fn has_bye(self) -> bool {
         self.number() >= 4000 && self != Self::TooSlow
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a socket may open: the handshake is checked, then the `halfRef` redeemed.
+//! The handshake: it is checked, then its `halfRef` redeemed.
 
 use std::sync::Arc;
 
@@ -13,11 +13,9 @@ use actix_web::{
 };
 use api_types::{connect_socket::HALF_REF_AT_MOST, problem::ProblemKind};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use engine::{Digest, RedeemError};
 
 use super::{close_code::CloseCode, session::Session, upgrade::Upgradable};
-use engine::Digest;
-use engine::RedeemError;
-
 use crate::{
     descriptors::{Connection, Room},
     http::{
@@ -28,40 +26,41 @@ use crate::{
     state::Gateway,
 };
 
-/// The subprotocol of the frames.
+/// The subprotocol that the frames of the contract are.
 const SUBPROTOCOL: &str = "prospect.v1";
 
-/// What comes before the `halfRef` in the other subprotocol that a client offers.
+/// Precedes the `halfRef` in the other subprotocol that a client offers.
 const HALF_REF_PREFIX: &str = "halfref.";
 
-/// Answers a handshake. The answer 101 carries the session that is to begin.
+/// Answers a handshake. The response 101 carries the [`Session`] in its extensions, from which
+/// [`upgrade`](super::upgrade::upgrade) takes it.
 ///
 /// # Errors
-/// Why no socket opens. Nothing is redeemed then.
+/// The first check that fails, in the order of this function. The `halfRef` is not spent then.
 pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse, ApiError> {
     if !request.extensions().contains::<Upgradable>() {
         return Err(ProblemKind::UpgradeRequired.into());
     }
     let accept = checked_handshake(request.head())?;
-    checked_origin(request.headers(), gateway)?;
+    check_origin(request.headers(), gateway)?;
     let half_ref = offered_half_ref(request.headers())?;
     if gateway.is_draining() {
         return Err(ProblemKind::Draining.into());
     }
-    let counted = request.conn_data::<Arc<Connection>>().filter(|it| it.room == Room::Yes).cloned();
-    let counted = counted.ok_or(ProblemKind::OutOfDescriptors)?;
+    let descriptor = request.conn_data::<Arc<Connection>>();
+    let descriptor = descriptor
+        .filter(|connection| connection.room == Room::Yes)
+        .cloned()
+        .ok_or(ProblemKind::OutOfDescriptors)?;
     let address = limited_address(client_address(request, &gateway.config.trusted_proxies));
-    let seat = gateway
+    let registration = gateway
         .registry
-        .take_seat(address, gateway.config.sockets_per_address)
+        .register(address, gateway.config.sockets_per_address)
         .ok_or(ProblemKind::TooManySockets)?;
 
-    let opened = match gateway.engine.redeem(&half_ref, &seat.connection).await {
+    let opened = match gateway.engine.redeem(&half_ref, &registration.connection).await {
         Ok(opened) => Ok(opened),
-        Err(error) => match CloseCode::of_dead_half_ref(error) {
-            Some(code) => Err(code),
-            None => return Err(unredeemed(error)),
-        },
+        Err(error) => Err(CloseCode::of_dead_half_ref(error).ok_or_else(|| refusal(error))?),
     };
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
         .upgrade("websocket")
@@ -69,11 +68,12 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
         .insert_header((header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL))
         .finish();
     let request_id = RequestId::of(request).into();
-    response.extensions_mut().insert(Session { seat, opened, counted, request_id });
+    response.extensions_mut().insert(Session { registration, opened, descriptor, request_id });
     Ok(response)
 }
 
-fn unredeemed(error: RedeemError) -> ApiError {
+/// The refusal of a handshake whose `halfRef` cannot be redeemed now.
+fn refusal(error: RedeemError) -> ApiError {
     match error {
         RedeemError::Unavailable => ProblemKind::EngineUnavailable,
         RedeemError::EventsFull => ProblemKind::EventsFull,
@@ -82,10 +82,11 @@ fn unredeemed(error: RedeemError) -> ApiError {
     .into()
 }
 
-/// The value of `Sec-WebSocket-Accept`, where the request asks for a websocket as RFC 6455 says.
+/// Checks a handshake by RFC 6455 and returns the value of its `Sec-WebSocket-Accept`.
 ///
 /// # Errors
-/// Whether it asks for none, or asks wrongly.
+/// [`ProblemKind::UpgradeRequired`] for a request that asks for no websocket of version 13, and
+/// [`ProblemKind::BadHandshake`] for a key that is not 16 bytes in base64.
 pub fn checked_handshake(head: &RequestHead) -> Result<String, ProblemKind> {
     ws::verify_handshake(head).map_err(|error| match error {
         HandshakeError::BadWebsocketKey => ProblemKind::BadHandshake,
@@ -96,8 +97,9 @@ pub fn checked_handshake(head: &RequestHead) -> Result<String, ProblemKind> {
     Ok(String::from_utf8_lossy(&accept).into_owned())
 }
 
-/// Programs send no origin; a browser always does, and a page cannot lie about it.
-fn checked_origin(headers: &HeaderMap, gateway: &Gateway) -> Result<(), ApiError> {
+/// Checks the origin. A browser always sends it, and a page cannot change it; other clients send
+/// none.
+fn check_origin(headers: &HeaderMap, gateway: &Gateway) -> Result<(), ApiError> {
     let mut origins = headers.get_all(header::ORIGIN);
     match (origins.next().map(|origin| origin.to_str()), origins.next()) {
         (None, _) => Ok(()),
@@ -106,16 +108,17 @@ fn checked_origin(headers: &HeaderMap, gateway: &Gateway) -> Result<(), ApiError
     }
 }
 
-/// The digest of the `halfRef` among the subprotocols that are offered.
+/// The digest of the `halfRef` among the offered subprotocols, in one header or in many.
 ///
 /// # Errors
-/// That there is not exactly one, that it is not one, or that our subprotocol is not offered.
+/// [`ProblemKind::BadHandshake`] unless the subprotocols hold `prospect.v1` and exactly one
+/// `halfref.` with at most 512 bytes in unpadded base64url.
 pub fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, ProblemKind> {
-    let (mut speaks, mut half_ref) = (false, None);
+    let (mut is_spoken, mut half_ref) = (false, None);
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     for offer in offers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         let offer = offer.trim();
-        speaks |= offer == SUBPROTOCOL;
+        is_spoken |= offer == SUBPROTOCOL;
         if let Some(encoded) = offer.strip_prefix(HALF_REF_PREFIX)
             && half_ref.replace(encoded).is_some()
         {
@@ -123,7 +126,7 @@ pub fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, ProblemKind> {
         }
     }
     let decoded = half_ref
-        .filter(|encoded| speaks && encoded.len() <= HALF_REF_AT_MOST * 4 / 3 + 1)
+        .filter(|encoded| is_spoken && encoded.len() <= HALF_REF_AT_MOST * 4 / 3 + 1)
         .and_then(|encoded| BASE64_URL_SAFE_NO_PAD.decode(encoded).ok())
         .ok_or(ProblemKind::BadHandshake)?;
     Ok(Digest::of(&decoded))

@@ -1,10 +1,9 @@
 //! One open socket, from `hello` to the close: the conversation between a prospect and the engine.
 //!
-//! What is done now and then is boxed, so that its state takes no room in a socket that is idle.
+//! What an idle socket does not do is boxed, so that its state takes no memory in an idle socket.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use actix_http::ws::Message;
 use actix_web::rt::net::TcpStream;
 use api_types::{
     frame::{
@@ -13,253 +12,285 @@ use api_types::{
     },
     problem::ProblemKind,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use engine::{Opened, SocketError};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     close_code::CloseCode,
-    codec::Received,
+    codec::{Opcode, Received},
     rate::{Pace, Throttle},
-    registry::Seat,
-    stream::{End, FrameStream},
+    stream::{FrameStream, SocketEnd},
 };
-use engine::{Opened, SocketError};
+use crate::{descriptors::Connection, problem::ApiError, registry::Registration, state::Gateway};
 
-use crate::{descriptors::Connection, problem::ApiError, state::Gateway};
+/// Bytes of messages that are read from the outbox at a time.
+const OUTBOX_BATCH: usize = 64 * 1024;
 
-/// Bytes of messages that are taken from the outbox at a time.
-const BATCH: usize = 64 * 1024;
+/// A fragment of fewer bytes counts as a frame for the rate: a message may have any number of tiny
+/// and empty ones.
+const SMALL_FRAGMENT: usize = 1024;
 
-/// A part of a message that is smaller than this counts as a frame: a message may have any number of
-/// tiny and empty ones.
-const SMALL_PART: usize = 1024;
+/// How long a client may send above its rate before it is closed.
+const THROTTLE_TOLERANCE: Duration = Duration::from_secs(10);
 
-/// How long a prospect may be too fast.
-const TOO_FAST: Duration = Duration::from_secs(10);
+/// The pause between two attempts to report a closed socket to an engine that is unavailable.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long until an engine that was away is told again that a socket ended.
-const ENGINE_RETRY: Duration = Duration::from_secs(1);
-
-/// A socket that may begin.
+/// A socket whose handshake is answered.
 pub struct Session {
-    pub(super) seat: Seat,
-    /// The device's socket; or why there is none, which the peer is told by a close code.
+    pub(super) registration: Registration,
+    /// The device's socket; or the code that closes this one at once, because its `halfRef` is dead.
     pub(super) opened: Result<Opened, CloseCode>,
     #[expect(dead_code, reason = "counts its descriptor until it is dropped")]
-    pub(super) counted: Arc<Connection>,
-    /// Names the request that opened the socket, in what is said of problems.
+    pub(super) descriptor: Arc<Connection>,
+    /// Names the handshake, in the problems of `error` frames.
     pub(super) request_id: Box<str>,
 }
 
 impl Session {
-    /// The whole life of the socket.
-    pub async fn run(self, gateway: Arc<Gateway>, stream: TcpStream, early: BytesMut) {
+    /// Runs the socket until it ends. `buffered` has arrived with the handshake.
+    pub async fn run(self, gateway: Arc<Gateway>, stream: TcpStream, buffered: BytesMut) {
         gateway.metrics.socket_opened();
         let limit = gateway.config.inbound_frame_bytes as usize;
-        let mut wire = FrameStream::new(stream, &early, limit, gateway.config.pong_timeout);
-        drop(early);
+        let mut stream = FrameStream::new(stream, &buffered, limit, gateway.config.pong_timeout);
+        drop(buffered);
         let end = match &self.opened {
-            Ok(opened) => tokio::select! {
-                biased;
-                code = self.seat.signal.closing() => End::Close(code),
-                end = self.converse(&gateway, &mut wire, opened) => end,
-            },
-            Err(code) => End::Close(*code),
+            Ok(opened) => {
+                let mut conversation = Conversation::new(&gateway, &self, opened, &mut stream);
+                tokio::select! {
+                    biased;
+                    request = self.registration.control.close_requested() => {
+                        SocketEnd::ByGateway(request.into())
+                    }
+                    Err(end) = conversation.run() => end,
+                }
+            }
+            Err(code) => SocketEnd::ByGateway(*code),
         };
         let code = end.code();
-        tracing::debug!(connectionId = ?self.seat.connection, code, "socket ended");
-        gateway.metrics.socket_closed(end.closed_by_us());
-        let told = Box::pin(self.forget(&gateway, code)).await;
-        Box::pin(wire.end(end)).await;
-        if !told {
-            Box::pin(self.forget_when_possible(&gateway, code)).await;
+        tracing::debug!(connectionId = ?self.registration.connection, code, "socket ended");
+        gateway.metrics.socket_closed(end.gateway_code().map(CloseCode::number));
+        let is_reported = Box::pin(self.report_closed(&gateway, code)).await;
+        Box::pin(stream.close(end)).await;
+        if !is_reported {
+            Box::pin(self.keep_reporting_closed(&gateway, code)).await;
         }
     }
 
-    /// The peer went away before the conversation began.
-    pub async fn abandon(self, gateway: &Gateway) {
-        if !self.forget(gateway, None).await {
-            self.forget_when_possible(gateway, None).await;
+    /// Ends a socket whose connection was lost before the handshake was answered.
+    pub async fn cancel(self, gateway: &Gateway) {
+        if !self.report_closed(gateway, None).await {
+            self.keep_reporting_closed(gateway, None).await;
         }
     }
 
-    /// Tells the engine that the socket ended; says whether it heard.
-    async fn forget(&self, gateway: &Gateway, code: Option<u16>) -> bool {
+    /// Reports to the engine that the socket closed; `false` when the engine is unavailable.
+    async fn report_closed(&self, gateway: &Gateway, code: Option<u16>) -> bool {
         let Ok(opened) = &self.opened else { return true };
-        gateway.engine.close(&opened.device, &self.seat.connection, code).await.is_ok()
+        gateway.engine.close(&opened.device, &self.registration.connection, code).await.is_ok()
     }
 
-    /// Tells the engine, which is away, as soon as it is back: until then the operator reads that
-    /// the device is connected.
-    async fn forget_when_possible(&self, gateway: &Gateway, code: Option<u16>) {
-        while gateway.unless_draining(sleep(ENGINE_RETRY)).await.is_some() {
-            if self.forget(gateway, code).await {
+    /// Retries the report until the engine takes it: until then the operator reads that the device
+    /// is connected.
+    async fn keep_reporting_closed(&self, gateway: &Gateway, code: Option<u16>) {
+        while gateway.unless_draining(sleep(REPORT_INTERVAL)).await.is_some() {
+            if self.report_closed(gateway, code).await {
                 return;
             }
         }
-        let connection = &self.seat.connection;
-        tracing::warn!(connectionId = ?connection, "the engine was not told that a socket ended");
-    }
-
-    /// Talks until something ends the socket.
-    async fn converse(&self, gateway: &Gateway, wire: &mut FrameStream, opened: &Opened) -> End {
-        match self.talk(gateway, wire, opened).await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        }
-    }
-
-    async fn talk(
-        &self,
-        gateway: &Gateway,
-        wire: &mut FrameStream,
-        opened: &Opened,
-    ) -> Result<Infallible, End> {
-        let heartbeat = gateway.config.heartbeat;
-        let hello = ServerFrame::Hello(HelloFrame {
-            r#type: HelloType::Hello,
-            connection_id: self.seat.connection.0.to_string(),
-            epoch: opened.epoch.to_string(),
-            heartbeat: heartbeat.as_secs().max(1),
-        });
-        Box::pin(wire.send(&hello)).await?;
-        drop(hello);
-
-        let mut throttle = Throttle::new(gateway.config.frames_per_second, TOO_FAST);
-        let mut talk = Conversation { gateway, session: self, opened, sent: 0 };
-        let mut deadline = Instant::now() + heartbeat;
-        let mut pinged = false;
-        let mut reading_from = Instant::now();
-        loop {
-            let more = Box::pin(talk.deliver(wire)).await?;
-            let slowed = loop {
-                if reading_from > Instant::now() {
-                    break true;
-                }
-                match wire.next()? {
-                    None => break false,
-                    Some(Received::Pong) if pinged => {
-                        (pinged, deadline) = (false, Instant::now() + heartbeat);
-                    }
-                    // It is counted with its message.
-                    Some(Received::Part(length)) if length >= SMALL_PART => continue,
-                    Some(Received::Pong | Received::Part(_)) => {}
-                    Some(Received::Ping(payload)) => {
-                        Box::pin(wire.write(Message::Pong(payload))).await?;
-                    }
-                    Some(Received::Text(text)) => Box::pin(talk.hear(wire, &text)).await?,
-                }
-                match throttle.count() {
-                    Pace::Fine => {}
-                    Pace::Wait(until) => reading_from = until,
-                    Pace::TooFast => return Err(End::Close(CloseCode::TooFast)),
-                }
-            };
-            if more {
-                // Others' turn; what waits is taken up again at once.
-                tokio::task::yield_now().await;
-            }
-            tokio::select! {
-                biased;
-                () = self.seat.signal.queued() => {}
-                () = sleep_until(deadline) => {
-                    if pinged {
-                        return Err(End::Close(CloseCode::NoPong));
-                    }
-                    Box::pin(wire.write(Message::Ping(Bytes::new()))).await?;
-                    (pinged, deadline) = (true, Instant::now() + gateway.config.pong_timeout);
-                }
-                () = std::future::ready(()), if more => {}
-                read = wire.read(), if !slowed => read?,
-                () = sleep_until(reading_from), if slowed => {}
-            }
-        }
+        let connection = &self.registration.connection;
+        tracing::warn!(connectionId = ?connection, "closed socket not reported to the engine");
     }
 }
 
-/// The conversation of one socket, as far as it has come.
+/// The conversation on one socket, and how far it is.
 struct Conversation<'a> {
     gateway: &'a Gateway,
     session: &'a Session,
     opened: &'a Opened,
-    /// The highest number that was sent on this socket.
+    stream: &'a mut FrameStream,
+    throttle: Throttle,
+    /// The highest `seq` that was sent on this socket.
     sent: u64,
+    /// When the next ping is due, or the pong that answers the last one.
+    deadline: Instant,
+    awaits_pong: bool,
+    /// Nothing is read before this, because the client sends above its rate.
+    read_after: Instant,
 }
 
-impl Conversation<'_> {
-    /// Sends a batch of what waits in the outbox; says whether more may wait.
-    async fn deliver(&mut self, wire: &mut FrameStream) -> Result<bool, End> {
-        let connection = &self.session.seat.connection;
-        let device = &self.opened.device;
+impl<'a> Conversation<'a> {
+    fn new(
+        gateway: &'a Gateway,
+        session: &'a Session,
+        opened: &'a Opened,
+        stream: &'a mut FrameStream,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            gateway,
+            session,
+            opened,
+            stream,
+            throttle: Throttle::new(gateway.config.frames_per_second, THROTTLE_TOLERANCE),
+            sent: 0,
+            deadline: now + gateway.config.heartbeat,
+            awaits_pong: false,
+            read_after: now,
+        }
+    }
+
+    /// Runs until something ends the socket.
+    async fn run(&mut self) -> Result<Infallible, SocketEnd> {
+        Box::pin(self.send_hello()).await?;
+        loop {
+            let has_more = Box::pin(self.deliver()).await?;
+            Box::pin(self.handle_received()).await?;
+            if has_more {
+                // Gives the thread's other sockets a turn before the next batch.
+                tokio::task::yield_now().await;
+            }
+            let is_throttled = self.read_after > Instant::now();
+            // One timer for both: a second would take memory in every idle socket.
+            let wake_at =
+                if is_throttled { self.deadline.min(self.read_after) } else { self.deadline };
+            tokio::select! {
+                biased;
+                () = self.session.registration.control.message_queued() => {}
+                () = sleep_until(wake_at) => {
+                    if self.deadline <= Instant::now() {
+                        Box::pin(self.ping()).await?;
+                    }
+                }
+                () = std::future::ready(()), if has_more => {}
+                read = self.stream.read(), if !is_throttled => read?,
+            }
+        }
+    }
+
+    async fn send_hello(&mut self) -> Result<(), SocketEnd> {
+        let hello = HelloFrame {
+            r#type: HelloType::Hello,
+            connection_id: self.session.registration.connection.0.to_string(),
+            epoch: self.opened.epoch.to_string(),
+            heartbeat: self.gateway.config.heartbeat.as_secs().max(1),
+        };
+        self.stream.send(&ServerFrame::Hello(hello)).await
+    }
+
+    /// Pings the client, or ends the socket where the last ping is unanswered.
+    async fn ping(&mut self) -> Result<(), SocketEnd> {
+        if self.awaits_pong {
+            return Err(SocketEnd::ByGateway(CloseCode::NoPong));
+        }
+        self.stream.send_control(Opcode::Ping, b"").await?;
+        self.awaits_pong = true;
+        self.deadline = Instant::now() + self.gateway.config.pong_timeout;
+        Ok(())
+    }
+
+    /// Sends a batch of the outbox; returns whether more may wait there.
+    async fn deliver(&mut self) -> Result<bool, SocketEnd> {
+        let connection = &self.session.registration.connection;
         let messages = self
             .gateway
             .engine
-            .outbox(device, connection, self.sent, BATCH)
+            .outbox(&self.opened.device, connection, self.sent, OUTBOX_BATCH)
             .await
-            .map_err(|error| self.lost(error))?;
-        let more = !messages.is_empty();
+            .map_err(|error| self.end_of(error))?;
+        let has_more = !messages.is_empty();
         for message in messages {
-            let data = RawValue::from_string(message.data.to_string()).map_err(|_| End::Gone)?;
-            wire.send(&ServerFrame::Message(OperatorMessageFrame {
+            let data = RawValue::from_string(message.data.to_string())
+                .map_err(|_| SocketEnd::ConnectionLost)?;
+            let frame = OperatorMessageFrame {
                 r#type: MessageType::Message,
                 epoch: self.opened.epoch.to_string(),
                 seq: message.seq,
                 data,
-            }))
-            .await?;
+            };
+            self.stream.send(&ServerFrame::Message(frame)).await?;
             self.sent = message.seq;
         }
-        Ok(more)
+        Ok(has_more)
     }
 
-    /// Does what a client's frame asks.
-    async fn hear(&mut self, wire: &mut FrameStream, text: &[u8]) -> Result<(), End> {
-        let connection = &self.session.seat.connection;
+    /// Handles what has arrived, until there is no more or the client is above its rate.
+    async fn handle_received(&mut self) -> Result<(), SocketEnd> {
+        while self.read_after <= Instant::now() {
+            let Some(received) = self.stream.next()? else { return Ok(()) };
+            match received {
+                Received::Pong if self.awaits_pong => {
+                    self.awaits_pong = false;
+                    self.deadline = Instant::now() + self.gateway.config.heartbeat;
+                }
+                // A large fragment counts with its message.
+                Received::Fragment(length) if length >= SMALL_FRAGMENT => continue,
+                Received::Pong | Received::Fragment(_) => {}
+                Received::Ping(payload) => {
+                    self.stream.send_control(Opcode::Pong, &payload).await?;
+                }
+                Received::Text(text) => self.handle_frame(&text).await?,
+            }
+            match self.throttle.count() {
+                Pace::Fine => {}
+                Pace::Wait(until) => self.read_after = until,
+                Pace::TooFast => return Err(SocketEnd::ByGateway(CloseCode::TooFast)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles one frame of the contract.
+    async fn handle_frame(&mut self, text: &[u8]) -> Result<(), SocketEnd> {
+        let connection = &self.session.registration.connection;
         let (engine, device) = (&self.gateway.engine, &self.opened.device);
         match ClientFrame::parse(text) {
-            Ok(ClientFrame::Ping(_)) => wire.send(&ServerFrame::Pong(PongFrame::default())).await,
+            Ok(ClientFrame::Ping(_)) => {
+                self.stream.send(&ServerFrame::Pong(PongFrame::default())).await
+            }
             Ok(ClientFrame::Ack(ack)) if ack.seq > self.sent => {
-                self.refuse(wire, None, ProblemKind::AckNotSent.into()).await
+                self.send_error(None, ProblemKind::AckNotSent.into()).await
             }
             Ok(ClientFrame::Ack(ack)) => engine
                 .acknowledge(device, connection, ack.seq)
                 .await
-                .map_err(|error| self.lost(error)),
+                .map_err(|error| self.end_of(error)),
             Ok(ClientFrame::Message(ProspectMessageFrame { id, data, .. })) => {
                 match engine.accept(device, connection, &id, data.get()).await {
                     Ok(()) => {
                         let r#type = AcceptedType::Accepted;
-                        wire.send(&ServerFrame::Accepted(AcceptedFrame { r#type, id })).await
+                        let accepted = ServerFrame::Accepted(AcceptedFrame { r#type, id });
+                        self.stream.send(&accepted).await
                     }
                     Err(SocketError::EventsFull) => {
-                        self.refuse(wire, Some(id), ProblemKind::EventsFull.into()).await
+                        self.send_error(Some(id), ProblemKind::EventsFull.into()).await
                     }
-                    Err(error) => Err(self.lost(error)),
+                    Err(error) => Err(self.end_of(error)),
                 }
             }
             Err(FrameError::Refused { id, errors }) => {
-                self.refuse(wire, id, ApiError::fields(errors)).await
+                self.send_error(id, ApiError::fields(errors)).await
             }
-            Err(FrameError::NotAFrame) => Err(End::Close(CloseCode::BadFrame)),
+            Err(FrameError::NotAFrame) => Err(SocketEnd::ByGateway(CloseCode::BadFrame)),
         }
     }
 
-    async fn refuse(
-        &self,
-        wire: &mut FrameStream,
-        id: Option<String>,
-        refusal: ApiError,
-    ) -> Result<(), End> {
-        let problem = refusal.problem(&self.session.request_id);
-        wire.send(&ServerFrame::Error(ErrorFrame { r#type: ErrorType::Error, id, problem })).await
+    /// Refuses a frame; the socket stays open.
+    async fn send_error(&mut self, id: Option<String>, error: ApiError) -> Result<(), SocketEnd> {
+        let problem = error.problem(&self.session.request_id);
+        let error = ErrorFrame { r#type: ErrorType::Error, id, problem };
+        self.stream.send(&ServerFrame::Error(error)).await
     }
 
-    /// The engine does not hold this socket, or cannot be asked.
-    fn lost(&self, error: SocketError) -> End {
-        let told = self.session.seat.signal.code();
-        End::Close(match error {
-            SocketError::Stale => told.unwrap_or(CloseCode::Superseded),
+    /// How the socket ends when the engine refuses one of its operations.
+    fn end_of(&self, error: SocketError) -> SocketEnd {
+        SocketEnd::ByGateway(match error {
+            SocketError::Stale => {
+                let request = self.session.registration.control.close_request();
+                request.map_or(CloseCode::Superseded, CloseCode::from)
+            }
             SocketError::EventsFull | SocketError::Unavailable => CloseCode::EngineAway,
         })
     }

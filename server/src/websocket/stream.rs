@@ -1,62 +1,61 @@
-//! A bare TCP stream as websocket messages (RFC 6455), for the server's side.
+//! A bare TCP stream as websocket frames.
 //!
-//! An idle socket holds no buffer: bytes are read into one that all sockets of a thread share, and
-//! only what the decoder keeps of an unfinished message stays.
+//! Written here rather than taken from a library, for the memory of an idle socket: it holds no
+//! buffer. Bytes are read into one buffer that all sockets of a thread share, and only what the
+//! decoder keeps of an incomplete message stays.
 
 use std::{cell::RefCell, future::poll_fn, io, time::Duration};
 
-use actix_codec::Encoder;
-use actix_http::ws::{CloseReason, Codec, Message};
 use actix_web::rt::net::TcpStream;
 use api_types::frame::{ByeFrame, ByeType, ServerFrame};
-use bytes::BytesMut;
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 use super::{
     close_code::CloseCode,
-    codec::{Decoder, Received, Stop},
+    codec::{EncodedFrame, FrameDecoder, Opcode, ReadEnd, Received},
 };
 
-/// What one read can take; shared by all sockets of a thread.
-const SCRATCH: usize = 16 * 1024;
+/// The most that one read takes, in bytes.
+const READ_BUFFER: usize = 16 * 1024;
 
-/// How long the peer has to answer a close.
+/// How long the client has to answer a close frame.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How a socket ended.
-pub enum End {
+#[derive(Debug, Clone, Copy)]
+pub enum SocketEnd {
     /// The gateway closes it.
-    Close(CloseCode),
-    /// The peer closed it, saying this.
-    Closed(Option<CloseReason>),
-    /// The connection is gone.
-    Gone,
+    ByGateway(CloseCode),
+    /// The client closed it, with this code if it gave one.
+    ByClient(Option<u16>),
+    /// The connection was lost.
+    ConnectionLost,
 }
 
-impl End {
+impl SocketEnd {
     /// The close code that either side gave.
-    pub fn code(&self) -> Option<u16> {
+    pub fn code(self) -> Option<u16> {
         match self {
-            Self::Close(code) => Some(code.number()),
-            Self::Closed(reason) => reason.as_ref().map(|reason| reason.code.into()),
-            Self::Gone => None,
+            Self::ByGateway(code) => Some(code.number()),
+            Self::ByClient(code) => code,
+            Self::ConnectionLost => None,
         }
     }
 
-    /// The code that the gateway gave.
-    pub fn closed_by_us(&self) -> Option<CloseCode> {
+    /// The close code that the gateway gave.
+    pub fn gateway_code(self) -> Option<CloseCode> {
         match self {
-            Self::Close(code) => Some(*code),
-            Self::Closed(_) | Self::Gone => None,
+            Self::ByGateway(code) => Some(code),
+            Self::ByClient(_) | Self::ConnectionLost => None,
         }
     }
 }
 
-impl From<Stop> for End {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Close(code) => Self::Close(code),
-            Stop::Closed(reason) => Self::Closed(reason),
+impl From<ReadEnd> for SocketEnd {
+    fn from(end: ReadEnd) -> Self {
+        match end {
+            ReadEnd::Violation(code) => Self::ByGateway(code),
+            ReadEnd::Closed(code) => Self::ByClient(code),
         }
     }
 }
@@ -64,120 +63,122 @@ impl From<Stop> for End {
 /// The TCP stream as websocket frames.
 pub struct FrameStream {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: FrameDecoder,
+    /// How long the client may take nothing of a frame that is written to it.
     write_deadline: Duration,
-    /// Whether part of a frame is written and the rest is not: nothing else can be said then.
-    interrupted: bool,
+    /// Whether only a part of a frame is written: no other frame can follow then.
+    is_mid_frame: bool,
 }
 
 thread_local! {
-    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
 }
 
 impl FrameStream {
-    /// The stream, of which `early` has arrived already.
-    pub fn new(stream: TcpStream, early: &[u8], limit: usize, write_deadline: Duration) -> Self {
-        let mut decoder = Decoder::new(limit);
-        decoder.push(early);
-        Self { stream, decoder, write_deadline, interrupted: false }
+    /// The frames of `stream`, which begin with those in `buffered`. A message has at most `limit`
+    /// bytes.
+    pub fn new(stream: TcpStream, buffered: &[u8], limit: usize, write_deadline: Duration) -> Self {
+        let mut decoder = FrameDecoder::new(limit);
+        decoder.push(buffered);
+        Self { stream, decoder, write_deadline, is_mid_frame: false }
     }
 
-    /// Waits until something arrived.
-    pub async fn read(&mut self) -> Result<(), End> {
+    /// Waits for bytes and reads them.
+    pub async fn read(&mut self) -> Result<(), SocketEnd> {
         loop {
             // Not `readable()`: that leaves in place the waker of the task which actix had the
             // connection in, and with it that task's memory, 2.8 KB a socket.
-            poll_fn(|context| self.stream.poll_read_ready(context)).await.map_err(|_| End::Gone)?;
-            let read: io::Result<usize> = READ.with_borrow_mut(|scratch| {
-                let read = self.stream.try_read(scratch)?;
-                self.decoder.push(&scratch[..read]);
+            poll_fn(|context| self.stream.poll_read_ready(context))
+                .await
+                .map_err(|_| SocketEnd::ConnectionLost)?;
+            let read: io::Result<usize> = READ.with_borrow_mut(|buffer| {
+                let read = self.stream.try_read(buffer)?;
+                self.decoder.push(&buffer[..read]);
                 Ok(read)
             });
             match read {
-                Ok(0) => return Err(End::Gone),
+                Ok(0) => return Err(SocketEnd::ConnectionLost),
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(End::Gone),
+                Err(_) => return Err(SocketEnd::ConnectionLost),
             }
         }
     }
 
-    /// The next message or part of one, if it has arrived.
-    pub fn next(&mut self) -> Result<Option<Received>, End> {
+    /// The next message or fragment, if it has arrived.
+    pub fn next(&mut self) -> Result<Option<Received>, SocketEnd> {
         Ok(self.decoder.next_message()?)
     }
 
-    /// Sends a frame.
-    pub async fn send(&mut self, frame: &ServerFrame) -> Result<(), End> {
-        let text = serde_json::to_string(frame).map_err(|_| End::Gone)?;
-        self.write(Message::Text(text.into())).await
+    /// Sends a frame of the contract.
+    pub async fn send(&mut self, frame: &ServerFrame) -> Result<(), SocketEnd> {
+        let frame = EncodedFrame::json(frame).map_err(|_| SocketEnd::ConnectionLost)?;
+        self.write(&frame).await
     }
 
-    /// Writes a message whole, or finds that the peer takes nothing.
-    pub async fn write(&mut self, message: Message) -> Result<(), End> {
-        let mut output = BytesMut::new();
-        Codec::new().encode(message, &mut output).map_err(|_| End::Gone)?;
-        let mut output = &output[..];
-        self.interrupted = true;
-        while !output.is_empty() {
+    /// Sends a ping, or the pong that answers one.
+    pub async fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SocketEnd> {
+        self.write(&EncodedFrame::new(opcode, payload)).await
+    }
+
+    /// Writes a frame whole. A client that takes none of it in time is too slow.
+    async fn write(&mut self, frame: &EncodedFrame) -> Result<(), SocketEnd> {
+        let mut rest = frame.bytes();
+        self.is_mid_frame = true;
+        while !rest.is_empty() {
             let ready = poll_fn(|context| self.stream.poll_write_ready(context));
             match timeout(self.write_deadline, ready).await {
-                Err(_) => return Err(End::Close(CloseCode::TooSlow)),
-                Ok(ready) => ready.map_err(|_| End::Gone)?,
+                Err(_) => return Err(SocketEnd::ByGateway(CloseCode::TooSlow)),
+                Ok(ready) => ready.map_err(|_| SocketEnd::ConnectionLost)?,
             }
-            match self.stream.try_write(output) {
-                Ok(written) => output = &output[written..],
+            match self.stream.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(End::Gone),
+                Err(_) => return Err(SocketEnd::ConnectionLost),
             }
         }
-        self.interrupted = false;
+        self.is_mid_frame = false;
         Ok(())
     }
 
-    /// Says goodbye and waits a little for the peer to have read it: a connection that is dropped
-    /// with bytes unread takes the goodbye with it.
-    pub async fn end(mut self, end: End) {
-        // Who takes nothing cannot be told.
-        if self.interrupted {
+    /// Closes the socket: `bye` and close frame, then waits up to 2 seconds for the client to have
+    /// read them. A connection that is dropped with bytes unread takes what was written with it.
+    pub async fn close(mut self, end: SocketEnd) {
+        if self.is_mid_frame {
             return;
         }
-        let reason = match &end {
-            End::Gone => return,
-            End::Closed(reason) => {
-                reason.as_ref().map(|said| CloseReason { code: said.code, description: None })
-            }
-            End::Close(code) => {
-                if code.says_bye() {
-                    let bye = ByeFrame {
+        let close = match end {
+            SocketEnd::ConnectionLost => return,
+            SocketEnd::ByClient(code) => EncodedFrame::close(code.map(|code| (code, ""))),
+            SocketEnd::ByGateway(code) => {
+                if code.has_bye() {
+                    let bye = ServerFrame::Bye(ByeFrame {
                         r#type: ByeType::Bye,
                         code: code.number(),
                         retry_after_ms: code.retry_after_ms(),
-                    };
-                    let bye = ServerFrame::Bye(bye);
+                    });
                     if self.send(&bye).await.is_err() {
                         return;
                     }
                 }
-                Some((code.number().into(), code.reason()).into())
+                EncodedFrame::close(Some((code.number(), code.reason())))
             }
         };
-        let answered = matches!(end, End::Closed(_));
-        if self.write(Message::Close(reason)).await.is_err() {
+        if self.write(&close).await.is_err() {
             return;
         }
         let _ = self.stream.shutdown().await;
-        if !answered {
-            let _ = timeout(CLOSE_DEADLINE, self.closed_by_peer()).await;
+        if !matches!(end, SocketEnd::ByClient(_)) {
+            let _ = timeout(CLOSE_DEADLINE, self.closed_by_client()).await;
         }
     }
 
-    /// Reads until the peer has answered the close. What it still sends before is of no account.
-    async fn closed_by_peer(&mut self) {
+    /// Reads until the client has answered the close frame, and ignores what it sent before.
+    async fn closed_by_client(&mut self) {
         loop {
             match self.next() {
-                Err(End::Closed(_)) => return,
-                // All that arrived is taken before more is read: else it would pile up.
+                Err(SocketEnd::ByClient(_)) => return,
+                // Messages are taken out before more is read, so that they do not pile up.
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => {
                     if self.read().await.is_err() {
