@@ -1,21 +1,21 @@
-//! What a peer sends on a socket: whatever it is and however it is cut, the decoder says the same
-//! and holds no more than it should.
+//! The bytes of a client on a socket: whatever they are and however they are cut, the decoder
+//! returns the same and holds no more than its limit allows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use server::websocket::codec::{Decoder, Received, Stop};
+use server::websocket::codec::{FrameDecoder, ReadEnd, Received};
 
-/// The longest message. Small, so that the fuzzer gets past it.
+/// The longest message, in bytes: small, so that the fuzzer gets past it.
 const LIMIT: usize = 300;
 
-/// What may be held of an unfinished message: the limit, the head of a frame, and a control frame
-/// between fragments; and as much again, because buffers grow by doubling.
-const HELD_AT_MOST: usize = 2 * (LIMIT + 14 + 131);
+/// The most that an incomplete message takes: the limit, the head of a frame, and a control frame
+/// between two fragments; and as much again, because buffers grow by doubling.
+const MOST_HELD: usize = 2 * (LIMIT + 14 + 131);
 
-/// All that is said of `input` where it arrives in pieces of these lengths, again and again.
-fn said_of(input: &[u8], pieces: &[u8]) -> (Vec<Received>, Option<Stop>) {
-    let mut decoder = Decoder::new(LIMIT);
-    let mut said = Vec::new();
+/// Everything that is decoded from `input` when it arrives in pieces of these lengths, repeated.
+fn decode(input: &[u8], pieces: &[u8]) -> (Vec<Received>, Option<ReadEnd>) {
+    let mut decoder = FrameDecoder::new(LIMIT);
+    let mut decoded = Vec::new();
     let mut lengths = pieces.iter().map(|length| usize::from(*length).max(1)).cycle();
     let mut rest = input;
     while !rest.is_empty() {
@@ -25,33 +25,33 @@ fn said_of(input: &[u8], pieces: &[u8]) -> (Vec<Received>, Option<Stop>) {
         rest = later;
         loop {
             match decoder.next_message() {
-                Ok(Some(received)) => said.push(received),
+                Ok(Some(received)) => decoded.push(received),
                 Ok(None) => break,
-                Err(stop) => {
+                Err(end) => {
                     decoder.push(rest);
-                    assert_eq!(decoder.next_message(), Ok(None), "it stops once");
-                    assert_eq!(decoder.held(), 0, "nothing is held after that");
-                    return (said, Some(stop));
+                    assert_eq!(decoder.next_message(), Ok(None), "the read end comes once");
+                    assert_eq!(decoder.held(), 0, "nothing is held after the read end");
+                    return (decoded, Some(end));
                 }
             }
         }
-        assert!(decoder.held() <= HELD_AT_MOST, "{} bytes are held", decoder.held());
+        assert!(decoder.held() <= MOST_HELD, "{} bytes are held", decoder.held());
     }
-    (said, None)
+    (decoded, None)
 }
 
 fuzz_target!(|data: &[u8]| {
     let Some((cuts, input)) = data.split_first_chunk::<4>() else { return };
-    let whole = said_of(input, &[]);
-    assert_eq!(said_of(input, cuts), whole);
-    assert_eq!(said_of(input, &[1]), whole);
+    let whole = decode(input, &[]);
+    assert_eq!(decode(input, cuts), whole);
+    assert_eq!(decode(input, &[1]), whole);
     for received in &whole.0 {
         match received {
             Received::Text(text) => {
                 assert!(text.len() <= LIMIT);
                 assert!(std::str::from_utf8(text).is_ok());
             }
-            Received::Part(length) => assert!(*length <= LIMIT),
+            Received::Fragment(length) => assert!(*length <= LIMIT),
             Received::Ping(payload) => assert!(payload.len() <= 125),
             Received::Pong => {}
         }
