@@ -2,330 +2,330 @@
 
 use engine::{AuthoriseError, EndReason, RedeemError, RequestTokenError, TokenError};
 
-use crate::world::{DAY, Make, World};
+use crate::harness::{Backend, DAY, TestEngine, conformance};
 
 const CLAIMED: Result<(), RequestTokenError> = Err(RequestTokenError::DeviceClaimed);
 const UNKNOWN: Result<(), TokenError> = Err(TokenError::Unknown);
 
-pub async fn the_first_to_ask_claims_the_device(make: impl Make) {
-    let world = World::new(make).await;
-    assert_eq!(world.claim("phone", "first").await, Ok(()));
-    assert_eq!(world.check("first").await, Ok(()));
-}
+conformance!(the_first_request_claims_the_device, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    assert_eq!(engine.claim("phone", "first").await, Ok(()));
+    assert_eq!(engine.check_token("first").await, Ok(()));
+});
 
-pub async fn every_claim_is_of_one_device(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.claim("tablet", "another").await, Ok(()));
-    assert_eq!(world.check("token").await, Ok(()));
-}
+conformance!(a_claim_covers_one_device, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.claim("tablet", "another").await, Ok(()));
+    assert_eq!(engine.check_token("token").await, Ok(()));
+});
 
-pub async fn a_stranger_with_no_token_gets_nothing(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.claim("phone", "strange").await, CLAIMED);
-    assert_eq!(world.check("strange").await, UNKNOWN);
-}
+conformance!(a_claimed_device_is_refused_without_a_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.claim("phone", "strange").await, CLAIMED);
+    assert_eq!(engine.check_token("strange").await, UNKNOWN);
+});
 
-pub async fn a_stranger_with_another_devices_token_gets_nothing(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.claim("tablet", "other").await.unwrap();
-    assert_eq!(world.renew("phone", "other", "strange").await, CLAIMED);
-    assert_eq!(world.check("strange").await, UNKNOWN);
-}
+conformance!(a_claimed_device_is_refused_with_another_devices_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.claim("tablet", "other").await.unwrap();
+    assert_eq!(engine.renew("phone", "other", "strange").await, CLAIMED);
+    assert_eq!(engine.check_token("strange").await, UNKNOWN);
+});
 
-pub async fn a_stranger_with_a_token_that_was_never_given_gets_nothing(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.renew("phone", "invented", "strange").await, CLAIMED);
-    assert_eq!(world.check("strange").await, UNKNOWN);
-}
+conformance!(a_claimed_device_is_refused_with_an_unknown_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.renew("phone", "invented", "strange").await, CLAIMED);
+    assert_eq!(engine.check_token("strange").await, UNKNOWN);
+});
 
-pub async fn a_refused_claim_changes_nothing(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    assert_eq!(world.claim("phone", "strange").await, CLAIMED);
-    assert_eq!(world.check("first").await, Ok(()));
-    assert_eq!(world.check("second").await, Ok(()));
-}
+conformance!(a_refused_claim_changes_nothing, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    assert_eq!(engine.claim("phone", "strange").await, CLAIMED);
+    assert_eq!(engine.check_token("first").await, Ok(()));
+    assert_eq!(engine.check_token("second").await, Ok(()));
+});
 
-pub async fn the_newest_token_gets_the_next_one(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    assert_eq!(world.renew("phone", "first", "second").await, Ok(()));
-    assert_eq!(world.check("second").await, Ok(()));
-}
+conformance!(the_newest_token_renews, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    assert_eq!(engine.renew("phone", "first", "second").await, Ok(()));
+    assert_eq!(engine.check_token("second").await, Ok(()));
+});
 
-pub async fn the_newest_token_gets_the_next_one_when_it_has_expired(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.pass(DAY).await;
-    assert_eq!(world.check("first").await, Err(TokenError::Expired));
-    assert_eq!(world.renew("phone", "first", "second").await, Ok(()));
-}
+conformance!(an_expired_newest_token_renews, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.advance(DAY).await;
+    assert_eq!(engine.check_token("first").await, Err(TokenError::Expired));
+    assert_eq!(engine.renew("phone", "first", "second").await, Ok(()));
+});
 
-pub async fn the_token_before_gets_the_next_one_while_the_newer_is_unused(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "lost").await.unwrap();
-    assert_eq!(world.renew("phone", "first", "third").await, Ok(()));
-    assert_eq!(world.check("third").await, Ok(()));
-}
+conformance!(the_previous_token_renews_while_the_newest_is_unused, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "lost").await.unwrap();
+    assert_eq!(engine.renew("phone", "first", "third").await, Ok(()));
+    assert_eq!(engine.check_token("third").await, Ok(()));
+});
 
-pub async fn the_token_before_gets_the_next_one_when_it_has_expired(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.pass(DAY / 2).await;
-    world.renew("phone", "first", "lost").await.unwrap();
-    world.pass(DAY / 2).await;
-    assert_eq!(world.check("first").await, Err(TokenError::Expired));
-    assert_eq!(world.renew("phone", "first", "third").await, Ok(()));
-}
+conformance!(an_expired_previous_token_renews, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.advance(DAY / 2).await;
+    engine.renew("phone", "first", "lost").await.unwrap();
+    engine.advance(DAY / 2).await;
+    assert_eq!(engine.check_token("first").await, Err(TokenError::Expired));
+    assert_eq!(engine.renew("phone", "first", "third").await, Ok(()));
+});
 
-pub async fn two_lost_replies_in_a_row_lose_nothing(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "lost").await.unwrap();
-    world.renew("phone", "first", "lost as well").await.unwrap();
-    assert_eq!(world.renew("phone", "first", "fourth").await, Ok(()));
-    assert_eq!(world.authorise("fourth", "phone", "half").await, Ok(()));
-}
+conformance!(two_lost_replies_in_a_row_do_not_lock_the_device_out, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "lost").await.unwrap();
+    engine.renew("phone", "first", "lost as well").await.unwrap();
+    assert_eq!(engine.renew("phone", "first", "fourth").await, Ok(()));
+    assert_eq!(engine.authorise("fourth", "phone", "half").await, Ok(()));
+});
 
-pub async fn the_newer_of_a_lost_reply_is_replaced(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "lost").await.unwrap();
-    world.renew("phone", "first", "third").await.unwrap();
-    assert_eq!(world.check("lost").await, UNKNOWN);
-    assert_eq!(world.renew("phone", "lost", "stolen").await, CLAIMED);
-}
+conformance!(renewing_with_the_previous_token_replaces_the_newest, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "lost").await.unwrap();
+    engine.renew("phone", "first", "third").await.unwrap();
+    assert_eq!(engine.check_token("lost").await, UNKNOWN);
+    assert_eq!(engine.renew("phone", "lost", "stolen").await, CLAIMED);
+});
 
-pub async fn the_token_before_is_refused_once_the_newer_was_used(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world.authorise("second", "phone", "half").await.unwrap();
-    assert_eq!(world.renew("phone", "first", "third").await, CLAIMED);
-}
+conformance!(the_previous_token_no_longer_renews_once_the_newest_was_used, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine.authorise("second", "phone", "half").await.unwrap();
+    assert_eq!(engine.renew("phone", "first", "third").await, CLAIMED);
+});
 
-pub async fn the_token_before_is_no_good_once_the_newer_was_used(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world.authorise("second", "phone", "half").await.unwrap();
-    assert_eq!(world.check("first").await, UNKNOWN);
+conformance!(the_previous_token_is_unknown_once_the_newest_was_used, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine.authorise("second", "phone", "half").await.unwrap();
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
     assert_eq!(
-        world.authorise("first", "phone", "another half").await,
+        engine.authorise("first", "phone", "another half").await,
         Err(AuthoriseError::Token(TokenError::Unknown))
     );
-}
+});
 
-pub async fn the_token_before_authorises_while_the_newer_is_unused(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "lost").await.unwrap();
-    assert_eq!(world.authorise("first", "phone", "half").await, Ok(()));
-    assert_eq!(world.renew("phone", "first", "third").await, Ok(()));
-}
+conformance!(the_previous_token_authorises_while_the_newest_is_unused, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "lost").await.unwrap();
+    assert_eq!(engine.authorise("first", "phone", "half").await, Ok(()));
+    assert_eq!(engine.renew("phone", "first", "third").await, Ok(()));
+});
 
-pub async fn looking_at_a_token_does_not_use_it(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world.check("second").await.unwrap();
-    assert_eq!(world.renew("phone", "first", "third").await, Ok(()));
-}
+conformance!(checking_a_token_does_not_use_it, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine.check_token("second").await.unwrap();
+    assert_eq!(engine.renew("phone", "first", "third").await, Ok(()));
+});
 
-pub async fn renewing_with_the_newest_ends_the_one_before_it(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world.renew("phone", "second", "third").await.unwrap();
-    assert_eq!(world.check("first").await, UNKNOWN);
-    assert_eq!(world.check("second").await, Ok(()));
-}
+conformance!(renewing_with_the_newest_ends_the_previous_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine.renew("phone", "second", "third").await.unwrap();
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
+    assert_eq!(engine.check_token("second").await, Ok(()));
+});
 
-pub async fn a_token_two_renewals_old_gets_nothing(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world.renew("phone", "second", "third").await.unwrap();
-    assert_eq!(world.renew("phone", "first", "fourth").await, CLAIMED);
-}
+conformance!(a_token_two_renewals_old_does_not_renew, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine.renew("phone", "second", "third").await.unwrap();
+    assert_eq!(engine.renew("phone", "first", "fourth").await, CLAIMED);
+});
 
-pub async fn a_claimed_device_gives_no_test_token(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.test("phone", "strange").await, CLAIMED);
-    assert_eq!(world.check("strange").await, UNKNOWN);
-}
+conformance!(a_claimed_device_is_refused_a_test_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.request_test_token("phone", "strange").await, CLAIMED);
+    assert_eq!(engine.check_token("strange").await, UNKNOWN);
+});
 
-pub async fn a_test_token_does_not_renew(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "trying out").await.unwrap();
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.renew("phone", "trying out", "next").await, CLAIMED);
-}
+conformance!(a_test_token_does_not_renew, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.renew("phone", "trying out", "next").await, CLAIMED);
+});
 
-pub async fn a_claim_ends_the_test_tokens(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "one").await.unwrap();
-    world.test("phone", "two").await.unwrap();
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.check("one").await, UNKNOWN);
-    assert_eq!(world.check("two").await, UNKNOWN);
-}
+conformance!(a_claim_revokes_the_test_tokens, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "one").await.unwrap();
+    engine.request_test_token("phone", "two").await.unwrap();
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.check_token("one").await, UNKNOWN);
+    assert_eq!(engine.check_token("two").await, UNKNOWN);
+});
 
-pub async fn a_claim_ends_what_test_tokens_had_authorised(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "trying out").await.unwrap();
-    world.authorise("trying out", "phone", "half").await.unwrap();
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.redeem("half", "connection").await, Err(RedeemError::Revoked));
-}
+conformance!(a_claim_revokes_the_authorisations_of_test_tokens, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    engine.authorise("trying out", "phone", "half").await.unwrap();
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.redeem("half", "connection").await, Err(RedeemError::Revoked));
+});
 
-pub async fn a_claim_ends_the_socket_of_a_test_token(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "trying out").await.unwrap();
-    world.open("trying out", "phone", "connection").await;
-    world.claim("phone", "token").await.unwrap();
-    world.ended(&[("connection", EndReason::Revoked)]);
-}
+conformance!(a_claim_ends_the_socket_of_a_test_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    engine.open("trying out", "phone", "connection").await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.ended_are(&[("connection", EndReason::Revoked)]);
+});
 
-pub async fn the_operator_claims_a_free_device(make: impl Make) {
-    let world = World::new(make).await;
-    assert_eq!(world.issue("phone", "issued").await, Ok(()));
-    assert_eq!(world.claim("phone", "strange").await, CLAIMED);
-    assert_eq!(world.renew("phone", "issued", "next").await, Ok(()));
-}
+conformance!(the_operator_claims_a_free_device, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    assert_eq!(engine.issue("phone", "issued").await, Ok(()));
+    assert_eq!(engine.claim("phone", "strange").await, CLAIMED);
+    assert_eq!(engine.renew("phone", "issued", "next").await, Ok(()));
+});
 
-pub async fn the_operators_token_is_the_newest_of_a_claim(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.issue("phone", "issued").await, Ok(()));
-    assert_eq!(world.renew("phone", "issued", "next").await, Ok(()));
-}
+conformance!(an_issued_token_is_the_newest_of_a_claim, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.issue("phone", "issued").await, Ok(()));
+    assert_eq!(engine.renew("phone", "issued", "next").await, Ok(()));
+});
 
-pub async fn the_operators_token_ends_the_prospects_when_it_is_used(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    assert_eq!(world.check("token").await, Ok(()));
-    world.authorise("issued", "phone", "half").await.unwrap();
-    assert_eq!(world.check("token").await, UNKNOWN);
-}
+conformance!(using_an_issued_token_ends_the_previous_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    assert_eq!(engine.check_token("token").await, Ok(()));
+    engine.authorise("issued", "phone", "half").await.unwrap();
+    assert_eq!(engine.check_token("token").await, UNKNOWN);
+});
 
-pub async fn the_operator_ends_what_the_test_channel_had(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "trying out").await.unwrap();
-    world.open("trying out", "phone", "connection").await;
-    world.issue("phone", "issued").await.unwrap();
-    assert_eq!(world.check("trying out").await, UNKNOWN);
-    world.ended(&[("connection", EndReason::Revoked)]);
-}
+conformance!(issuing_a_token_revokes_the_test_tokens, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    engine.open("trying out", "phone", "connection").await;
+    engine.issue("phone", "issued").await.unwrap();
+    assert_eq!(engine.check_token("trying out").await, UNKNOWN);
+    engine.ended_are(&[("connection", EndReason::Revoked)]);
+});
 
-pub async fn issuing_twice_keeps_the_devices_own_token(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    world.issue("phone", "issued again").await.unwrap();
-    assert_eq!(world.check("token").await, Ok(()));
-    assert_eq!(world.authorise("token", "phone", "half").await, Ok(()));
-}
+conformance!(issuing_twice_keeps_the_token_in_use, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    engine.issue("phone", "issued again").await.unwrap();
+    assert_eq!(engine.check_token("token").await, Ok(()));
+    assert_eq!(engine.authorise("token", "phone", "half").await, Ok(()));
+});
 
-pub async fn issuing_twice_drops_the_first_that_was_not_used(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    world.issue("phone", "issued again").await.unwrap();
-    assert_eq!(world.check("issued").await, UNKNOWN);
-    assert_eq!(world.check("issued again").await, Ok(()));
-}
+conformance!(issuing_twice_replaces_the_first_unused_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    engine.issue("phone", "issued again").await.unwrap();
+    assert_eq!(engine.check_token("issued").await, UNKNOWN);
+    assert_eq!(engine.check_token("issued again").await, Ok(()));
+});
 
-pub async fn after_two_issues_the_devices_own_token_gets_the_next_one(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    world.issue("phone", "issued again").await.unwrap();
-    assert_eq!(world.renew("phone", "token", "next").await, Ok(()));
-}
+conformance!(after_issuing_twice_the_token_in_use_renews, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    engine.issue("phone", "issued again").await.unwrap();
+    assert_eq!(engine.renew("phone", "token", "next").await, Ok(()));
+});
 
-pub async fn after_two_issues_the_first_use_ends_the_devices_own_token(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    world.issue("phone", "issued again").await.unwrap();
-    world.authorise("issued again", "phone", "half").await.unwrap();
-    assert_eq!(world.check("token").await, UNKNOWN);
-}
+conformance!(after_issuing_twice_the_first_use_ends_the_token_in_use, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    engine.issue("phone", "issued again").await.unwrap();
+    engine.authorise("issued again", "phone", "half").await.unwrap();
+    assert_eq!(engine.check_token("token").await, UNKNOWN);
+});
 
-pub async fn an_issue_after_a_lost_renewal_keeps_the_devices_own_token(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.renew("phone", "token", "lost").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    assert_eq!(world.check("lost").await, UNKNOWN);
-    assert_eq!(world.renew("phone", "token", "next").await, Ok(()));
-}
+conformance!(issuing_after_a_lost_renewal_keeps_the_token_in_use, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.renew("phone", "token", "lost").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    assert_eq!(engine.check_token("lost").await, UNKNOWN);
+    assert_eq!(engine.renew("phone", "token", "next").await, Ok(()));
+});
 
-pub async fn an_issue_after_a_use_keeps_the_token_that_was_used(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world.authorise("second", "phone", "half").await.unwrap();
-    world.issue("phone", "issued").await.unwrap();
-    assert_eq!(world.renew("phone", "second", "next").await, Ok(()));
-}
+conformance!(issuing_after_a_use_keeps_the_used_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine.authorise("second", "phone", "half").await.unwrap();
+    engine.issue("phone", "issued").await.unwrap();
+    assert_eq!(engine.renew("phone", "second", "next").await, Ok(()));
+});
 
 /// A claimed phone whose newest token, `second`, was not used yet.
-async fn renewed_phone(make: impl Make) -> World {
-    let world = World::new(make).await;
-    world.claim("phone", "first").await.unwrap();
-    world.renew("phone", "first", "second").await.unwrap();
-    world
+async fn renewed_phone(backend: Backend) -> TestEngine {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "second").await.unwrap();
+    engine
 }
 
-pub async fn asking_too_often_uses_the_token(make: impl Make) {
-    let world = renewed_phone(make).await;
+conformance!(a_rate_limited_authorisation_uses_the_token, async |backend| {
+    let engine = renewed_phone(backend).await;
     for _ in 0..10 {
-        world.authorise("first", "phone", "half").await.unwrap();
+        engine.authorise("first", "phone", "half").await.unwrap();
     }
-    let refused = world.authorise("second", "phone", "half").await;
+    let refused = engine.authorise("second", "phone", "half").await;
     assert!(matches!(refused, Err(AuthoriseError::TooMany(_))), "{refused:?}");
-    assert_eq!(world.check("first").await, UNKNOWN);
-}
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
+});
 
-pub async fn asking_with_a_spent_half_ref_uses_the_token(make: impl Make) {
-    let world = renewed_phone(make).await;
-    world.open("first", "phone", "connection").await;
-    let refused = world.authorise("second", "phone", "half ref of connection").await;
+conformance!(authorising_a_spent_half_ref_uses_the_token, async |backend| {
+    let engine = renewed_phone(backend).await;
+    engine.open("first", "phone", "connection").await;
+    let refused = engine.authorise("second", "phone", "half ref of connection").await;
     assert_eq!(refused, Err(AuthoriseError::HalfRefSpent));
-    assert_eq!(world.check("first").await, UNKNOWN);
-}
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
+});
 
-pub async fn asking_for_a_fourth_authorisation_uses_the_token(make: impl Make) {
-    let world = renewed_phone(make).await;
+conformance!(a_refused_fourth_authorisation_uses_the_token, async |backend| {
+    let engine = renewed_phone(backend).await;
     for half_ref in ["one", "two", "three"] {
-        world.authorise("first", "phone", half_ref).await.unwrap();
+        engine.authorise("first", "phone", half_ref).await.unwrap();
     }
-    let refused = world.authorise("second", "phone", "four").await;
+    let refused = engine.authorise("second", "phone", "four").await;
     assert!(matches!(refused, Err(AuthoriseError::Full(_))), "{refused:?}");
-    assert_eq!(world.check("first").await, UNKNOWN);
-}
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
+});
 
-pub async fn asking_for_another_device_does_not_use_the_token(make: impl Make) {
-    let world = renewed_phone(make).await;
-    let refused = world.authorise("second", "tablet", "half").await;
+conformance!(authorising_another_device_does_not_use_the_token, async |backend| {
+    let engine = renewed_phone(backend).await;
+    let refused = engine.authorise("second", "tablet", "half").await;
     assert_eq!(refused, Err(AuthoriseError::DeviceMismatch));
-    assert_eq!(world.check("first").await, Ok(()));
-}
+    assert_eq!(engine.check_token("first").await, Ok(()));
+});
 
-pub async fn asking_with_an_expired_token_does_not_use_it(make: impl Make) {
-    let world = renewed_phone(make).await;
-    world.pass(DAY).await;
-    let refused = world.authorise("second", "phone", "half").await;
+conformance!(authorising_with_an_expired_token_does_not_use_it, async |backend| {
+    let engine = renewed_phone(backend).await;
+    engine.advance(DAY).await;
+    let refused = engine.authorise("second", "phone", "half").await;
     assert_eq!(refused, Err(AuthoriseError::Token(TokenError::Expired)));
-    assert_eq!(world.renew("phone", "first", "third").await, Ok(()));
-}
+    assert_eq!(engine.renew("phone", "first", "third").await, Ok(()));
+});

@@ -4,27 +4,29 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{DisconnectCause, Event, EventData, Limits, Millis, RedeemError, SocketError, millis};
 
-use crate::phones::{open_phone, open_phone_with, phone};
-use crate::world::{DAY, MESSAGE, MOMENT, Make, World, connection, just_before};
+use crate::harness::{
+    Backend, DAY, MESSAGE, MOMENT, TestEngine, conformance, connection, just_before, open_phone,
+    open_phone_with, phone,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const FULL: Result<(), SocketError> = Err(SocketError::EventsFull);
 
 /// An open phone that has said four things: the events 1 to 5.
-async fn talkative_phone(make: impl Make) -> World {
-    let world = open_phone(make).await;
+async fn talkative_phone(backend: Backend) -> TestEngine {
+    let engine = open_phone(backend).await;
     for id in ["a", "b", "c", "d"] {
-        world.accept("phone", "connection", id, "1").await.unwrap();
+        engine.accept("phone", "connection", id, "1").await.unwrap();
     }
-    world
+    engine
 }
 
 /// When every test begins.
 const START: Millis = 1_700_000_000_000;
 
 /// The one event since the last.
-async fn newest(world: &World) -> Event {
-    let news = world.news().await;
+async fn newest(engine: &TestEngine) -> Event {
+    let news = engine.new_events().await;
     let [event] = news.as_slice() else { panic!("one event: {news:?}") };
     event.clone()
 }
@@ -40,286 +42,290 @@ fn expired(n: u64, at: Millis, epoch: Arc<str>) -> Event {
     Event { n, device: "phone".into(), connection: None, at, data }
 }
 
-async fn numbers(world: &World, from: u64, limit: usize) -> Vec<u64> {
-    world.events(from, limit).await.events.iter().map(|event| event.n).collect()
+async fn numbers(engine: &TestEngine, from: u64, limit: usize) -> Vec<u64> {
+    engine.events(from, limit).await.events.iter().map(|event| event.n).collect()
 }
 
 /// The first event that is kept and the next to come.
-async fn ends(world: &World) -> (u64, u64) {
-    let events = world.events(0, 0).await;
+async fn ends(engine: &TestEngine) -> (u64, u64) {
+    let events = engine.events(0, 0).await;
     (events.oldest, events.next)
 }
 
 // What an event says.
 
-pub async fn a_connected_event_says_who_and_when(make: impl Make) {
-    let world = phone(make).await;
-    world.pass(MOMENT).await;
-    world.open("token", "phone", "connection").await;
+conformance!(a_connected_event_has_device_connection_and_time, async |backend| {
+    let engine = phone(backend).await;
+    engine.advance(MOMENT).await;
+    engine.open("token", "phone", "connection").await;
     let data = EventData::Connected { linkinjected: None };
-    assert_eq!(newest(&world).await, of_the_phone(1, START + 1, data));
-}
+    assert_eq!(newest(&engine).await, of_the_phone(1, START + 1, data));
+});
 
-pub async fn a_connected_event_hands_over_linkinjected(make: impl Make + Copy) {
+conformance!(a_connected_event_has_linkinjected, async |backend| {
     for link in [r#"a/"b"é"#, "", "="] {
-        let world = phone(make).await;
-        world.authorise_linked("token", "phone", "half", Some(link)).await.unwrap();
-        world.redeem("half", "connection").await.unwrap();
+        let engine = phone(backend).await;
+        engine.authorise_with_link("token", "phone", "half", Some(link)).await.unwrap();
+        engine.redeem("half", "connection").await.unwrap();
         let data = EventData::Connected { linkinjected: Some(link.into()) };
-        assert_eq!(newest(&world).await, of_the_phone(1, START, data));
+        assert_eq!(newest(&engine).await, of_the_phone(1, START, data));
     }
-}
+});
 
-pub async fn a_message_event_has_its_data_byte_for_byte(make: impl Make) {
-    let world = open_phone(make).await;
+conformance!(a_message_event_has_its_data_byte_for_byte, async |backend| {
+    let engine = open_phone(backend).await;
     let said = r#"{ "b" : [1.0e2, -0], "a":"\u00e9/é" }"#;
-    world.accept("phone", "connection", r#"a-"1"#, said).await.unwrap();
+    engine.accept("phone", "connection", r#"a-"1"#, said).await.unwrap();
     let data = EventData::Message { id: r#"a-"1"#.into(), data: said.into() };
-    assert_eq!(newest(&world).await, of_the_phone(2, START, data));
-}
+    assert_eq!(newest(&engine).await, of_the_phone(2, START, data));
+});
 
-pub async fn a_message_event_has_data_that_is_null(make: impl Make) {
-    let world = open_phone(make).await;
-    world.accept("phone", "connection", "a", "null").await.unwrap();
+conformance!(a_message_event_has_data_that_is_null, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.accept("phone", "connection", "a", "null").await.unwrap();
     let data = EventData::Message { id: "a".into(), data: "null".into() };
-    assert_eq!(newest(&world).await, of_the_phone(2, START, data));
-}
+    assert_eq!(newest(&engine).await, of_the_phone(2, START, data));
+});
 
-pub async fn a_disconnected_event_has_the_code(make: impl Make) {
-    let world = open_phone(make).await;
-    world.close_with("phone", "connection", Some(1001)).await;
+conformance!(a_disconnected_event_has_the_code_of_the_gateway, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close_with("phone", "connection", Some(1001)).await;
     let data = EventData::Disconnected { cause: Some(DisconnectCause::Gateway(1001)) };
-    assert_eq!(newest(&world).await, of_the_phone(2, START, data));
-}
+    assert_eq!(newest(&engine).await, of_the_phone(2, START, data));
+});
 
-pub async fn a_disconnected_event_has_no_code_where_there_was_none(make: impl Make) {
-    let world = open_phone(make).await;
-    world.close_with("phone", "connection", None).await;
+conformance!(a_disconnected_event_without_a_code_has_no_cause, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close_with("phone", "connection", None).await;
     let data = EventData::Disconnected { cause: None };
-    assert_eq!(newest(&world).await, of_the_phone(2, START, data));
-}
+    assert_eq!(newest(&engine).await, of_the_phone(2, START, data));
+});
 
-pub async fn an_expired_event_has_epoch_and_number(make: impl Make) {
-    let world = open_phone(make).await;
-    let epoch = world.send("phone", "1").await.unwrap().epoch;
-    world.pass(MESSAGE).await;
-    assert_eq!(newest(&world).await, expired(2, START + millis(MESSAGE), epoch));
-}
+conformance!(an_expired_event_has_epoch_and_number, async |backend| {
+    let engine = open_phone(backend).await;
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    engine.advance(MESSAGE).await;
+    assert_eq!(newest(&engine).await, expired(2, START + millis(MESSAGE), epoch));
+});
 
 // What is written down.
 
-pub async fn a_newer_socket_comes_after_the_end_of_the_older(make: impl Make) {
-    let world = open_phone(make).await;
-    world.open("token", "phone", "newer").await;
-    world.happened(&["phone disconnected connection Superseded", "phone connected newer"]).await;
-}
+conformance!(a_superseded_socket_disconnects_before_the_newer_connects, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.open("token", "phone", "newer").await;
+    engine.events_are(&["phone disconnected connection Superseded", "phone connected newer"]).await;
+});
 
-pub async fn a_close_is_written_once(make: impl Make) {
-    let world = open_phone(make).await;
-    world.close_with("phone", "connection", Some(1000)).await;
-    world.close_with("phone", "connection", Some(1001)).await;
-    world.happened(&["phone disconnected connection 1000"]).await;
-}
+conformance!(a_close_appends_one_event, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close_with("phone", "connection", Some(1000)).await;
+    engine.close_with("phone", "connection", Some(1001)).await;
+    engine.events_are(&["phone disconnected connection 1000"]).await;
+});
 
-pub async fn the_close_of_a_superseded_connection_is_not_written_again(make: impl Make) {
-    let world = open_phone(make).await;
-    world.open("token", "phone", "newer").await;
-    world.news().await;
-    world.close_with("phone", "connection", Some(4004)).await;
-    world.happened(&[]).await;
-}
+conformance!(closing_a_superseded_connection_appends_no_event, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.open("token", "phone", "newer").await;
+    engine.new_events().await;
+    engine.close_with("phone", "connection", Some(4004)).await;
+    engine.events_are(&[]).await;
+});
 
-pub async fn a_close_under_another_devices_name_is_not_written(make: impl Make) {
-    let world = open_phone(make).await;
-    world.claim("tablet", "other").await.unwrap();
-    world.close_with("tablet", "connection", Some(1000)).await;
-    world.happened(&[]).await;
-}
+conformance!(a_close_under_another_devices_name_appends_no_event, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.claim("tablet", "other").await.unwrap();
+    engine.close_with("tablet", "connection", Some(1000)).await;
+    engine.events_are(&[]).await;
+});
 
-pub async fn a_revoked_token_disconnects_as_revoked(make: impl Make) {
-    let world = open_phone(make).await;
-    world.revoke("token").await;
-    world.happened(&["phone disconnected connection Revoked"]).await;
-}
+conformance!(a_revoked_token_disconnects_as_revoked, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.revoke("token").await;
+    engine.events_are(&["phone disconnected connection Revoked"]).await;
+});
 
-pub async fn a_revoked_test_token_disconnects_as_revoked(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "one").await.unwrap();
-    world.test("phone", "two").await.unwrap();
-    world.open("one", "phone", "connection").await;
-    world.news().await;
-    world.revoke("one").await;
-    world.happened(&["phone disconnected connection Revoked"]).await;
-}
+conformance!(a_revoked_test_token_disconnects_as_revoked, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "one").await.unwrap();
+    engine.request_test_token("phone", "two").await.unwrap();
+    engine.open("one", "phone", "connection").await;
+    engine.new_events().await;
+    engine.revoke("one").await;
+    engine.events_are(&["phone disconnected connection Revoked"]).await;
+});
 
-pub async fn a_claim_over_a_test_token_disconnects_as_revoked(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "trying out").await.unwrap();
-    world.open("trying out", "phone", "connection").await;
-    world.news().await;
-    world.claim("phone", "token").await.unwrap();
-    world.happened(&["phone disconnected connection Revoked"]).await;
-}
+conformance!(a_claim_over_a_test_token_disconnects_as_revoked, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    engine.open("trying out", "phone", "connection").await;
+    engine.new_events().await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.events_are(&["phone disconnected connection Revoked"]).await;
+});
 
-pub async fn the_end_of_the_token_disconnects_as_expired(make: impl Make) {
-    let world = open_phone(make).await;
-    world.pass(DAY).await;
-    world.happened(&["phone disconnected connection TokenExpired"]).await;
-}
+conformance!(an_expired_token_disconnects_as_token_expired, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(DAY).await;
+    engine.events_are(&["phone disconnected connection TokenExpired"]).await;
+});
 
-pub async fn a_renewal_is_not_written(make: impl Make) {
-    let world = open_phone(make).await;
-    world.renew("phone", "token", "next").await.unwrap();
-    world.happened(&[]).await;
-}
+conformance!(a_renewal_appends_no_event, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.renew("phone", "token", "next").await.unwrap();
+    engine.events_are(&[]).await;
+});
 
-pub async fn a_record_that_ends_expires_what_is_undelivered(make: impl Make) {
-    let world = open_phone(make).await;
+conformance!(a_revoked_record_expires_its_undelivered_messages, async |backend| {
+    let engine = open_phone(backend).await;
     for data in ["1", "2", "3"] {
-        world.send("phone", data).await.unwrap();
+        engine.send("phone", data).await.unwrap();
     }
-    world.acknowledge("phone", "connection", 1).await.unwrap();
-    world.revoke("token").await;
-    world
-        .happened(&["phone disconnected connection Revoked", "phone expired 2", "phone expired 3"])
+    engine.acknowledge("phone", "connection", 1).await.unwrap();
+    engine.revoke("token").await;
+    engine
+        .events_are(&[
+            "phone disconnected connection Revoked",
+            "phone expired 2",
+            "phone expired 3",
+        ])
         .await;
-}
+});
 
-pub async fn a_record_that_ends_by_itself_expires_what_is_undelivered(make: impl Make) {
-    let world = phone(make).await;
-    world.send_for("phone", "1", 3 * DAY).await.unwrap();
-    world.pass(just_before(DAY + DAY)).await;
-    world.happened(&[]).await;
-    world.pass(MOMENT).await;
-    world.happened(&["phone expired 1"]).await;
-}
+conformance!(an_ended_record_expires_its_undelivered_messages, async |backend| {
+    let engine = phone(backend).await;
+    engine.send_with_ttl("phone", "1", 3 * DAY).await.unwrap();
+    engine.advance(just_before(DAY + DAY)).await;
+    engine.events_are(&[]).await;
+    engine.advance(MOMENT).await;
+    engine.events_are(&["phone expired 1"]).await;
+});
 
-pub async fn what_expires_with_its_record_has_the_epoch_it_was_sent_in(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "trying out").await.unwrap();
-    let epoch = world.send("phone", "1").await.unwrap().epoch;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(newest(&world).await, expired(1, START, epoch));
-}
+conformance!(messages_expired_with_their_record_keep_its_epoch, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(newest(&engine).await, expired(1, START, epoch));
+});
 
-pub async fn the_readers_are_told_of_all_that_happens(make: impl Make) {
-    let world = phone(make).await;
-    assert!(!world.told_of_events());
-    world.open("token", "phone", "connection").await;
-    assert!(world.told_of_events());
-    world.accept("phone", "connection", "a", "1").await.unwrap();
-    assert!(world.told_of_events());
-    world.send("phone", "1").await.unwrap();
-    assert!(!world.told_of_events());
-    world.pass(MESSAGE).await;
-    assert!(world.told_of_events());
-    world.close("phone", "connection").await;
-    assert!(world.told_of_events());
-}
+conformance!(readers_are_notified_of_every_event, async |backend| {
+    let engine = phone(backend).await;
+    assert!(!engine.notified_of_events());
+    engine.open("token", "phone", "connection").await;
+    assert!(engine.notified_of_events());
+    engine.accept("phone", "connection", "a", "1").await.unwrap();
+    assert!(engine.notified_of_events());
+    engine.send("phone", "1").await.unwrap();
+    assert!(!engine.notified_of_events());
+    engine.advance(MESSAGE).await;
+    assert!(engine.notified_of_events());
+    engine.close("phone", "connection").await;
+    assert!(engine.notified_of_events());
+});
 
 // Reading.
 
-pub async fn a_stream_keeps_its_name(make: impl Make) {
-    let world = phone(make).await;
-    let name = world.engine.stream().await.unwrap();
-    world.open("token", "phone", "connection").await;
-    world.release_all().await;
-    assert_eq!(world.engine.stream().await, Ok(name));
-}
+conformance!(a_stream_keeps_its_name, async |backend| {
+    let engine = phone(backend).await;
+    let name = engine.inner.stream().await.unwrap();
+    engine.open("token", "phone", "connection").await;
+    engine.release_all().await;
+    assert_eq!(engine.inner.stream().await, Ok(name));
+});
 
-pub async fn two_streams_have_two_names(make: impl Make + Copy) {
-    let (one, other) = (World::new(make).await, World::new(make).await);
-    assert_ne!(one.engine.stream().await, other.engine.stream().await);
-}
+conformance!(each_stream_has_its_own_name, async |backend| {
+    let (one, other) = (TestEngine::new(backend).await, TestEngine::new(backend).await);
+    assert_ne!(one.inner.stream().await, other.inner.stream().await);
+});
 
-pub async fn the_first_event_to_come_is_number_one(make: impl Make) {
-    let world = phone(make).await;
-    assert_eq!(ends(&world).await, (1, 1));
-    assert!(numbers(&world, 0, 10).await.is_empty());
-}
+conformance!(the_first_event_has_number_one, async |backend| {
+    let engine = phone(backend).await;
+    assert_eq!(ends(&engine).await, (1, 1));
+    assert!(numbers(&engine, 0, 10).await.is_empty());
+});
 
-pub async fn events_are_numbered_by_one_over_all_devices(make: impl Make) {
-    let world = phone(make).await;
-    world.claim("tablet", "other").await.unwrap();
-    world.open("token", "phone", "connection").await;
-    world.open("other", "tablet", "another").await;
-    world.accept("phone", "connection", "a", "1").await.unwrap();
-    world.forget("tablet").await;
-    assert_eq!(numbers(&world, 0, 10).await, [1, 2, 3, 4]);
-    assert_eq!(ends(&world).await, (1, 5));
-}
+conformance!(events_are_numbered_without_gaps_across_devices, async |backend| {
+    let engine = phone(backend).await;
+    engine.claim("tablet", "other").await.unwrap();
+    engine.open("token", "phone", "connection").await;
+    engine.open("other", "tablet", "another").await;
+    engine.accept("phone", "connection", "a", "1").await.unwrap();
+    engine.disconnect("tablet").await;
+    assert_eq!(numbers(&engine, 0, 10).await, [1, 2, 3, 4]);
+    assert_eq!(ends(&engine).await, (1, 5));
+});
 
-pub async fn events_are_read_from_a_number_on(make: impl Make) {
-    let world = talkative_phone(make).await;
-    assert_eq!(numbers(&world, 3, 10).await, [3, 4, 5]);
-    assert_eq!(numbers(&world, 5, 10).await, [5]);
-}
+conformance!(events_are_read_from_a_number, async |backend| {
+    let engine = talkative_phone(backend).await;
+    assert_eq!(numbers(&engine, 3, 10).await, [3, 4, 5]);
+    assert_eq!(numbers(&engine, 5, 10).await, [5]);
+});
 
-pub async fn events_are_read_up_to_a_limit(make: impl Make) {
-    let world = talkative_phone(make).await;
-    assert_eq!(numbers(&world, 2, 2).await, [2, 3]);
-    assert!(numbers(&world, 2, 0).await.is_empty());
-}
+conformance!(events_are_read_up_to_a_limit, async |backend| {
+    let engine = talkative_phone(backend).await;
+    assert_eq!(numbers(&engine, 2, 2).await, [2, 3]);
+    assert!(numbers(&engine, 2, 0).await.is_empty());
+});
 
-pub async fn events_that_are_still_to_come_are_not_read(make: impl Make) {
-    let world = talkative_phone(make).await;
-    assert!(numbers(&world, 6, 10).await.is_empty());
-    assert!(numbers(&world, u64::MAX, 10).await.is_empty());
-}
+conformance!(reading_beyond_the_newest_event_returns_nothing, async |backend| {
+    let engine = talkative_phone(backend).await;
+    assert!(numbers(&engine, 6, 10).await.is_empty());
+    assert!(numbers(&engine, u64::MAX, 10).await.is_empty());
+});
 
-pub async fn reading_takes_nothing_away(make: impl Make) {
-    let world = talkative_phone(make).await;
-    assert_eq!(world.events(0, 10).await, world.events(0, 10).await);
-}
+conformance!(reading_keeps_the_events, async |backend| {
+    let engine = talkative_phone(backend).await;
+    assert_eq!(engine.events(0, 10).await, engine.events(0, 10).await);
+});
 
 // Letting go.
 
-pub async fn released_events_are_gone(make: impl Make) {
-    let world = talkative_phone(make).await;
-    world.release(2).await;
-    assert_eq!(ends(&world).await, (3, 6));
-    assert_eq!(numbers(&world, 0, 10).await, [3, 4, 5]);
-    assert_eq!(numbers(&world, 4, 10).await, [4, 5]);
-}
+conformance!(released_events_are_dropped, async |backend| {
+    let engine = talkative_phone(backend).await;
+    engine.release(2).await;
+    assert_eq!(ends(&engine).await, (3, 6));
+    assert_eq!(numbers(&engine, 0, 10).await, [3, 4, 5]);
+    assert_eq!(numbers(&engine, 4, 10).await, [4, 5]);
+});
 
-pub async fn releasing_less_than_before_is_no_error(make: impl Make) {
-    let world = talkative_phone(make).await;
-    world.release(3).await;
-    world.release(3).await;
-    world.release(1).await;
-    world.release(0).await;
-    assert_eq!(ends(&world).await, (4, 6));
-}
+conformance!(releasing_less_than_before_is_no_error, async |backend| {
+    let engine = talkative_phone(backend).await;
+    engine.release(3).await;
+    engine.release(3).await;
+    engine.release(1).await;
+    engine.release(0).await;
+    assert_eq!(ends(&engine).await, (4, 6));
+});
 
-pub async fn releasing_all_keeps_the_next_number(make: impl Make) {
-    let world = talkative_phone(make).await;
-    world.release(5).await;
-    assert_eq!(ends(&world).await, (6, 6));
-    world.accept("phone", "connection", "e", "1").await.unwrap();
-    assert_eq!(numbers(&world, 0, 10).await, [6]);
-}
+conformance!(releasing_everything_keeps_the_numbering, async |backend| {
+    let engine = talkative_phone(backend).await;
+    engine.release(5).await;
+    assert_eq!(ends(&engine).await, (6, 6));
+    engine.accept("phone", "connection", "e", "1").await.unwrap();
+    assert_eq!(numbers(&engine, 0, 10).await, [6]);
+});
 
-pub async fn what_is_still_to_come_is_not_released(make: impl Make) {
-    let world = talkative_phone(make).await;
-    world.release(100).await;
-    assert_eq!(ends(&world).await, (6, 6));
-    world.accept("phone", "connection", "e", "1").await.unwrap();
-    assert_eq!(numbers(&world, 0, 10).await, [6]);
-}
+conformance!(events_appended_after_a_release_are_kept, async |backend| {
+    let engine = talkative_phone(backend).await;
+    engine.release(100).await;
+    assert_eq!(ends(&engine).await, (6, 6));
+    engine.accept("phone", "connection", "e", "1").await.unwrap();
+    assert_eq!(numbers(&engine, 0, 10).await, [6]);
+});
 
-pub async fn an_event_is_kept_for_a_day(make: impl Make) {
-    let world = phone(make).await;
-    world.open("token", "phone", "connection").await;
-    world.pass(DAY / 3).await;
-    world.close("phone", "connection").await;
-    world.pass(just_before(DAY / 3 * 2)).await;
-    assert_eq!(numbers(&world, 0, 10).await, [1, 2]);
-    world.pass(MOMENT).await;
-    assert_eq!(numbers(&world, 0, 10).await, [2]);
-    assert_eq!(ends(&world).await, (2, 3));
-    world.pass(DAY / 3).await;
-    assert_eq!(ends(&world).await, (3, 3));
-}
+conformance!(an_event_is_kept_for_a_day, async |backend| {
+    let engine = phone(backend).await;
+    engine.open("token", "phone", "connection").await;
+    engine.advance(DAY / 3).await;
+    engine.close("phone", "connection").await;
+    engine.advance(just_before(DAY / 3 * 2)).await;
+    assert_eq!(numbers(&engine, 0, 10).await, [1, 2]);
+    engine.advance(MOMENT).await;
+    assert_eq!(numbers(&engine, 0, 10).await, [2]);
+    assert_eq!(ends(&engine).await, (2, 3));
+    engine.advance(DAY / 3).await;
+    assert_eq!(ends(&engine).await, (3, 3));
+});
 
 // Room.
 
@@ -333,121 +339,121 @@ fn tiny_per_device() -> Limits {
     Limits { event_bytes_per_device: 1, ..Limits::default() }
 }
 
-pub async fn a_full_stream_accepts_no_message(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);
-    world.happened(&[]).await;
-}
+conformance!(a_full_stream_accepts_no_message, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, FULL);
+    engine.events_are(&[]).await;
+});
 
-pub async fn a_stream_is_full_at_its_last_byte(make: impl Make + Copy) {
-    let world = open_phone(make).await;
-    let bytes: usize = world.events(0, 10).await.events.iter().map(Event::size).sum();
+conformance!(a_stream_is_full_at_its_last_byte, async |backend| {
+    let engine = open_phone(backend).await;
+    let bytes: usize = engine.events(0, 10).await.events.iter().map(Event::size).sum();
     let full = |event_bytes| Limits { event_bytes, ..Limits::default() };
     let of_one = |event_bytes_per_device| Limits { event_bytes_per_device, ..Limits::default() };
     for limits in [full(bytes), of_one(bytes)] {
-        let world = open_phone_with(make, limits).await;
-        assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);
+        let engine = open_phone_with(backend, limits).await;
+        assert_eq!(engine.accept("phone", "connection", "a", "1").await, FULL);
     }
     for limits in [full(bytes + 1), of_one(bytes + 1)] {
-        let world = open_phone_with(make, limits).await;
-        assert_eq!(world.accept("phone", "connection", "a", "1").await, Ok(()));
+        let engine = open_phone_with(backend, limits).await;
+        assert_eq!(engine.accept("phone", "connection", "a", "1").await, Ok(()));
     }
-}
+});
 
-pub async fn a_message_that_found_the_stream_full_may_come_again(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.accept("phone", "connection", "a", "1").await.unwrap_err();
-    world.release_all().await;
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, Ok(()));
-    world.happened(&["phone message connection a 1"]).await;
-}
+conformance!(a_message_refused_by_a_full_stream_can_be_repeated, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.accept("phone", "connection", "a", "1").await.unwrap_err();
+    engine.release_all().await;
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, Ok(()));
+    engine.events_are(&["phone message connection a 1"]).await;
+});
 
-pub async fn a_message_that_was_accepted_is_so_in_a_full_stream(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.release_all().await;
-    world.accept("phone", "connection", "a", "1").await.unwrap();
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, Ok(()));
-}
+conformance!(an_accepted_message_can_be_repeated_in_a_full_stream, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.release_all().await;
+    engine.accept("phone", "connection", "a", "1").await.unwrap();
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, Ok(()));
+});
 
-pub async fn a_full_stream_opens_no_socket(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.authorise("token", "phone", "half").await.unwrap();
-    assert_eq!(world.redeem("half", "newer").await, Err(RedeemError::EventsFull));
-    world.happened(&[]).await;
-}
+conformance!(a_full_stream_opens_no_socket, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.authorise("token", "phone", "half").await.unwrap();
+    assert_eq!(engine.redeem("half", "newer").await, Err(RedeemError::EventsFull));
+    engine.events_are(&[]).await;
+});
 
-pub async fn a_half_ref_that_found_the_stream_full_is_not_spent(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.authorise("token", "phone", "half").await.unwrap();
-    world.redeem("half", "newer").await.unwrap_err();
-    world.release_all().await;
-    assert!(world.redeem("half", "newer").await.is_ok());
-}
+conformance!(a_half_ref_refused_by_a_full_stream_is_not_spent, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.authorise("token", "phone", "half").await.unwrap();
+    engine.redeem("half", "newer").await.unwrap_err();
+    engine.release_all().await;
+    assert!(engine.redeem("half", "newer").await.is_ok());
+});
 
-pub async fn a_socket_that_does_not_open_leaves_the_older_one(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.authorise("token", "phone", "half").await.unwrap();
-    world.redeem("half", "newer").await.unwrap_err();
-    world.ended(&[]);
-    assert!(world.outbox("phone", "connection", 0, 1).await.is_ok());
-}
+conformance!(a_socket_refused_by_a_full_stream_keeps_the_older_one, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.authorise("token", "phone", "half").await.unwrap();
+    engine.redeem("half", "newer").await.unwrap_err();
+    engine.ended_are(&[]);
+    assert!(engine.outbox("phone", "connection", 0, 1).await.is_ok());
+});
 
-pub async fn a_dead_half_ref_is_told_so_in_a_full_stream(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    let refused = world.redeem("half ref of connection", "newer").await;
+conformance!(a_spent_half_ref_is_reported_as_spent_in_a_full_stream, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    let refused = engine.redeem("half ref of connection", "newer").await;
     assert_eq!(refused, Err(RedeemError::Spent));
-}
+});
 
-pub async fn what_ends_is_written_to_a_full_stream(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.send("phone", "1").await.unwrap();
-    world.forget("phone").await;
-    world.happened(&["phone disconnected connection Revoked", "phone expired 1"]).await;
-}
+conformance!(ends_are_appended_to_a_full_stream, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.send("phone", "1").await.unwrap();
+    engine.disconnect("phone").await;
+    engine.events_are(&["phone disconnected connection Revoked", "phone expired 1"]).await;
+});
 
-pub async fn an_event_that_is_too_old_makes_room(make: impl Make) {
-    let world = open_phone_with(make, tiny()).await;
-    world.pass(just_before(MINUTE)).await;
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);
-    world.pass(MOMENT).await;
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, Ok(()));
-}
+conformance!(an_expired_event_makes_room, async |backend| {
+    let engine = open_phone_with(backend, tiny()).await;
+    engine.advance(just_before(MINUTE)).await;
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, FULL);
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, Ok(()));
+});
 
-pub async fn a_stream_full_of_one_device_refuses_it(make: impl Make) {
-    let world = open_phone_with(make, tiny_per_device()).await;
-    world.authorise("token", "phone", "half").await.unwrap();
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);
-    assert_eq!(world.redeem("half", "newer").await, Err(RedeemError::EventsFull));
-}
+conformance!(a_stream_full_of_one_device_refuses_that_device, async |backend| {
+    let engine = open_phone_with(backend, tiny_per_device()).await;
+    engine.authorise("token", "phone", "half").await.unwrap();
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, FULL);
+    assert_eq!(engine.redeem("half", "newer").await, Err(RedeemError::EventsFull));
+});
 
-pub async fn a_stream_full_of_one_device_serves_another(make: impl Make) {
-    let world = open_phone_with(make, tiny_per_device()).await;
-    world.claim("tablet", "other").await.unwrap();
-    world.open("other", "tablet", "another").await;
-    world.happened(&["tablet connected another"]).await;
-}
+conformance!(a_stream_full_of_one_device_serves_another, async |backend| {
+    let engine = open_phone_with(backend, tiny_per_device()).await;
+    engine.claim("tablet", "other").await.unwrap();
+    engine.open("other", "tablet", "another").await;
+    engine.events_are(&["tablet connected another"]).await;
+});
 
-pub async fn releasing_a_devices_events_makes_room_for_it(make: impl Make) {
-    let world = open_phone_with(make, tiny_per_device()).await;
-    world.release_all().await;
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, Ok(()));
-}
+conformance!(releasing_a_devices_events_makes_room_for_it, async |backend| {
+    let engine = open_phone_with(backend, tiny_per_device()).await;
+    engine.release_all().await;
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, Ok(()));
+});
 
-pub async fn releasing_another_devices_events_makes_no_room(make: impl Make) {
-    let world = World::with(make, tiny_per_device()).await;
-    world.claim("tablet", "other").await.unwrap();
-    world.open("other", "tablet", "another").await;
-    world.claim("phone", "token").await.unwrap();
-    world.open("token", "phone", "connection").await;
-    world.release(1).await;
-    assert_eq!(world.accept("phone", "connection", "a", "1").await, FULL);
-    assert_eq!(world.accept("tablet", "another", "a", "1").await, Ok(()));
-}
+conformance!(releasing_another_devices_events_makes_no_room, async |backend| {
+    let engine = TestEngine::with_limits(backend, tiny_per_device()).await;
+    engine.claim("tablet", "other").await.unwrap();
+    engine.open("other", "tablet", "another").await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.open("token", "phone", "connection").await;
+    engine.release(1).await;
+    assert_eq!(engine.accept("phone", "connection", "a", "1").await, FULL);
+    assert_eq!(engine.accept("tablet", "another", "a", "1").await, Ok(()));
+});
 
-pub async fn a_new_record_has_the_room_of_the_device_alone(make: impl Make) {
-    let world = open_phone_with(make, tiny_per_device()).await;
-    world.forget("phone").await;
-    world.claim("phone", "next").await.unwrap();
-    world.authorise("next", "phone", "half").await.unwrap();
-    assert_eq!(world.redeem("half", "newer").await, Err(RedeemError::EventsFull));
-}
+conformance!(a_new_record_shares_the_devices_event_limit, async |backend| {
+    let engine = open_phone_with(backend, tiny_per_device()).await;
+    engine.disconnect("phone").await;
+    engine.claim("phone", "next").await.unwrap();
+    engine.authorise("next", "phone", "half").await.unwrap();
+    assert_eq!(engine.redeem("half", "newer").await, Err(RedeemError::EventsFull));
+});

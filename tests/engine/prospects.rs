@@ -4,278 +4,279 @@ use engine::{
     DeviceState, EndReason, Limits, RedeemError, RequestTokenError, SocketState, TokenError,
 };
 
-use crate::phones::open_phone;
-use crate::world::{DAY, MESSAGE, MOMENT, Make, World, connection};
+use crate::harness::{
+    Backend, DAY, MESSAGE, MOMENT, TestEngine, conformance, connection, open_phone,
+};
 
 /// Devices of these names, each with a socket of the same name.
-async fn open_all(make: impl Make, devices: &[&str]) -> World {
-    let world = World::new(make).await;
+async fn open_all(backend: Backend, devices: &[&str]) -> TestEngine {
+    let engine = TestEngine::new(backend).await;
     for device in devices {
-        open(&world, device).await;
+        open(&engine, device).await;
     }
-    world
+    engine
 }
 
-async fn open(world: &World, device: &str) {
+async fn open(engine: &TestEngine, device: &str) {
     let token = format!("token of {device}");
-    world.claim(device, &token).await.unwrap();
-    world.open(&token, device, device).await;
+    engine.claim(device, &token).await.unwrap();
+    engine.open(&token, device, device).await;
 }
 
-async fn unacknowledged(world: &World) -> usize {
-    world.device("phone").await.expect("there is a record").unacknowledged
+async fn unacknowledged(engine: &TestEngine) -> usize {
+    engine.device("phone").await.expect("there is a record").unacknowledged
 }
 
 // One device.
 
-pub async fn a_device_without_a_record_is_not_known(make: impl Make) {
-    let world = World::new(make).await;
-    assert_eq!(world.device("phone").await, None);
-}
+conformance!(a_device_without_a_record_is_unknown, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    assert_eq!(engine.device("phone").await, None);
+});
 
-pub async fn a_device_without_a_socket_is_known(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "token").await.unwrap();
+conformance!(a_device_without_a_socket_is_known, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "token").await.unwrap();
     let expected = DeviceState { device: "phone".into(), socket: None, unacknowledged: 0 };
-    assert_eq!(world.device("phone").await, Some(expected));
-}
+    assert_eq!(engine.device("phone").await, Some(expected));
+});
 
-pub async fn a_connected_device_is_known_with_its_socket(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.authorise_linked("token", "phone", "half", Some("link")).await.unwrap();
-    world.pass(MOMENT).await;
-    let since = world.now();
-    world.redeem("half", "connection").await.unwrap();
-    world.pass(MOMENT).await;
+conformance!(a_connected_device_has_its_socket, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.authorise_with_link("token", "phone", "half", Some("link")).await.unwrap();
+    engine.advance(MOMENT).await;
+    let since = engine.now();
+    engine.redeem("half", "connection").await.unwrap();
+    engine.advance(MOMENT).await;
     let linkinjected = Some("link".into());
     let socket = SocketState { connection: connection("connection"), since, linkinjected };
-    assert_eq!(world.device("phone").await.unwrap().socket, Some(socket));
-}
+    assert_eq!(engine.device("phone").await.unwrap().socket, Some(socket));
+});
 
-pub async fn a_device_is_known_with_its_newer_socket(make: impl Make) {
-    let world = open_phone(make).await;
-    world.pass(MOMENT).await;
-    world.open("token", "phone", "newer").await;
+conformance!(a_reconnected_device_has_its_newer_socket, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(MOMENT).await;
+    engine.open("token", "phone", "newer").await;
     let socket =
-        SocketState { connection: connection("newer"), since: world.now(), linkinjected: None };
-    assert_eq!(world.device("phone").await.unwrap().socket, Some(socket));
-}
+        SocketState { connection: connection("newer"), since: engine.now(), linkinjected: None };
+    assert_eq!(engine.device("phone").await.unwrap().socket, Some(socket));
+});
 
-pub async fn a_device_whose_socket_closed_is_known_without_it(make: impl Make) {
-    let world = open_phone(make).await;
-    world.close("phone", "connection").await;
-    assert_eq!(world.device("phone").await.unwrap().socket, None);
-}
+conformance!(a_device_whose_socket_closed_has_none, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close("phone", "connection").await;
+    assert_eq!(engine.device("phone").await.unwrap().socket, None);
+});
 
-pub async fn a_device_whose_token_ended_is_known_without_a_socket(make: impl Make) {
-    let world = open_phone(make).await;
-    world.pass(DAY).await;
-    assert_eq!(world.device("phone").await.unwrap().socket, None);
-}
+conformance!(a_device_whose_token_expired_has_no_socket, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(DAY).await;
+    assert_eq!(engine.device("phone").await.unwrap().socket, None);
+});
 
-pub async fn a_device_whose_record_ended_is_not_known(make: impl Make) {
-    let world = open_phone(make).await;
-    world.pass(DAY).await;
-    world.pass(DAY).await;
-    assert_eq!(world.device("phone").await, None);
-}
+conformance!(a_device_whose_record_ended_is_unknown, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(DAY).await;
+    engine.advance(DAY).await;
+    assert_eq!(engine.device("phone").await, None);
+});
 
-pub async fn what_was_sent_is_unacknowledged(make: impl Make) {
-    let world = open_phone(make).await;
+conformance!(queued_messages_are_counted, async |backend| {
+    let engine = open_phone(backend).await;
     for expected in 1..=3 {
-        world.send("phone", "0").await.unwrap();
-        assert_eq!(unacknowledged(&world).await, expected);
+        engine.send("phone", "0").await.unwrap();
+        assert_eq!(unacknowledged(&engine).await, expected);
     }
-}
+});
 
-pub async fn what_is_acknowledged_is_not_counted(make: impl Make) {
-    let world = open_phone(make).await;
+conformance!(acknowledged_messages_are_not_counted, async |backend| {
+    let engine = open_phone(backend).await;
     for _ in 0..3 {
-        world.send("phone", "0").await.unwrap();
+        engine.send("phone", "0").await.unwrap();
     }
-    world.acknowledge("phone", "connection", 2).await.unwrap();
-    assert_eq!(unacknowledged(&world).await, 1);
-}
+    engine.acknowledge("phone", "connection", 2).await.unwrap();
+    assert_eq!(unacknowledged(&engine).await, 1);
+});
 
-pub async fn what_expired_is_not_counted(make: impl Make) {
-    let world = open_phone(make).await;
-    world.send("phone", "0").await.unwrap();
-    world.pass(MESSAGE / 2).await;
-    world.send("phone", "0").await.unwrap();
-    world.pass(MESSAGE / 2).await;
-    assert_eq!(unacknowledged(&world).await, 1);
-}
+conformance!(expired_messages_are_not_counted, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.send("phone", "0").await.unwrap();
+    engine.advance(MESSAGE / 2).await;
+    engine.send("phone", "0").await.unwrap();
+    engine.advance(MESSAGE / 2).await;
+    assert_eq!(unacknowledged(&engine).await, 1);
+});
 
 // Those with a socket.
 
-pub async fn nobody_is_connected_at_first(make: impl Make) {
-    let world = World::new(make).await;
-    assert!(world.connected("", 10).await.is_empty());
-}
+conformance!(no_device_is_connected_at_first, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    assert!(engine.connected("", 10).await.is_empty());
+});
 
-pub async fn connected_devices_come_in_the_order_of_their_names(make: impl Make) {
-    let world = open_all(make, &["b", "a-1", "Z", "a", "~", "10", "9"]).await;
-    assert_eq!(world.connected("", 10).await, ["10", "9", "Z", "a", "a-1", "b", "~"]);
-}
+conformance!(connected_devices_are_ordered_by_name, async |backend| {
+    let engine = open_all(backend, &["b", "a-1", "Z", "a", "~", "10", "9"]).await;
+    assert_eq!(engine.connected("", 10).await, ["10", "9", "Z", "a", "a-1", "b", "~"]);
+});
 
-pub async fn a_connected_device_is_listed_as_it_is_looked_at(make: impl Make) {
-    let world = open_phone(make).await;
-    world.send("phone", "0").await.unwrap();
-    let expected: Vec<_> = world.device("phone").await.into_iter().collect();
-    assert_eq!(world.engine.connected("", 10).await, Ok(expected));
-}
+conformance!(a_device_is_listed_with_the_same_state, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.send("phone", "0").await.unwrap();
+    let expected: Vec<_> = engine.device("phone").await.into_iter().collect();
+    assert_eq!(engine.inner.connected("", 10).await, Ok(expected));
+});
 
-pub async fn connected_devices_come_after_a_name(make: impl Make) {
-    let world = open_all(make, &["a", "b", "c"]).await;
-    assert_eq!(world.connected("a", 10).await, ["b", "c"]);
-    assert!(world.connected("c", 10).await.is_empty());
-}
+conformance!(the_list_begins_after_a_name, async |backend| {
+    let engine = open_all(backend, &["a", "b", "c"]).await;
+    assert_eq!(engine.connected("a", 10).await, ["b", "c"]);
+    assert!(engine.connected("c", 10).await.is_empty());
+});
 
-pub async fn connected_devices_come_after_a_name_that_is_not_there(make: impl Make) {
-    let world = open_all(make, &["a", "c"]).await;
-    assert_eq!(world.connected("b", 10).await, ["c"]);
-}
+conformance!(the_list_begins_after_a_name_that_is_not_connected, async |backend| {
+    let engine = open_all(backend, &["a", "c"]).await;
+    assert_eq!(engine.connected("b", 10).await, ["c"]);
+});
 
-pub async fn connected_devices_come_up_to_a_limit(make: impl Make) {
-    let world = open_all(make, &["a", "b", "c"]).await;
-    assert_eq!(world.connected("", 2).await, ["a", "b"]);
-    assert_eq!(world.connected("b", 2).await, ["c"]);
-}
+conformance!(the_list_ends_at_the_limit, async |backend| {
+    let engine = open_all(backend, &["a", "b", "c"]).await;
+    assert_eq!(engine.connected("", 2).await, ["a", "b"]);
+    assert_eq!(engine.connected("b", 2).await, ["c"]);
+});
 
-pub async fn the_list_stays_right_while_devices_come_and_go(make: impl Make) {
-    let world = open_all(make, &["b", "d", "f"]).await;
-    assert_eq!(world.connected("", 2).await, ["b", "d"]);
-    open(&world, "a").await;
-    open(&world, "e").await;
-    world.forget("d").await;
-    assert_eq!(world.connected("d", 2).await, ["e", "f"]);
-}
+conformance!(the_list_is_consistent_while_devices_connect_and_disconnect, async |backend| {
+    let engine = open_all(backend, &["b", "d", "f"]).await;
+    assert_eq!(engine.connected("", 2).await, ["b", "d"]);
+    open(&engine, "a").await;
+    open(&engine, "e").await;
+    engine.disconnect("d").await;
+    assert_eq!(engine.connected("d", 2).await, ["e", "f"]);
+});
 
-pub async fn a_device_without_a_socket_is_not_connected(make: impl Make) {
-    let world = open_phone(make).await;
-    world.claim("tablet", "other").await.unwrap();
-    assert_eq!(world.connected("", 10).await, ["phone"]);
-}
+conformance!(a_device_without_a_socket_is_not_listed, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.claim("tablet", "other").await.unwrap();
+    assert_eq!(engine.connected("", 10).await, ["phone"]);
+});
 
-pub async fn a_device_that_connects_again_is_connected_once(make: impl Make) {
-    let world = open_phone(make).await;
-    world.open("token", "phone", "newer").await;
-    assert_eq!(world.connected("", 10).await, ["phone"]);
-}
+conformance!(a_reconnected_device_is_listed_once, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.open("token", "phone", "newer").await;
+    assert_eq!(engine.connected("", 10).await, ["phone"]);
+});
 
-pub async fn a_device_stays_connected_when_its_older_socket_closes(make: impl Make) {
-    let world = open_phone(make).await;
-    world.open("token", "phone", "newer").await;
-    world.close("phone", "connection").await;
-    assert_eq!(world.connected("", 10).await, ["phone"]);
-}
+conformance!(a_device_is_listed_after_its_older_socket_closes, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.open("token", "phone", "newer").await;
+    engine.close("phone", "connection").await;
+    assert_eq!(engine.connected("", 10).await, ["phone"]);
+});
 
-pub async fn a_device_whose_socket_closed_is_not_connected(make: impl Make) {
-    let world = open_phone(make).await;
-    world.close("phone", "connection").await;
-    assert!(world.connected("", 10).await.is_empty());
-}
+conformance!(a_device_whose_socket_closed_is_not_listed, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close("phone", "connection").await;
+    assert!(engine.connected("", 10).await.is_empty());
+});
 
-pub async fn a_revoked_device_is_not_connected(make: impl Make) {
-    let world = open_phone(make).await;
-    world.revoke("token").await;
-    assert!(world.connected("", 10).await.is_empty());
-}
+conformance!(a_revoked_device_is_not_listed, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.revoke("token").await;
+    assert!(engine.connected("", 10).await.is_empty());
+});
 
-pub async fn a_device_whose_token_ended_is_not_connected(make: impl Make) {
-    let world = open_phone(make).await;
-    world.pass(DAY).await;
-    assert!(world.connected("", 10).await.is_empty());
-}
+conformance!(a_device_whose_token_expired_is_not_listed, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(DAY).await;
+    assert!(engine.connected("", 10).await.is_empty());
+});
 
 // Forgetting.
 
-pub async fn forgetting_ends_the_socket(make: impl Make) {
-    let world = open_phone(make).await;
-    world.forget("phone").await;
-    world.ended(&[("connection", EndReason::Revoked)]);
-    world.happened(&["phone disconnected connection Revoked"]).await;
-    assert!(world.connected("", 10).await.is_empty());
-}
+conformance!(disconnecting_ends_the_socket, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.disconnect("phone").await;
+    engine.ended_are(&[("connection", EndReason::Revoked)]);
+    engine.events_are(&["phone disconnected connection Revoked"]).await;
+    assert!(engine.connected("", 10).await.is_empty());
+});
 
-pub async fn forgetting_ends_the_tokens(make: impl Make) {
-    let world = open_phone(make).await;
-    world.renew("phone", "token", "next").await.unwrap();
-    world.forget("phone").await;
-    assert_eq!(world.check("token").await, Err(TokenError::Unknown));
-    assert_eq!(world.check("next").await, Err(TokenError::Unknown));
-}
+conformance!(disconnecting_revokes_the_tokens, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.renew("phone", "token", "next").await.unwrap();
+    engine.disconnect("phone").await;
+    assert_eq!(engine.check_token("token").await, Err(TokenError::Unknown));
+    assert_eq!(engine.check_token("next").await, Err(TokenError::Unknown));
+});
 
-pub async fn forgetting_ends_what_waits_to_be_redeemed(make: impl Make) {
-    let world = open_phone(make).await;
-    world.authorise("token", "phone", "half").await.unwrap();
-    world.forget("phone").await;
-    assert_eq!(world.redeem("half", "newer").await, Err(RedeemError::Revoked));
-}
+conformance!(disconnecting_revokes_open_authorisations, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.authorise("token", "phone", "half").await.unwrap();
+    engine.disconnect("phone").await;
+    assert_eq!(engine.redeem("half", "newer").await, Err(RedeemError::Revoked));
+});
 
-pub async fn forgetting_ends_the_record(make: impl Make) {
-    let world = open_phone(make).await;
-    world.forget("phone").await;
-    assert_eq!(world.device("phone").await, None);
-}
+conformance!(disconnecting_ends_the_record, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.disconnect("phone").await;
+    assert_eq!(engine.device("phone").await, None);
+});
 
-pub async fn forgetting_expires_what_is_undelivered(make: impl Make) {
-    let world = open_phone(make).await;
-    world.close("phone", "connection").await;
-    world.send("phone", "1").await.unwrap();
-    world.send("phone", "2").await.unwrap();
-    world.news().await;
-    world.forget("phone").await;
-    world.happened(&["phone expired 1", "phone expired 2"]).await;
-}
+conformance!(disconnecting_expires_undelivered_messages, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close("phone", "connection").await;
+    engine.send("phone", "1").await.unwrap();
+    engine.send("phone", "2").await.unwrap();
+    engine.new_events().await;
+    engine.disconnect("phone").await;
+    engine.events_are(&["phone expired 1", "phone expired 2"]).await;
+});
 
-pub async fn forgetting_frees_the_device(make: impl Make) {
-    let world = open_phone(make).await;
-    world.forget("phone").await;
-    assert_eq!(world.claim("phone", "another").await, Ok(()));
-}
+conformance!(disconnecting_frees_the_device, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.disconnect("phone").await;
+    assert_eq!(engine.claim("phone", "another").await, Ok(()));
+});
 
-pub async fn forgetting_a_test_device_ends_it_as_well(make: impl Make) {
-    let world = World::new(make).await;
-    world.test("phone", "one").await.unwrap();
-    world.test("phone", "two").await.unwrap();
-    world.forget("phone").await;
-    assert_eq!(world.check("one").await, Err(TokenError::Unknown));
-    assert_eq!(world.check("two").await, Err(TokenError::Unknown));
-}
+conformance!(disconnecting_a_test_device_ends_it, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "one").await.unwrap();
+    engine.request_test_token("phone", "two").await.unwrap();
+    engine.disconnect("phone").await;
+    assert_eq!(engine.check_token("one").await, Err(TokenError::Unknown));
+    assert_eq!(engine.check_token("two").await, Err(TokenError::Unknown));
+});
 
-pub async fn forgetting_makes_room_for_another_device(make: impl Make) {
-    let settings = Limits { devices: 1, ..Limits::default() };
-    let world = World::with(make, settings).await;
-    world.claim("phone", "token").await.unwrap();
-    assert_eq!(world.claim("tablet", "other").await, Err(RequestTokenError::DevicesFull));
-    world.forget("phone").await;
-    assert_eq!(world.claim("tablet", "other").await, Ok(()));
-}
+conformance!(disconnecting_makes_room_for_another_device, async |backend| {
+    let limits = Limits { devices: 1, ..Limits::default() };
+    let engine = TestEngine::with_limits(backend, limits).await;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.claim("tablet", "other").await, Err(RequestTokenError::DevicesFull));
+    engine.disconnect("phone").await;
+    assert_eq!(engine.claim("tablet", "other").await, Ok(()));
+});
 
-pub async fn forgetting_twice_is_no_error(make: impl Make) {
-    let world = open_phone(make).await;
-    world.send("phone", "1").await.unwrap();
-    world.forget("phone").await;
-    world.news().await;
-    world.endings();
-    world.forget("phone").await;
-    world.happened(&[]).await;
-    world.ended(&[]);
-}
+conformance!(disconnecting_twice_is_no_error, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.send("phone", "1").await.unwrap();
+    engine.disconnect("phone").await;
+    engine.new_events().await;
+    engine.take_ended();
+    engine.disconnect("phone").await;
+    engine.events_are(&[]).await;
+    engine.ended_are(&[]);
+});
 
-pub async fn forgetting_an_unknown_device_is_no_error(make: impl Make) {
-    let world = World::new(make).await;
-    world.forget("nobody").await;
-    world.happened(&[]).await;
-}
+conformance!(disconnecting_an_unknown_device_is_no_error, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.disconnect("nobody").await;
+    engine.events_are(&[]).await;
+});
 
-pub async fn forgetting_leaves_other_devices_alone(make: impl Make) {
-    let world = open_phone(make).await;
-    open(&world, "tablet").await;
-    world.send("tablet", "1").await.unwrap();
-    world.forget("phone").await;
-    assert_eq!(world.check("token of tablet").await, Ok(()));
-    assert_eq!(world.waiting("tablet", "tablet").await, [1]);
-}
+conformance!(disconnecting_does_not_affect_other_devices, async |backend| {
+    let engine = open_phone(backend).await;
+    open(&engine, "tablet").await;
+    engine.send("tablet", "1").await.unwrap();
+    engine.disconnect("phone").await;
+    assert_eq!(engine.check_token("token of tablet").await, Ok(()));
+    assert_eq!(engine.outbox_numbers("tablet", "tablet").await, [1]);
+});

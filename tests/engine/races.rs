@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use engine::{Limits, RedeemError, RequestTokenError, Requester};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::world::{Make, World, connection, secret};
+use crate::harness::{TestEngine, conformance, connection, secret};
 
 const HALF_REFS: usize = 10_000;
 const THREADS: usize = 2;
@@ -33,27 +33,27 @@ where
     [one.await.unwrap(), other.await.unwrap()]
 }
 
-pub async fn of_two_threads_that_redeem_one_half_ref_one_wins(make: impl Make) {
-    let settings = Limits {
+conformance!(of_two_threads_that_redeem_one_half_ref_one_wins, async |backend| {
+    let limits = Limits {
         open_authorisations: HALF_REFS,
         authorisations_per_second: 1000,
         ..Limits::default()
     };
-    let world = World::with(make, settings).await;
+    let engine = TestEngine::with_limits(backend, limits).await;
     // Each device asks as often as it may in an instant.
     let devices: Vec<_> = (0..HALF_REFS / 500).map(|n| format!("phone {n}")).collect();
     for device in &devices {
-        world.claim(device, &format!("token of {device}")).await.unwrap();
+        engine.claim(device, &format!("token of {device}")).await.unwrap();
     }
     for number in 0..HALF_REFS {
         let device = &devices[number / 500];
-        world
+        engine
             .authorise(&format!("token of {device}"), device, &format!("half {number}"))
             .await
             .unwrap();
     }
 
-    let engine = Arc::clone(&world.engine);
+    let engine = Arc::clone(&engine.inner);
     let [one, other] = at_once(HALF_REFS, |thread, number| {
         let engine = Arc::clone(&engine);
         async move {
@@ -70,11 +70,11 @@ pub async fn of_two_threads_that_redeem_one_half_ref_one_wins(make: impl Make) {
             "{pair:?}"
         );
     }
-}
+});
 
-pub async fn of_threads_that_claim_one_device_one_wins(make: impl Make) {
-    let world = World::new(make).await;
-    let engine = Arc::clone(&world.engine);
+conformance!(of_threads_that_claim_one_device_one_wins, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    let engine = Arc::clone(&engine.inner);
     let [one, other] = at_once(1000, |thread, number| {
         let engine = Arc::clone(&engine);
         async move {
@@ -94,4 +94,4 @@ pub async fn of_threads_that_claim_one_device_one_wins(make: impl Make) {
             "{pair:?}"
         );
     }
-}
+});

@@ -4,135 +4,135 @@ use std::sync::Arc;
 
 use engine::{Limits, RequestTokenError};
 
-use crate::world::{DAY, MOMENT, Make, World, just_before};
+use crate::harness::{Backend, DAY, MOMENT, TestEngine, conformance, just_before};
 
 const FULL: Result<(), RequestTokenError> = Err(RequestTokenError::DevicesFull);
 
 /// The epoch of a device, as a socket that opens and closes sees it.
-async fn epoch(world: &World, token: &str, device: &str, name: &str) -> Arc<str> {
-    let epoch = world.open(token, device, name).await.epoch;
-    world.close(device, name).await;
+async fn epoch(engine: &TestEngine, token: &str, device: &str, name: &str) -> Arc<str> {
+    let epoch = engine.open(token, device, name).await.epoch;
+    engine.close(device, name).await;
     epoch
 }
 
 /// With room for two devices.
-async fn small(make: impl Make) -> World {
-    let settings = Limits { devices: 2, ..Limits::default() };
-    let world = World::with(make, settings).await;
-    world.claim("phone", "token").await.unwrap();
-    world.test("tablet", "other").await.unwrap();
-    world
+async fn small(backend: Backend) -> TestEngine {
+    let limits = Limits { devices: 2, ..Limits::default() };
+    let engine = TestEngine::with_limits(backend, limits).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.request_test_token("tablet", "other").await.unwrap();
+    engine
 }
 
-pub async fn one_device_keeps_one_epoch(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    let before = epoch(&world, "token", "phone", "first").await;
-    assert_eq!(epoch(&world, "token", "phone", "second").await, before);
-}
+conformance!(a_device_keeps_its_epoch, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    let before = epoch(&engine, "token", "phone", "first").await;
+    assert_eq!(epoch(&engine, "token", "phone", "second").await, before);
+});
 
-pub async fn two_devices_have_two_epochs(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.claim("tablet", "other").await.unwrap();
-    let phone = epoch(&world, "token", "phone", "first").await;
-    assert_ne!(epoch(&world, "other", "tablet", "second").await, phone);
-}
+conformance!(each_device_has_its_own_epoch, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.claim("tablet", "other").await.unwrap();
+    let phone = epoch(&engine, "token", "phone", "first").await;
+    assert_ne!(epoch(&engine, "other", "tablet", "second").await, phone);
+});
 
-pub async fn renewing_keeps_the_epoch(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    let before = epoch(&world, "token", "phone", "first").await;
-    world.renew("phone", "token", "next").await.unwrap();
-    assert_eq!(epoch(&world, "next", "phone", "second").await, before);
-}
+conformance!(renewing_keeps_the_epoch, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    let before = epoch(&engine, "token", "phone", "first").await;
+    engine.renew("phone", "token", "next").await.unwrap();
+    assert_eq!(epoch(&engine, "next", "phone", "second").await, before);
+});
 
-pub async fn a_record_outlives_its_last_token_by_a_day(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    let before = epoch(&world, "token", "phone", "first").await;
-    world.pass(just_before(DAY + DAY)).await;
-    assert_eq!(world.claim("phone", "strange").await, Err(RequestTokenError::DeviceClaimed));
-    world.renew("phone", "token", "next").await.unwrap();
-    assert_eq!(epoch(&world, "next", "phone", "second").await, before);
-}
+conformance!(a_record_outlives_its_last_token_by_a_day, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    let before = epoch(&engine, "token", "phone", "first").await;
+    engine.advance(just_before(DAY + DAY)).await;
+    assert_eq!(engine.claim("phone", "strange").await, Err(RequestTokenError::DeviceClaimed));
+    engine.renew("phone", "token", "next").await.unwrap();
+    assert_eq!(epoch(&engine, "next", "phone", "second").await, before);
+});
 
-pub async fn a_record_ends_a_day_after_its_last_token(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    let before = epoch(&world, "token", "phone", "first").await;
-    world.pass(DAY + DAY).await;
-    assert_eq!(world.claim("phone", "another").await, Ok(()));
-    assert_ne!(epoch(&world, "another", "phone", "second").await, before);
-}
+conformance!(a_record_ends_a_day_after_its_last_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    let before = epoch(&engine, "token", "phone", "first").await;
+    engine.advance(DAY + DAY).await;
+    assert_eq!(engine.claim("phone", "another").await, Ok(()));
+    assert_ne!(epoch(&engine, "another", "phone", "second").await, before);
+});
 
-pub async fn a_renewal_puts_off_the_end_of_the_record(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.pass(DAY / 2).await;
-    world.renew("phone", "token", "next").await.unwrap();
-    world.pass(just_before(DAY + DAY)).await;
-    assert_eq!(world.claim("phone", "strange").await, Err(RequestTokenError::DeviceClaimed));
-    world.pass(MOMENT).await;
-    assert_eq!(world.claim("phone", "another").await, Ok(()));
-}
+conformance!(a_renewal_extends_the_record, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.advance(DAY / 2).await;
+    engine.renew("phone", "token", "next").await.unwrap();
+    engine.advance(just_before(DAY + DAY)).await;
+    assert_eq!(engine.claim("phone", "strange").await, Err(RequestTokenError::DeviceClaimed));
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.claim("phone", "another").await, Ok(()));
+});
 
-pub async fn a_life_of_renewals_keeps_socket_and_epoch(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token 0").await.unwrap();
-    let opened = world.open("token 0", "phone", "connection").await;
+conformance!(renewals_keep_socket_and_epoch, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token 0").await.unwrap();
+    let opened = engine.open("token 0", "phone", "connection").await;
     for day in 0..4 {
         let (shown, next) = (format!("token {day}"), format!("token {}", day + 1));
-        world.pass(just_before(DAY)).await;
-        world.renew("phone", &shown, &next).await.unwrap();
+        engine.advance(just_before(DAY)).await;
+        engine.renew("phone", &shown, &next).await.unwrap();
     }
-    world.ended(&[]);
-    let later = world.open("token 4", "phone", "later").await;
+    engine.ended_are(&[]);
+    let later = engine.open("token 4", "phone", "later").await;
     assert_eq!(later.epoch, opened.epoch);
-}
+});
 
-pub async fn a_new_device_is_refused_when_all_places_are_taken(make: impl Make) {
-    let world = small(make).await;
-    assert_eq!(world.claim("watch", "strange").await, FULL);
-    assert_eq!(world.test("watch", "strange").await, FULL);
-    assert_eq!(world.issue("watch", "strange").await, FULL);
-    assert!(world.check("strange").await.is_err());
-}
+conformance!(a_new_device_is_refused_at_the_device_limit, async |backend| {
+    let engine = small(backend).await;
+    assert_eq!(engine.claim("watch", "strange").await, FULL);
+    assert_eq!(engine.request_test_token("watch", "strange").await, FULL);
+    assert_eq!(engine.issue("watch", "strange").await, FULL);
+    assert!(engine.check_token("strange").await.is_err());
+});
 
-pub async fn a_known_device_is_served_when_all_places_are_taken(make: impl Make) {
-    let world = small(make).await;
-    assert_eq!(world.renew("phone", "token", "next").await, Ok(()));
-    assert_eq!(world.test("tablet", "more").await, Ok(()));
-    assert_eq!(world.claim("tablet", "claim").await, Ok(()));
-}
+conformance!(a_known_device_is_served_at_the_device_limit, async |backend| {
+    let engine = small(backend).await;
+    assert_eq!(engine.renew("phone", "token", "next").await, Ok(()));
+    assert_eq!(engine.request_test_token("tablet", "more").await, Ok(()));
+    assert_eq!(engine.claim("tablet", "claim").await, Ok(()));
+});
 
-pub async fn a_revoked_claim_makes_room_for_another_device(make: impl Make) {
-    let world = small(make).await;
-    world.revoke("token").await;
-    assert_eq!(world.claim("watch", "new").await, Ok(()));
-    assert_eq!(world.claim("phone", "again").await, FULL);
-}
+conformance!(a_revoked_claim_makes_room_for_another_device, async |backend| {
+    let engine = small(backend).await;
+    engine.revoke("token").await;
+    assert_eq!(engine.claim("watch", "new").await, Ok(()));
+    assert_eq!(engine.claim("phone", "again").await, FULL);
+});
 
-pub async fn a_record_that_ended_makes_room_for_another_device(make: impl Make) {
-    let world = small(make).await;
-    world.pass(just_before(DAY + DAY)).await;
-    assert_eq!(world.claim("watch", "new").await, FULL);
-    world.pass(MOMENT).await;
-    assert_eq!(world.claim("watch", "new").await, Ok(()));
-}
+conformance!(a_record_that_ended_makes_room_for_another_device, async |backend| {
+    let engine = small(backend).await;
+    engine.advance(just_before(DAY + DAY)).await;
+    assert_eq!(engine.claim("watch", "new").await, FULL);
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.claim("watch", "new").await, Ok(()));
+});
 
-pub async fn an_engine_is_ready(make: impl Make) {
-    let world = World::new(make).await;
-    assert_eq!(world.engine.ready().await, Ok(()));
-}
+conformance!(a_running_engine_is_ready, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    assert_eq!(engine.inner.ready().await, Ok(()));
+});
 
-pub async fn a_queued_message_puts_off_the_end_of_the_record(make: impl Make) {
-    let world = World::new(make).await;
-    world.claim("phone", "token").await.unwrap();
-    world.pass(DAY + DAY / 2).await;
-    world.send("phone", "1").await.unwrap();
-    world.pass(just_before(DAY)).await;
-    assert!(world.device("phone").await.is_some());
-    world.pass(MOMENT).await;
-    assert_eq!(world.device("phone").await, None);
-}
+conformance!(a_queued_message_extends_the_record, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.advance(DAY + DAY / 2).await;
+    engine.send("phone", "1").await.unwrap();
+    engine.advance(just_before(DAY)).await;
+    assert!(engine.device("phone").await.is_some());
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.device("phone").await, None);
+});

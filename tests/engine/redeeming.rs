@@ -2,7 +2,9 @@
 
 use engine::{Limits, Opened, RedeemError};
 
-use crate::world::{AUTHORISATION, DAY, MEMORY, MOMENT, Make, World, just_before};
+use crate::harness::{
+    AUTHORISATION, Backend, DAY, MEMORY, MOMENT, TestEngine, conformance, just_before,
+};
 
 const UNKNOWN: Result<Opened, RedeemError> = Err(RedeemError::Unknown);
 const SPENT: Result<Opened, RedeemError> = Err(RedeemError::Spent);
@@ -10,127 +12,127 @@ const EXPIRED: Result<Opened, RedeemError> = Err(RedeemError::Expired);
 const REVOKED: Result<Opened, RedeemError> = Err(RedeemError::Revoked);
 
 /// A claimed phone whose socket waits for `half`.
-async fn waiting(make: impl Make) -> World {
-    waiting_with(make, Limits::default()).await
+async fn waiting(backend: Backend) -> TestEngine {
+    waiting_with(backend, Limits::default()).await
 }
 
-async fn waiting_with(make: impl Make, settings: Limits) -> World {
-    let world = World::with(make, settings).await;
-    world.claim("phone", "token").await.unwrap();
-    world.authorise("token", "phone", "half").await.unwrap();
-    world
+async fn waiting_with(backend: Backend, limits: Limits) -> TestEngine {
+    let engine = TestEngine::with_limits(backend, limits).await;
+    engine.claim("phone", "token").await.unwrap();
+    engine.authorise("token", "phone", "half").await.unwrap();
+    engine
 }
 
-pub async fn a_half_ref_opens_its_devices_socket(make: impl Make) {
-    let world = waiting(make).await;
-    let opened = world.redeem("half", "connection").await.unwrap();
+conformance!(a_half_ref_opens_its_devices_socket, async |backend| {
+    let engine = waiting(backend).await;
+    let opened = engine.redeem("half", "connection").await.unwrap();
     assert_eq!(&*opened.device, "phone");
     assert_eq!(opened.linkinjected, None);
-}
+});
 
-pub async fn a_half_ref_hands_over_its_linkinjected(make: impl Make) {
-    let world = waiting(make).await;
-    world.authorise_linked("token", "phone", "linked", Some("link")).await.unwrap();
-    let opened = world.redeem("linked", "connection").await.unwrap();
+conformance!(redeeming_returns_linkinjected, async |backend| {
+    let engine = waiting(backend).await;
+    engine.authorise_with_link("token", "phone", "linked", Some("link")).await.unwrap();
+    let opened = engine.redeem("linked", "connection").await.unwrap();
     assert_eq!(opened.linkinjected.as_deref(), Some("link"));
-}
+});
 
-pub async fn a_half_ref_opens_once(make: impl Make) {
-    let world = waiting(make).await;
-    world.redeem("half", "connection").await.unwrap();
-    assert_eq!(world.redeem("half", "replay").await, SPENT);
-    world.ended(&[]);
-}
+conformance!(a_half_ref_opens_once, async |backend| {
+    let engine = waiting(backend).await;
+    engine.redeem("half", "connection").await.unwrap();
+    assert_eq!(engine.redeem("half", "replay").await, SPENT);
+    engine.ended_are(&[]);
+});
 
-pub async fn an_unknown_half_ref_opens_nothing(make: impl Make) {
-    let world = waiting(make).await;
-    assert_eq!(world.redeem("invented", "connection").await, UNKNOWN);
-}
+conformance!(an_unknown_half_ref_opens_nothing, async |backend| {
+    let engine = waiting(backend).await;
+    assert_eq!(engine.redeem("invented", "connection").await, UNKNOWN);
+});
 
-pub async fn an_expired_half_ref_opens_nothing(make: impl Make) {
-    let world = waiting(make).await;
-    world.pass(AUTHORISATION).await;
-    assert_eq!(world.redeem("half", "connection").await, EXPIRED);
-}
+conformance!(an_expired_half_ref_opens_nothing, async |backend| {
+    let engine = waiting(backend).await;
+    engine.advance(AUTHORISATION).await;
+    assert_eq!(engine.redeem("half", "connection").await, EXPIRED);
+});
 
-pub async fn a_half_ref_opens_until_its_time_is_over(make: impl Make) {
-    let world = waiting(make).await;
-    world.pass(just_before(AUTHORISATION)).await;
-    assert!(world.redeem("half", "connection").await.is_ok());
-}
+conformance!(a_half_ref_opens_until_its_ttl_ends, async |backend| {
+    let engine = waiting(backend).await;
+    engine.advance(just_before(AUTHORISATION)).await;
+    assert!(engine.redeem("half", "connection").await.is_ok());
+});
 
-pub async fn a_revoked_half_ref_opens_nothing(make: impl Make) {
-    let world = waiting(make).await;
-    world.revoke("token").await;
-    assert_eq!(world.redeem("half", "connection").await, REVOKED);
-}
+conformance!(a_revoked_half_ref_opens_nothing, async |backend| {
+    let engine = waiting(backend).await;
+    engine.revoke("token").await;
+    assert_eq!(engine.redeem("half", "connection").await, REVOKED);
+});
 
-pub async fn a_half_ref_of_an_expired_token_is_expired(make: impl Make) {
-    let world = waiting(make).await;
-    world.pass(DAY.saturating_sub(AUTHORISATION / 2)).await;
-    world.authorise("token", "phone", "late").await.unwrap();
-    world.pass(AUTHORISATION / 2).await;
-    assert_eq!(world.redeem("late", "connection").await, EXPIRED);
-}
+conformance!(a_half_ref_of_an_expired_token_is_expired, async |backend| {
+    let engine = waiting(backend).await;
+    engine.advance(DAY.saturating_sub(AUTHORISATION / 2)).await;
+    engine.authorise("token", "phone", "late").await.unwrap();
+    engine.advance(AUTHORISATION / 2).await;
+    assert_eq!(engine.redeem("late", "connection").await, EXPIRED);
+});
 
-pub async fn a_renewed_token_keeps_what_waits(make: impl Make) {
-    let world = waiting(make).await;
-    world.pass(DAY.saturating_sub(AUTHORISATION / 2)).await;
-    world.authorise("token", "phone", "late").await.unwrap();
-    world.renew("phone", "token", "next").await.unwrap();
-    world.pass(AUTHORISATION / 2).await;
-    assert!(world.redeem("late", "connection").await.is_ok());
-}
+conformance!(a_renewal_keeps_open_authorisations, async |backend| {
+    let engine = waiting(backend).await;
+    engine.advance(DAY.saturating_sub(AUTHORISATION / 2)).await;
+    engine.authorise("token", "phone", "late").await.unwrap();
+    engine.renew("phone", "token", "next").await.unwrap();
+    engine.advance(AUTHORISATION / 2).await;
+    assert!(engine.redeem("late", "connection").await.is_ok());
+});
 
-pub async fn a_spent_half_ref_is_remembered_for_ten_minutes(make: impl Make) {
-    let world = waiting(make).await;
-    world.redeem("half", "connection").await.unwrap();
-    world.pass(just_before(MEMORY)).await;
-    assert_eq!(world.redeem("half", "replay").await, SPENT);
-    world.pass(MOMENT).await;
-    assert_eq!(world.redeem("half", "replay").await, UNKNOWN);
-}
+conformance!(a_spent_half_ref_is_remembered_for_ten_minutes, async |backend| {
+    let engine = waiting(backend).await;
+    engine.redeem("half", "connection").await.unwrap();
+    engine.advance(just_before(MEMORY)).await;
+    assert_eq!(engine.redeem("half", "replay").await, SPENT);
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.redeem("half", "replay").await, UNKNOWN);
+});
 
-pub async fn an_expired_half_ref_is_remembered_for_ten_minutes(make: impl Make) {
-    let world = waiting(make).await;
-    world.pass(AUTHORISATION).await;
-    world.pass(just_before(MEMORY)).await;
-    assert_eq!(world.redeem("half", "replay").await, EXPIRED);
-    world.pass(MOMENT).await;
-    assert_eq!(world.redeem("half", "replay").await, UNKNOWN);
-}
+conformance!(an_expired_half_ref_is_remembered_for_ten_minutes, async |backend| {
+    let engine = waiting(backend).await;
+    engine.advance(AUTHORISATION).await;
+    engine.advance(just_before(MEMORY)).await;
+    assert_eq!(engine.redeem("half", "replay").await, EXPIRED);
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.redeem("half", "replay").await, UNKNOWN);
+});
 
-pub async fn a_revoked_half_ref_is_remembered_for_ten_minutes(make: impl Make) {
-    let world = waiting(make).await;
-    world.revoke("token").await;
-    world.pass(just_before(MEMORY)).await;
-    assert_eq!(world.redeem("half", "replay").await, REVOKED);
-    world.pass(MOMENT).await;
-    assert_eq!(world.redeem("half", "replay").await, UNKNOWN);
-}
+conformance!(a_revoked_half_ref_is_remembered_for_ten_minutes, async |backend| {
+    let engine = waiting(backend).await;
+    engine.revoke("token").await;
+    engine.advance(just_before(MEMORY)).await;
+    assert_eq!(engine.redeem("half", "replay").await, REVOKED);
+    engine.advance(MOMENT).await;
+    assert_eq!(engine.redeem("half", "replay").await, UNKNOWN);
+});
 
 /// Remembers two.
 fn forgetful() -> Limits {
     Limits { remembered_half_refs: 2, ..Limits::default() }
 }
 
-pub async fn the_oldest_remembered_half_ref_makes_room(make: impl Make) {
-    let world = waiting_with(make, forgetful()).await;
-    world.redeem("half", "first").await.unwrap();
+conformance!(the_oldest_remembered_half_ref_makes_room, async |backend| {
+    let engine = waiting_with(backend, forgetful()).await;
+    engine.redeem("half", "first").await.unwrap();
     for name in ["second", "third"] {
-        world.pass(MOMENT).await;
-        world.open("token", "phone", name).await;
+        engine.advance(MOMENT).await;
+        engine.open("token", "phone", name).await;
     }
-    assert_eq!(world.redeem("half", "replay").await, UNKNOWN);
-    assert_eq!(world.redeem("half ref of second", "replay").await, SPENT);
-    assert_eq!(world.redeem("half ref of third", "replay").await, SPENT);
-}
+    assert_eq!(engine.redeem("half", "replay").await, UNKNOWN);
+    assert_eq!(engine.redeem("half ref of second", "replay").await, SPENT);
+    assert_eq!(engine.redeem("half ref of third", "replay").await, SPENT);
+});
 
-pub async fn what_waits_is_not_forgotten_for_want_of_memory(make: impl Make) {
-    let world = waiting_with(make, forgetful()).await;
+conformance!(an_open_half_ref_is_not_forgotten_for_lack_of_memory, async |backend| {
+    let engine = waiting_with(backend, forgetful()).await;
     for name in ["first", "second", "third"] {
-        world.pass(MOMENT).await;
-        world.open("token", "phone", name).await;
+        engine.advance(MOMENT).await;
+        engine.open("token", "phone", name).await;
     }
-    assert!(world.redeem("half", "connection").await.is_ok());
-}
+    assert!(engine.redeem("half", "connection").await.is_ok());
+});

@@ -1,0 +1,66 @@
+//! A listener that records what the engine notifies it of.
+
+use std::{
+    mem,
+    sync::{Mutex, MutexGuard},
+};
+
+use engine::{ConnectionId, EndReason, EngineListener};
+
+/// Records notifications in order, until they are taken.
+#[derive(Default)]
+pub struct Notifications(Mutex<Recorded>);
+
+#[derive(Default)]
+struct Recorded {
+    ended: Vec<(ConnectionId, EndReason)>,
+    queued: Vec<ConnectionId>,
+    acknowledged: Vec<String>,
+    events_appended: bool,
+}
+
+impl Notifications {
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+
+    /// Takes the connections that had to end, with the reasons.
+    pub fn take_ended(&self) -> Vec<(String, EndReason)> {
+        let ended = mem::take(&mut self.recorded().ended);
+        ended.into_iter().map(|(connection, reason)| (connection.0.to_string(), reason)).collect()
+    }
+
+    /// Takes the connections whose outbox got a message.
+    pub fn take_queued(&self) -> Vec<String> {
+        let queued = mem::take(&mut self.recorded().queued);
+        queued.into_iter().map(|connection| connection.0.to_string()).collect()
+    }
+
+    /// Takes the devices that acknowledged messages.
+    pub fn take_acknowledged(&self) -> Vec<String> {
+        mem::take(&mut self.recorded().acknowledged)
+    }
+
+    /// Takes whether events were appended.
+    pub fn take_events_appended(&self) -> bool {
+        mem::take(&mut self.recorded().events_appended)
+    }
+}
+
+impl EngineListener for Notifications {
+    fn end(&self, connection: &ConnectionId, reason: EndReason) {
+        self.recorded().ended.push((connection.clone(), reason));
+    }
+
+    fn message_queued(&self, connection: &ConnectionId) {
+        self.recorded().queued.push(connection.clone());
+    }
+
+    fn messages_acknowledged(&self, device: &str) {
+        self.recorded().acknowledged.push(device.to_owned());
+    }
+
+    fn events_appended(&self) {
+        self.recorded().events_appended = true;
+    }
+}

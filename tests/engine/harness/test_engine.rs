@@ -1,0 +1,208 @@
+//! An engine under test with its clock, its notifications and, of the journal, its folder.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use engine::{
+    Clock, DisconnectCause, Durability, EndReason, Engine, Event, EventData, Events, Limits,
+    Millis, millis,
+};
+use tempfile::TempDir;
+
+use super::{
+    Backend,
+    backend::{in_memory, on_journal, on_redis},
+    notifications::Notifications,
+};
+
+/// When every test begins: 2023-11-14T22:13:20Z.
+pub const START: Millis = 1_700_000_000_000;
+
+/// A clock that stands still until it is moved.
+struct ManualClock(AtomicU64);
+
+impl Clock for ManualClock {
+    fn now(&self) -> Millis {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// An engine under test.
+pub struct TestEngine {
+    /// The engine itself, for what has no short form here.
+    pub inner: Arc<dyn Engine>,
+    /// What the engine was made with, and what it gets at its next start.
+    pub limits: Limits,
+    /// Whether everything that is due counts as expired before a sweep. On Redis most does, but not
+    /// the messages that fill an outbox.
+    pub expires_unswept: bool,
+    pub(super) notifications: Arc<Notifications>,
+    clock: Arc<ManualClock>,
+    /// The number of the first event that [`Self::new_events`] has not returned yet.
+    unread: AtomicU64,
+    /// The journal's folder.
+    folder: Option<TempDir>,
+}
+
+impl TestEngine {
+    /// An engine with the default limits.
+    pub async fn new(backend: Backend) -> Self {
+        Self::with_limits(backend, Limits::default()).await
+    }
+
+    /// An engine with limits of its own.
+    pub async fn with_limits(backend: Backend, limits: Limits) -> Self {
+        let clock = Arc::new(ManualClock(AtomicU64::new(START)));
+        let notifications = Arc::new(Notifications::default());
+        let (time, listener) = (clock.clone(), notifications.clone());
+        let folder = (backend == Backend::Journal).then(|| tempfile::tempdir().expect("a folder"));
+        let inner = match (backend, &folder) {
+            (Backend::Redis, _) => on_redis(&limits, time, listener).await,
+            (_, None) => in_memory(limits.clone(), time, listener),
+            (_, Some(folder)) => {
+                on_journal(folder.path(), Durability::Process, limits.clone(), time, listener)
+                    .expect("an empty folder")
+            }
+        };
+        let expires_unswept = backend != Backend::Redis;
+        Self {
+            inner,
+            limits,
+            expires_unswept,
+            notifications,
+            clock,
+            unread: AtomicU64::new(1),
+            folder,
+        }
+    }
+
+    /// Whether the engine can be restarted.
+    pub const fn has_journal(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Restarts the engine on its journal, after a clean shutdown or as if its process was killed.
+    pub async fn restart(&mut self, clean: bool) {
+        if clean {
+            self.inner.end().await;
+        }
+        self.kill();
+        self.reopen(Durability::Process).expect("the journal can be recovered");
+    }
+
+    /// Drops the engine as if its process was killed, and returns the folder of its journal.
+    pub fn kill(&mut self) -> &Path {
+        let (clock, listener) = (self.clock.clone(), self.notifications.clone());
+        self.inner = in_memory(self.limits.clone(), clock, listener);
+        self.folder.as_ref().expect("a journal").path()
+    }
+
+    /// Starts an engine on the journal of one that was killed.
+    pub fn reopen(&mut self, durability: Durability) -> Result<(), String> {
+        let folder = self.folder.as_ref().expect("a journal").path();
+        let (clock, listener) = (self.clock.clone(), self.notifications.clone());
+        self.inner = on_journal(folder, durability, self.limits.clone(), clock, listener)?;
+        Ok(())
+    }
+
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Advances the clock, and has the engine expire what is due then.
+    pub async fn advance(&self, time: Duration) {
+        self.advance_unswept(time);
+        self.sweep().await;
+    }
+
+    /// Advances the clock alone. A gateway sweeps about every half second; until it does, what is
+    /// due counts as expired all the same.
+    pub fn advance_unswept(&self, time: Duration) {
+        self.clock.0.fetch_add(millis(time), Ordering::SeqCst);
+    }
+
+    /// Has the engine expire what is due.
+    pub async fn sweep(&self) {
+        self.inner.expire().await.expect("the engine is available");
+    }
+
+    /// The events since the last call.
+    pub async fn new_events(&self) -> Vec<Event> {
+        let from = self.unread.load(Ordering::SeqCst);
+        let Events { next, events, .. } = self.events(from, usize::MAX).await;
+        self.unread.store(next, Ordering::SeqCst);
+        events
+    }
+
+    /// Asserts that exactly these events were appended since the last call; each is written as
+    /// [`in_words`] has it.
+    pub async fn events_are(&self, expected: &[&str]) {
+        let events: Vec<_> = self.new_events().await.iter().map(in_words).collect();
+        assert_eq!(events, expected);
+    }
+
+    /// The connections that had to end since the last call, with the reasons.
+    pub fn take_ended(&self) -> Vec<(String, EndReason)> {
+        self.notifications.take_ended()
+    }
+
+    /// Asserts that exactly these connections had to end since the last call.
+    pub fn ended_are(&self, expected: &[(&str, EndReason)]) {
+        let ended = self.take_ended();
+        let ended: Vec<_> = ended.iter().map(|(name, reason)| (name.as_str(), *reason)).collect();
+        assert_eq!(ended, expected);
+    }
+
+    /// The connections that were notified of a message since the last call.
+    pub fn notified_of_messages(&self) -> Vec<String> {
+        self.notifications.take_queued()
+    }
+
+    /// The devices whose acknowledgement was notified since the last call.
+    pub fn notified_of_acknowledgements(&self) -> Vec<String> {
+        self.notifications.take_acknowledged()
+    }
+
+    /// Whether there was a notification of events since the last call.
+    pub fn notified_of_events(&self) -> bool {
+        self.notifications.take_events_appended()
+    }
+}
+
+/// An event in one line: device, kind and fields, without time and epoch.
+fn in_words(event: &Event) -> String {
+    let mut words = vec![event.device.to_string()];
+    let connection = event.connection.as_ref().map(|connection| connection.0.to_string());
+    match &event.data {
+        EventData::Connected { linkinjected } => {
+            words.push("connected".to_owned());
+            words.extend(connection);
+            words.extend(linkinjected.as_ref().map(ToString::to_string));
+        }
+        EventData::Message { id, data } => {
+            words.push("message".to_owned());
+            words.extend(connection);
+            words.extend([id.to_string(), data.to_string()]);
+        }
+        EventData::Disconnected { cause } => {
+            words.push("disconnected".to_owned());
+            words.extend(connection);
+            words.extend(cause.map(|cause| match cause {
+                DisconnectCause::Engine(reason) => format!("{reason:?}"),
+                DisconnectCause::Gateway(code) => code.to_string(),
+            }));
+        }
+        EventData::Expired { seq, .. } => {
+            words.push("expired".to_owned());
+            words.extend(connection);
+            words.push(seq.to_string());
+        }
+    }
+    words.join(" ")
+}

@@ -1,0 +1,89 @@
+//! How a `halfRef` is authorised and redeemed.
+
+use std::time::Duration;
+
+use engine::{AuthoriseError, DisconnectCause, EndReason, EventData, RedeemError};
+
+use super::{HalfRef, HalfRefState, Model, Socket};
+
+/// What redeeming a `halfRef` opened.
+pub struct Opened {
+    /// The device.
+    pub device: String,
+    /// The number of its record.
+    pub record: usize,
+    pub linkinjected: Option<String>,
+}
+
+impl Model {
+    pub fn authorise(
+        &mut self,
+        token: &str,
+        device: &str,
+        half_ref: &str,
+        linkinjected: Option<&str>,
+    ) -> Result<(), AuthoriseError> {
+        self.check_token(token).map_err(AuthoriseError::Token)?;
+        let (place, _) = self.token(token).expect("a live token has a record");
+        if self.records[place].device != device {
+            return Err(AuthoriseError::DeviceMismatch);
+        }
+        let bound = self.use_token(place, token);
+
+        match self.half_refs.get(half_ref) {
+            Some(known) if known.device != device => return Err(AuthoriseError::HalfRefForeign),
+            Some(HalfRef { state: HalfRefState::Closed(RedeemError::Spent), .. }) => {
+                return Err(AuthoriseError::HalfRefSpent);
+            }
+            Some(known) if known.is_open() => {}
+            _ => self.room_for_authorisation(device)?,
+        }
+        let authorised = HalfRef {
+            device: device.to_owned(),
+            state: HalfRefState::Open {
+                token: bound,
+                linkinjected: linkinjected.map(str::to_owned),
+            },
+            until: self.after(self.limits.authorisation_ttl),
+        };
+        self.half_refs.insert(half_ref.to_owned(), authorised);
+        Ok(())
+    }
+
+    fn room_for_authorisation(&self, device: &str) -> Result<(), AuthoriseError> {
+        let of_device = self.half_refs.values().filter(|known| known.device == device);
+        let open: Vec<_> =
+            of_device.filter(|known| known.is_open()).map(|known| known.until).collect();
+        if open.len() < self.limits.open_authorisations {
+            return Ok(());
+        }
+        let first = open.into_iter().min().unwrap_or_default();
+        Err(AuthoriseError::Full(Duration::from_millis(first - self.now)))
+    }
+
+    pub fn redeem(&mut self, half_ref: &str, connection: &str) -> Result<Opened, RedeemError> {
+        let known = self.half_refs.get(half_ref).ok_or(RedeemError::Unknown)?;
+        let device = known.device.clone();
+        let (token, linkinjected) = match known.state.clone() {
+            HalfRefState::Closed(why) => return Err(why),
+            HalfRefState::Open { token, linkinjected } => (token, linkinjected),
+        };
+        if self.is_stream_full(&device) {
+            return Err(RedeemError::EventsFull);
+        }
+        let until = self.after(self.limits.half_ref_memory);
+        let spent = HalfRefState::Closed(RedeemError::Spent);
+        self.half_refs
+            .insert(half_ref.to_owned(), HalfRef { device: device.clone(), state: spent, until });
+
+        let place = self.place(&device).expect("an open authorisation has a record");
+        self.end_socket(place, Some(DisconnectCause::Engine(EndReason::Superseded)));
+        let since = self.now;
+        let name = connection.to_owned();
+        let socket = Socket { connection: name, since, linkinjected: linkinjected.clone(), token };
+        self.records[place].socket = Some(socket);
+        let link = linkinjected.as_deref().map(Into::into);
+        self.append(&device, Some(connection), EventData::Connected { linkinjected: link });
+        Ok(Opened { device, record: self.records[place].number, linkinjected })
+    }
+}
