@@ -8,7 +8,7 @@ use crate::registry::CloseRequest;
 
 macro_rules! close_codes {
     ($($(#[doc = $doc:literal])+ $code:ident $number:literal $reason:literal $retry:expr;)+) => {
-        /// Why the gateway closes a socket.
+        /// The codes with which the gateway closes a socket.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum CloseCode { $($(#[doc = $doc])+ $code,)+ }
 
@@ -48,36 +48,36 @@ const SOON: Option<Duration> = Some(Duration::from_secs(1));
 const NEVER: Option<Duration> = None;
 
 close_codes! {
-    /// The peer breaks RFC 6455.
+    /// The client breaks RFC 6455.
     Protocol 1002 "protocol error" NEVER;
-    /// The peer sends binary frames.
+    /// The client sends a binary frame.
     Binary 1003 "text frames only" NEVER;
-    /// The peer sends text that is not UTF-8.
+    /// The client sends text that is not UTF-8.
     NotUtf8 1007 "not UTF-8" NEVER;
-    /// The peer sends a message over the limit.
+    /// The client sends a message over the limit.
     TooBig 1009 "message too big" NEVER;
-    /// The peer sends a frame that is not of the contract.
+    /// The client sends a text that is no frame of the contract.
     BadFrame 4000 "bad frame" NEVER;
     /// The `halfRef` has opened a socket before.
     Spent 4001 "half ref spent" AT_ONCE;
     /// The `halfRef` was not redeemed in time.
     Expired 4002 "half ref expired" AT_ONCE;
-    /// The token was revoked.
+    /// The token was revoked, or the device was disconnected.
     Revoked 4003 "revoked" NEVER;
-    /// A newer socket of the device took over.
+    /// A newer socket of the device replaces this one.
     Superseded 4004 "superseded" NEVER;
-    /// The peer says more than its rate, for a while.
+    /// The client sends above its rate for 10 seconds.
     TooFast 4101 "too fast" SOON;
-    /// The peer does not take what is sent to it.
+    /// The client does not read what is sent to it.
     TooSlow 4102 "too slow" SOON;
-    /// The engine cannot be reached.
-    EngineAway 4103 "engine away" SOON;
-    /// The gateway is going away.
+    /// The engine is unavailable.
+    EngineUnavailable 4103 "engine away" SOON;
+    /// The gateway shuts down.
     Draining 4200 "draining" SOON;
-    /// The peer did not answer a ping.
+    /// The client did not answer a ping in time.
     NoPong 4201 "no pong" AT_ONCE;
-    /// The token's lifetime is over.
-    TokenEnded 4202 "token ended" AT_ONCE;
+    /// The token expired.
+    TokenExpired 4202 "token ended" AT_ONCE;
 }
 
 impl From<EndReason> for CloseCode {
@@ -85,8 +85,8 @@ impl From<EndReason> for CloseCode {
         match reason {
             EndReason::Superseded => Self::Superseded,
             EndReason::Revoked => Self::Revoked,
-            EndReason::TokenExpired => Self::TokenEnded,
-            EndReason::LeaseExpired => Self::EngineAway,
+            EndReason::TokenExpired => Self::TokenExpired,
+            EndReason::LeaseExpired => Self::EngineUnavailable,
         }
     }
 }

@@ -291,7 +291,7 @@ impl<'a> Conversation<'a> {
                 let request = self.session.registration.control.close_request();
                 request.map_or(CloseCode::Superseded, CloseCode::from)
             }
-            SocketError::EventsFull | SocketError::Unavailable => CloseCode::EngineAway,
+            SocketError::EventsFull | SocketError::Unavailable => CloseCode::EngineUnavailable,
         })
     }
 }
