@@ -1,4 +1,4 @@
-//! Whether a socket opens: what is refused, in which order, and what a refusal leaves as it was.
+//! The handshake: what is refused, in which order, and that a refusal changes nothing.
 
 use std::{sync::Barrier, thread};
 
@@ -11,20 +11,20 @@ use tests::{
 };
 
 use crate::{
-    authorise, waiting,
+    authorise, authorised,
     wire::{Handshake, PING_FRAME, Peer, offer, text},
 };
 
 const PROTOCOL: &str = "sec-websocket-protocol";
 
-/// A gateway and a `halfRef` whose socket waits there.
+/// A gateway, and a `halfRef` that is authorised there.
 fn ready() -> (Gateway, String) {
     let gateway = Gateway::trial();
-    let half_ref = waiting(&gateway, DEVICE);
+    let half_ref = authorised(&gateway, DEVICE);
     (gateway, half_ref)
 }
 
-/// Fails unless the handshake is refused in this way, and its `halfRef` opens a socket still.
+/// Asserts that the handshake is refused in this way, and that its `halfRef` still opens a socket.
 fn is_refused(gateway: &Gateway, handshake: &Handshake, half_ref: &str, status: u16, name: &str) {
     let answer = handshake.refused(gateway);
     assert_eq!(
@@ -44,7 +44,7 @@ mod opening {
     use super::*;
 
     #[test]
-    fn the_answer_names_the_protocol_alone() {
+    fn the_response_selects_only_our_subprotocol() {
         let (gateway, half_ref) = ready();
         let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
         assert_eq!(answer.status, 101);
@@ -54,24 +54,24 @@ mod opening {
     }
 
     #[test]
-    fn the_answer_is_that_of_rfc_6455() {
+    fn the_response_is_that_of_rfc_6455() {
         let (gateway, half_ref) = ready();
         let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
-        // The key and its answer are the RFC's own example.
+        // The key and its accept value are the example of the RFC.
         assert_eq!(answer.header("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(answer.header("upgrade").to_lowercase(), "websocket");
         assert_eq!(answer.header("connection").to_lowercase(), "upgrade");
     }
 
     #[test]
-    fn the_answer_names_the_request() {
+    fn the_response_has_a_request_id() {
         let (gateway, half_ref) = ready();
         let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
         assert!(!answer.header("x-request-id").is_empty());
     }
 
     #[test]
-    fn the_subprotocols_may_stand_in_any_order_and_way() {
+    fn the_subprotocols_may_be_in_any_order_and_in_many_headers() {
         let gateway = Gateway::trial();
         for write in [
             |offer: &str| vec![format!("{offer}, prospect.v1")],
@@ -79,7 +79,7 @@ mod opening {
             |offer: &str| vec!["prospect.v1".to_owned(), offer.to_owned()],
             |offer: &str| vec![format!("prospect.v9, prospect.v1, {offer}, mqtt")],
         ] {
-            let half_ref = waiting(&gateway, DEVICE);
+            let half_ref = authorised(&gateway, DEVICE);
             let handshake = Handshake::of(&gateway, &half_ref).without(PROTOCOL);
             let lines = write(&offer(&half_ref));
             let handshake =
@@ -89,7 +89,7 @@ mod opening {
     }
 
     #[test]
-    fn the_words_of_the_upgrade_may_be_written_in_any_case() {
+    fn upgrade_and_connection_are_case_insensitive() {
         let (gateway, half_ref) = ready();
         Handshake::of(&gateway, &half_ref)
             .with("upgrade", "WebSocket")
@@ -115,7 +115,7 @@ mod opening {
     }
 
     #[test]
-    fn one_half_ref_opens_one_socket_however_many_try_at_once() {
+    fn of_concurrent_handshakes_with_one_half_ref_only_one_opens() {
         const TRIES: usize = 8;
         let (gateway, half_ref) = ready();
         let start = Barrier::new(TRIES);
@@ -140,7 +140,7 @@ mod upgrade {
     use super::*;
 
     #[test]
-    fn a_request_that_asks_for_no_websocket_is_told_to() {
+    fn a_request_without_a_valid_upgrade_is_426() {
         let (gateway, half_ref) = ready();
         let good = Handshake::of(&gateway, &half_ref);
         for (what, wrong) in [
@@ -161,7 +161,7 @@ mod upgrade {
     }
 
     #[test]
-    fn another_version_is_told_which_one_is_spoken() {
+    fn the_refusal_of_another_version_names_the_supported_one() {
         let (gateway, half_ref) = ready();
         let answer =
             Handshake::of(&gateway, &half_ref).with("sec-websocket-version", "8").refused(&gateway);
@@ -169,7 +169,7 @@ mod upgrade {
     }
 
     #[test]
-    fn a_key_that_is_not_of_sixteen_bytes_is_refused() {
+    fn a_key_that_is_not_sixteen_bytes_is_refused() {
         let (gateway, half_ref) = ready();
         let good = Handshake::of(&gateway, &half_ref);
         for key in ["", "short", "dGhlIHNhbXBsZSBub25jZQ", "!!!!!!!!!!!!!!!!!!!!!!=="] {
@@ -188,7 +188,7 @@ mod upgrade {
     }
 
     #[test]
-    fn a_handshake_with_a_body_in_chunks_is_refused() {
+    fn a_handshake_with_a_chunked_body_is_refused() {
         let (gateway, half_ref) = ready();
         let handshake = Handshake::of(&gateway, &half_ref)
             .body(b"2\r\n{}\r\n0\r\n\r\n")
@@ -219,21 +219,21 @@ mod upgrade {
     }
 
     #[test]
-    fn another_path_is_answered_as_if_nothing_else_was_asked() {
+    fn an_upgrade_on_another_path_is_ignored() {
         let gateway = Gateway::trial();
         let (answer, _) = Handshake::to(&gateway, "GET /livez HTTP/1.1").send(&gateway);
         assert_eq!(answer.ok(), gateway.get("/livez").ok());
     }
 
     #[test]
-    fn a_large_page_is_answered_as_if_nothing_else_was_asked() {
+    fn an_upgrade_on_a_large_page_is_ignored() {
         let gateway = Gateway::trial();
         let (answer, _) = Handshake::to(&gateway, "GET /openapi.json HTTP/1.1").send(&gateway);
         assert_eq!(answer.ok(), gateway.get("/openapi.json").ok());
     }
 
     #[test]
-    fn an_unknown_path_is_answered_as_if_nothing_else_was_asked() {
+    fn an_upgrade_on_an_unknown_path_is_ignored() {
         let gateway = Gateway::trial();
         let answer = Handshake::to(&gateway, "GET /nowhere HTTP/1.1").refused(&gateway);
         assert_eq!(answered(&answer), (404, "not-found".to_owned()));
@@ -254,9 +254,9 @@ mod upgrade {
 mod origin {
     use super::*;
 
-    /// What becomes of a page of this origin.
+    /// The status that a page of this origin gets.
     fn status_for(gateway: &Gateway, origin: &str) -> u16 {
-        let half_ref = waiting_by_claim(gateway);
+        let half_ref = authorised_by_claim(gateway);
         let handshake = Handshake::of(gateway, &half_ref).with("origin", origin);
         let (answer, _) = handshake.send(gateway);
         if answer.status != 101 {
@@ -265,8 +265,8 @@ mod origin {
         answer.status
     }
 
-    /// A `halfRef` whose socket waits, on a gateway that may be no trial.
-    fn waiting_by_claim(gateway: &Gateway) -> String {
+    /// An authorised `halfRef` of a claimed device: a gateway outside a trial has no test channel.
+    fn authorised_by_claim(gateway: &Gateway) -> String {
         let (device, half_ref) = (format!("device-{}", half_ref()), half_ref());
         let token = gateway.claim(&device);
         authorise(gateway, &token, &device, &half_ref);
@@ -278,13 +278,13 @@ mod origin {
     }
 
     #[test]
-    fn a_program_that_sends_no_origin_is_let_in() {
+    fn a_client_without_an_origin_is_allowed() {
         let gateway = in_production().start();
-        Handshake::of(&gateway, &waiting_by_claim(&gateway)).opened(&gateway).hello();
+        Handshake::of(&gateway, &authorised_by_claim(&gateway)).opened(&gateway).hello();
     }
 
     #[test]
-    fn an_origin_that_the_operator_names_is_let_in() {
+    fn an_allowed_origin_is_allowed() {
         let gateway = in_production()
             .flag("--allowed-origin", "https://app.example.com")
             .flag("--allowed-origin", "https://www.example.com:8443")
@@ -294,7 +294,7 @@ mod origin {
     }
 
     #[test]
-    fn an_origin_that_is_only_like_one_is_refused() {
+    fn an_origin_that_resembles_an_allowed_one_is_refused() {
         let gateway = in_production().flag("--allowed-origin", "https://app.example.com").start();
         for origin in [
             "http://app.example.com",
@@ -313,14 +313,14 @@ mod origin {
     }
 
     #[test]
-    fn the_origin_of_the_public_url_is_let_in() {
+    fn the_origin_of_the_public_url_is_allowed() {
         let gateway = in_production().flag("--public-url", "https://gateway.example.com/").start();
         assert_eq!(status_for(&gateway, "https://gateway.example.com"), 101);
         assert_eq!(status_for(&gateway, "http://gateway.example.com"), 403);
     }
 
     #[test]
-    fn a_trial_lets_in_the_loopback_names_with_its_port() {
+    fn a_trial_allows_the_loopback_names_with_its_port() {
         let gateway = Gateway::trial();
         let (_, port) = gateway.authority().rsplit_once(':').expect("a port");
         for name in ["127.0.0.1", "localhost", "[::1]"] {
@@ -329,7 +329,7 @@ mod origin {
     }
 
     #[test]
-    fn a_trial_refuses_what_is_only_like_a_loopback_name_with_its_port() {
+    fn a_trial_refuses_what_resembles_a_loopback_name_with_its_port() {
         let gateway = Gateway::trial();
         let (_, port) = gateway.authority().rsplit_once(':').expect("a port");
         for origin in [
@@ -345,14 +345,14 @@ mod origin {
     }
 
     #[test]
-    fn outside_of_a_trial_the_loopback_names_are_refused() {
+    fn the_loopback_names_are_refused_outside_a_trial() {
         let gateway = in_production().start();
         let own = gateway.url.clone();
         assert_eq!(status_for(&gateway, &own), 403);
     }
 
     #[test]
-    fn what_host_says_is_not_believed() {
+    fn the_host_header_is_not_trusted() {
         let (gateway, half_ref) = ready();
         let handshake = Handshake::of(&gateway, &half_ref)
             .with("host", "evil.example")
@@ -361,7 +361,7 @@ mod origin {
     }
 
     #[test]
-    fn what_a_proxy_header_says_is_not_believed() {
+    fn proxy_headers_are_not_trusted() {
         let (gateway, half_ref) = ready();
         let handshake = Handshake::of(&gateway, &half_ref)
             .with("x-forwarded-host", "evil.example")
@@ -383,7 +383,7 @@ mod origin {
 mod subprotocol {
     use super::*;
 
-    /// Fails unless offering these subprotocols is refused.
+    /// Asserts that these subprotocols are refused.
     fn is_bad(gateway: &Gateway, half_ref: &str, offered: &str) {
         let answer = Handshake::of(gateway, half_ref).with(PROTOCOL, offered).refused(gateway);
         let bad = (400, "bad-handshake".to_owned());
@@ -391,7 +391,7 @@ mod subprotocol {
     }
 
     #[test]
-    fn a_handshake_that_offers_too_little_is_refused() {
+    fn a_handshake_without_both_subprotocols_is_refused() {
         let (gateway, half_ref) = ready();
         for offered in [
             "prospect.v1",
@@ -408,7 +408,7 @@ mod subprotocol {
     }
 
     #[test]
-    fn a_handshake_that_offers_two_half_refs_is_refused() {
+    fn a_handshake_with_two_half_refs_is_refused() {
         let (gateway, half_ref) = ready();
         let one = offer(&half_ref);
         is_bad(&gateway, &half_ref, &format!("prospect.v1, {one}, {one}"));
@@ -419,7 +419,8 @@ mod subprotocol {
     #[test]
     fn a_half_ref_that_is_not_in_unpadded_base64url_is_refused() {
         let gateway = Gateway::trial();
-        // 34 characters, so that padding would be two, with characters of both alphabets.
+        // 34 characters: two of padding in standard base64, and characters that differ between the
+        // two alphabets.
         let half_ref = "~~~???>>>~~~???>>>~~~???>>>~~~???>".to_owned();
         let token = gateway.token(DEVICE);
         authorise(&gateway, &token, DEVICE, &half_ref);
@@ -440,7 +441,7 @@ mod subprotocol {
     }
 
     #[test]
-    fn a_half_ref_over_the_longest_is_refused() {
+    fn a_half_ref_over_512_characters_is_refused() {
         let (gateway, half_ref) = ready();
         for length in [513, 4000] {
             let long = offer(&"h".repeat(length));
@@ -452,10 +453,10 @@ mod subprotocol {
 mod order {
     use super::*;
 
-    /// One thing that is wrong, and its answer.
+    /// The status of one fault, and how a handshake gets it.
     type Fault = (u16, fn(Handshake) -> Handshake);
 
-    /// In the order in which they are found.
+    /// The faults in the order of their checks.
     const FAULTS: [Fault; 4] = [
         (426, |handshake| handshake.without("upgrade")),
         (403, |handshake| handshake.with("origin", "https://evil.example")),
@@ -466,11 +467,11 @@ mod order {
     ];
 
     #[test]
-    fn of_two_things_that_are_wrong_the_first_is_answered() {
+    fn of_two_faults_the_first_check_decides() {
         let (gateway, half_ref) = ready();
         for (place, (status, spoil)) in FAULTS.into_iter().enumerate() {
             for (_, spoil_more) in &FAULTS[place..] {
-                // The later one first, because both may be about one header.
+                // The later fault first, because both may be in one header.
                 let handshake = spoil(spoil_more(Handshake::of(&gateway, &half_ref)));
                 assert_eq!(handshake.refused(&gateway).status, status);
             }
@@ -488,10 +489,10 @@ mod order {
     }
 
     #[test]
-    fn the_limit_of_the_address_comes_after_all_but_the_half_ref() {
+    fn the_limit_per_address_is_the_last_check_before_the_half_ref() {
         let gateway = Gateway::builder().flag("--sockets-per-address", "1").start();
-        let _held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
-        let half_ref = waiting(&gateway, DEVICE);
+        let _held = Handshake::of(&gateway, &authorised(&gateway, "holder")).opened(&gateway);
+        let half_ref = authorised(&gateway, DEVICE);
         for ((_, spoil), status) in FAULTS.into_iter().zip([426, 403, 400, 429]) {
             let handshake = spoil(Handshake::of(&gateway, &half_ref));
             assert_eq!(handshake.refused(&gateway).status, status);
@@ -499,11 +500,11 @@ mod order {
     }
 
     #[test]
-    fn going_away_comes_after_the_subprotocol_and_before_the_limit_of_the_address() {
+    fn draining_is_checked_between_the_subprotocol_and_the_limit_per_address() {
         let gateway = Gateway::builder().flag("--sockets-per-address", "1").start();
-        // It does not answer the close, so the gateway waits for it a while.
-        let mut held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
-        let half_ref = waiting(&gateway, DEVICE);
+        // It does not answer the close frame, so the gateway waits for it.
+        let mut held = Handshake::of(&gateway, &authorised(&gateway, "holder")).opened(&gateway);
+        let half_ref = authorised(&gateway, DEVICE);
         let mut peers = FAULTS.map(|_| Peer::connect(&gateway));
         gateway.signal("TERM");
         assert_eq!(held.closed().0, 4200);
@@ -516,10 +517,10 @@ mod order {
     }
 
     #[test]
-    fn a_gateway_that_goes_away_refuses_new_sockets() {
+    fn a_draining_gateway_refuses_new_sockets() {
         let gateway = Gateway::trial();
-        let mut held = Handshake::of(&gateway, &waiting(&gateway, "holder")).opened(&gateway);
-        let half_ref = waiting(&gateway, DEVICE);
+        let mut held = Handshake::of(&gateway, &authorised(&gateway, "holder")).opened(&gateway);
+        let half_ref = authorised(&gateway, DEVICE);
         gateway.signal("TERM");
         assert_eq!(held.closed().0, 4200);
         let answer = Handshake::of(&gateway, &half_ref).refused(&gateway);
@@ -538,7 +539,7 @@ mod half_refs {
     }
 
     #[test]
-    fn a_spent_half_ref_is_told_so_by_a_close() {
+    fn a_spent_half_ref_is_closed_with_4001() {
         let (gateway, half_ref) = ready();
         let mut first = Socket::open(&gateway, &half_ref);
         first.hello();
@@ -549,7 +550,7 @@ mod half_refs {
     }
 
     #[test]
-    fn a_replay_leaves_the_open_socket_alone() {
+    fn a_replay_does_not_affect_the_open_socket() {
         let (gateway, half_ref) = ready();
         let mut first = Handshake::of(&gateway, &half_ref).opened(&gateway);
         first.hello();
@@ -559,7 +560,7 @@ mod half_refs {
     }
 
     #[test]
-    fn an_expired_half_ref_is_told_so_by_a_close() {
+    fn an_expired_half_ref_is_closed_with_4002() {
         let gateway = Gateway::builder()
             .flag("--authorisation-ttl", "1s")
             .flag("--open-authorisations", "1")
@@ -578,7 +579,7 @@ mod half_refs {
     }
 
     #[test]
-    fn a_revoked_half_ref_is_told_so_by_a_close() {
+    fn a_revoked_half_ref_is_closed_with_4003() {
         let gateway = Gateway::trial();
         let (token, revoked) = (gateway.token(DEVICE), half_ref());
         authorise(&gateway, &token, DEVICE, &revoked);
@@ -589,7 +590,7 @@ mod half_refs {
     }
 
     #[test]
-    fn a_half_ref_that_opened_may_not_be_authorised_again() {
+    fn a_spent_half_ref_cannot_be_authorised_again() {
         let gateway = Gateway::trial();
         let (token, spent) = (gateway.token(DEVICE), half_ref());
         authorise(&gateway, &token, DEVICE, &spent);
@@ -599,62 +600,62 @@ mod half_refs {
     }
 }
 
-mod seats {
+mod sockets_per_address {
     use super::*;
 
-    fn with_two_seats() -> Gateway {
+    fn with_two_sockets() -> Gateway {
         Gateway::builder().flag("--sockets-per-address", "2").start()
     }
 
     #[test]
-    fn an_address_that_holds_its_sockets_gets_no_more() {
-        let gateway = with_two_seats();
+    fn an_address_at_its_limit_gets_no_more_sockets() {
+        let gateway = with_two_sockets();
         let _held = ["phone", "tablet"]
-            .map(|device| Handshake::of(&gateway, &waiting(&gateway, device)).opened(&gateway));
-        let answer = Handshake::of(&gateway, &waiting(&gateway, "watch")).refused(&gateway);
+            .map(|device| Handshake::of(&gateway, &authorised(&gateway, device)).opened(&gateway));
+        let answer = Handshake::of(&gateway, &authorised(&gateway, "watch")).refused(&gateway);
         assert_eq!(answered(&answer), (429, "too-many-sockets".to_owned()));
     }
 
     #[test]
-    fn a_socket_that_closes_makes_room_for_the_same_half_ref() {
-        let gateway = with_two_seats();
+    fn a_refused_half_ref_opens_once_another_socket_closes() {
+        let gateway = with_two_sockets();
         let [_kept, closed] = ["phone", "tablet"]
-            .map(|device| Handshake::of(&gateway, &waiting(&gateway, device)).opened(&gateway));
-        let third = Handshake::of(&gateway, &waiting(&gateway, "watch"));
+            .map(|device| Handshake::of(&gateway, &authorised(&gateway, device)).opened(&gateway));
+        let third = Handshake::of(&gateway, &authorised(&gateway, "watch"));
         assert_eq!(third.refused(&gateway).status, 429);
         drop(closed);
-        eventually("a seat is free", || third.send(&gateway).0.status == 101);
+        eventually("another socket may open", || third.send(&gateway).0.status == 101);
     }
 
     #[test]
-    fn a_refused_handshake_takes_no_seat() {
-        let gateway = with_two_seats();
+    fn a_refused_handshake_does_not_count() {
+        let gateway = with_two_sockets();
         for _ in 0..5 {
             let answer = Handshake::of(&gateway, &half_ref()).refused(&gateway);
             assert_eq!(answer.status, 401);
         }
-        let half_ref = waiting(&gateway, DEVICE);
+        let half_ref = authorised(&gateway, DEVICE);
         Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
     }
 
     #[test]
-    fn an_address_that_a_stranger_writes_is_not_believed() {
+    fn the_address_in_a_header_of_an_untrusted_peer_is_ignored() {
         let gateway = Gateway::builder().flag("--sockets-per-address", "1").start();
-        let _held = Handshake::of(&gateway, &waiting(&gateway, "phone")).opened(&gateway);
-        let answer = Handshake::of(&gateway, &waiting(&gateway, "tablet"))
+        let _held = Handshake::of(&gateway, &authorised(&gateway, "phone")).opened(&gateway);
+        let answer = Handshake::of(&gateway, &authorised(&gateway, "tablet"))
             .with("x-forwarded-for", "192.0.2.7")
             .refused(&gateway);
         assert_eq!(answer.status, 429);
     }
 
     #[test]
-    fn each_address_behind_a_trusted_proxy_has_its_own_seats() {
+    fn each_address_behind_a_trusted_proxy_has_its_own_limit() {
         let gateway = Gateway::builder()
             .flag("--sockets-per-address", "1")
             .flag("--trusted-proxy", "127.0.0.0/8")
             .start();
         let from = |device, address| {
-            Handshake::of(&gateway, &waiting(&gateway, device)).with("x-forwarded-for", address)
+            Handshake::of(&gateway, &authorised(&gateway, device)).with("x-forwarded-for", address)
         };
         let _one = from("phone", "192.0.2.7").opened(&gateway);
         let _other = from("tablet", "192.0.2.8").opened(&gateway);
@@ -662,7 +663,7 @@ mod seats {
     }
 }
 
-mod traces {
+mod observability {
     use super::*;
 
     #[test]
@@ -709,17 +710,17 @@ mod traces {
             let metrics = gateway.get("/metrics").text();
             metrics.contains(&format!("\nconnectsocket_sockets {number}\n"))
         };
-        let mut peer = Handshake::of(&gateway, &waiting(&gateway, DEVICE)).opened(&gateway);
+        let mut peer = Handshake::of(&gateway, &authorised(&gateway, DEVICE)).opened(&gateway);
         peer.hello();
         assert!(count(1));
         drop(peer);
-        eventually("the socket is gone", || count(0));
+        eventually("the socket is closed", || count(0));
     }
 
     #[test]
     fn a_half_ref_is_not_logged_at_any_level() {
         let gateway = Gateway::builder().flag("--log", "trace").start();
-        let half_ref = waiting(&gateway, DEVICE);
+        let half_ref = authorised(&gateway, DEVICE);
         Handshake::of(&gateway, &half_ref).opened(&gateway).hello();
         let _ = Handshake::of(&gateway, &half_ref)
             .with("origin", "https://evil.example")

@@ -1,4 +1,4 @@
-//! The websocket: its handshake and its life, seen by clients that share no code with the server.
+//! The websocket, from handshake to close, as seen by clients that share no code with the server.
 
 mod autobahn;
 mod handshake;
@@ -7,14 +7,14 @@ mod wire;
 
 use tests::{Gateway, half_ref};
 
-/// Has a socket wait for this `halfRef`.
+/// Authorises a websocket under this `halfRef`.
 fn authorise(gateway: &Gateway, token: &str, device: &str, half_ref: &str) {
     let answer = gateway.connect_socket(token, device, half_ref);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// A `halfRef` whose socket waits, of a device on the test channel.
-fn waiting(gateway: &Gateway, device: &str) -> String {
+/// A new `halfRef` that is authorised, for a device on the test channel.
+fn authorised(gateway: &Gateway, device: &str) -> String {
     let half_ref = half_ref();
     authorise(gateway, &gateway.token(device), device, &half_ref);
     half_ref

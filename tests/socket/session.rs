@@ -1,4 +1,4 @@
-//! An open socket. What any websocket server is held to is in `autobahn`.
+//! An open socket. What RFC 6455 demands of any server is in `autobahn`.
 
 use std::fs;
 
@@ -7,26 +7,26 @@ use tests::{DEVICE, Gateway, Socket, gateway::eventually, half_ref};
 use tungstenite::Message;
 
 use crate::{
-    authorise, waiting,
+    authorise, authorised,
     wire::{
-        CLOSE, CONTINUATION, FINAL, Frame, Handshake, PING, PING_FRAME, PONG, Peer, TEXT, claim_of,
-        claim_of_more, frame, text, unmasked,
+        CLOSE, CONTINUATION, FINAL, Frame, Handshake, PING, PING_FRAME, PONG, Peer, TEXT,
+        announced_continuation, announced_text, frame, text, unmasked,
     },
 };
 
-/// The largest frame that a gateway takes from a prospect by default.
+/// The largest message of a prospect by default, in bytes.
 const LARGEST: usize = 4096;
 
 /// An open socket, past its `hello`.
 fn opened(gateway: &Gateway, device: &str) -> Socket {
-    let mut socket = Socket::open(gateway, &waiting(gateway, device));
+    let mut socket = Socket::open(gateway, &authorised(gateway, device));
     socket.hello();
     socket
 }
 
-/// The open socket of a client that does nothing by itself, past its `hello`.
+/// The open socket of a client that answers nothing by itself, past its `hello`.
 fn raw(gateway: &Gateway, device: &str) -> Peer {
-    let mut peer = Handshake::of(gateway, &waiting(gateway, device)).opened(gateway);
+    let mut peer = Handshake::of(gateway, &authorised(gateway, device)).opened(gateway);
     peer.hello();
     peer
 }
@@ -41,19 +41,19 @@ fn claimed(gateway: &Gateway, device: &str) -> (Socket, String) {
     (socket, token)
 }
 
-/// Whether a socket still carries something each way.
+/// Whether a socket still works in both directions.
 fn lives(socket: &mut Socket) -> bool {
     socket.send(Message::text(r#"{"type":"ping"}"#));
     socket.frame() == json!({"type": "pong"})
 }
 
-/// The `bye` of a code after which the client does not come back by itself.
+/// A close after which the client must not reconnect by itself.
 fn final_bye(code: u16) -> (u16, Option<Value>) {
     (code, Some(json!({"type": "bye", "code": code})))
 }
 
-/// Fails unless each of these is closed with the code, and without a `bye`.
-fn all_are_closed_silently(code: u16, cases: &[(&str, Vec<u8>)]) {
+/// Asserts that each of these closes the socket with `code`, without a `bye`.
+fn all_close_without_bye(code: u16, cases: &[(&str, Vec<u8>)]) {
     let gateway = Gateway::trial();
     for (place, (what, sent)) in cases.iter().enumerate() {
         let mut peer = raw(&gateway, &format!("device-{place}"));
@@ -62,11 +62,11 @@ fn all_are_closed_silently(code: u16, cases: &[(&str, Vec<u8>)]) {
     }
 }
 
-/// The most memory that a gateway has had, in KiB.
+/// The peak memory of a gateway, in KiB.
 fn peak_memory(gateway: &Gateway) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let line = line.expect("the kernel tells").trim();
+    let line = line.expect("the kernel has VmHWM").trim();
     line.strip_suffix(" kB").and_then(|size| size.parse().ok()).expect("a number")
 }
 
@@ -80,32 +80,32 @@ mod hello {
     #[test]
     fn hello_names_the_connection_the_epoch_and_the_heartbeat() {
         let gateway = Gateway::trial();
-        let hello = Socket::open(&gateway, &waiting(&gateway, DEVICE)).hello();
+        let hello = Socket::open(&gateway, &authorised(&gateway, DEVICE)).hello();
         assert!(!hello["connectionId"].as_str().expect("text").is_empty());
         assert!(!hello["epoch"].as_str().expect("text").is_empty());
         assert_eq!(hello["heartbeat"], 25);
     }
 
     #[test]
-    fn hello_tells_the_heartbeat_of_this_gateway() {
+    fn hello_has_the_configured_heartbeat() {
         let gateway = Gateway::builder().flag("--heartbeat", "7s").start();
-        let hello = Socket::open(&gateway, &waiting(&gateway, DEVICE)).hello();
+        let hello = Socket::open(&gateway, &authorised(&gateway, DEVICE)).hello();
         assert_eq!(hello["heartbeat"], 7);
     }
 
     #[test]
-    fn sockets_of_one_device_share_the_epoch_and_not_the_connection() {
+    fn sockets_of_one_device_have_one_epoch_and_different_connections() {
         let gateway = Gateway::trial();
-        let hello = || Socket::open(&gateway, &waiting(&gateway, DEVICE)).hello();
+        let hello = || Socket::open(&gateway, &authorised(&gateway, DEVICE)).hello();
         let (one, other) = (hello(), hello());
         assert_eq!(one["epoch"], other["epoch"]);
         assert_ne!(one["connectionId"], other["connectionId"]);
     }
 
     #[test]
-    fn two_devices_have_two_epochs() {
+    fn two_devices_have_different_epochs() {
         let gateway = Gateway::trial();
-        let hello = |device| Socket::open(&gateway, &waiting(&gateway, device)).hello();
+        let hello = |device| Socket::open(&gateway, &authorised(&gateway, device)).hello();
         assert_ne!(hello("phone")["epoch"], hello("tablet")["epoch"]);
     }
 }
@@ -122,7 +122,7 @@ mod pings {
     }
 
     #[test]
-    fn a_client_that_answers_is_pinged_again_and_again() {
+    fn a_client_that_answers_pings_is_pinged_at_every_heartbeat() {
         let gateway = Gateway::builder().flag("--heartbeat", "50ms").start();
         let mut peer = raw(&gateway, DEVICE);
         for _ in 0..4 {
@@ -133,7 +133,7 @@ mod pings {
     }
 
     #[test]
-    fn a_client_that_does_not_answer_is_closed() {
+    fn a_client_that_does_not_answer_a_ping_is_closed() {
         let gateway =
             Gateway::builder().flag("--heartbeat", "300ms").flag("--pong-timeout", "300ms").start();
         let mut peer = raw(&gateway, DEVICE);
@@ -144,19 +144,19 @@ mod pings {
     }
 
     #[test]
-    fn other_frames_are_no_answer_to_a_ping() {
+    fn only_a_pong_answers_a_ping() {
         let gateway =
             Gateway::builder().flag("--heartbeat", "300ms").flag("--pong-timeout", "300ms").start();
         let mut peer = raw(&gateway, DEVICE);
         assert_eq!(peer.frame().head, FINAL | PING);
         peer.send(&text(PING_FRAME));
         assert_eq!(peer.frame(), pong());
-        // Were it an answer, another ping would come first.
+        // If that answered the ping, another ping would come first.
         assert_eq!(peer.frame().json()["code"], 4201);
     }
 }
 
-mod endings {
+mod closing {
     use super::*;
 
     #[test]
@@ -169,7 +169,7 @@ mod endings {
     }
 
     #[test]
-    fn sockets_of_two_devices_live_side_by_side() {
+    fn sockets_of_two_devices_are_independent() {
         let gateway = Gateway::trial();
         let mut phone = opened(&gateway, "phone");
         let mut tablet = opened(&gateway, "tablet");
@@ -178,7 +178,7 @@ mod endings {
     }
 
     #[test]
-    fn a_revoked_token_ends_its_socket() {
+    fn a_revoked_token_closes_its_socket() {
         let gateway = Gateway::trial();
         let (mut socket, token) = claimed(&gateway, DEVICE);
         assert_eq!(gateway.revoke_token(&token).status, 204);
@@ -186,7 +186,7 @@ mod endings {
     }
 
     #[test]
-    fn a_claim_ends_the_socket_of_the_test_channel() {
+    fn a_claim_closes_the_socket_of_the_test_channel() {
         let gateway = Gateway::trial();
         let mut socket = opened(&gateway, DEVICE);
         let _claim = gateway.claim(DEVICE);
@@ -194,7 +194,7 @@ mod endings {
     }
 
     #[test]
-    fn a_token_that_ends_takes_its_socket_along() {
+    fn an_expired_token_closes_its_socket() {
         let gateway = Gateway::builder().flag("--token-ttl", "3s").start();
         let (code, bye) = opened(&gateway, DEVICE).closed();
         assert_eq!(code, 4202);
@@ -208,9 +208,9 @@ mod endings {
             .flag("--authorisations-per-second", "1000")
             .start();
         let (mut socket, mut newest) = claimed(&gateway, DEVICE);
-        // A token that was given later than the first one and ends later.
+        // A token that was issued after the first one and expires after it.
         let later = gateway.token("another-device");
-        eventually("the later token ends", || {
+        eventually("the later token expires", || {
             newest = gateway.request_token("browser", DEVICE, Some(&newest)).token();
             let answer = gateway.connect_socket(&later, "another-device", &half_ref());
             answer.status == 401 && answer.problem_name() == "token-expired"
@@ -219,7 +219,7 @@ mod endings {
     }
 
     #[test]
-    fn a_gateway_that_goes_away_says_when_to_come_back() {
+    fn a_gateway_that_shuts_down_says_when_to_reconnect() {
         let gateway = Gateway::trial();
         let mut socket = opened(&gateway, DEVICE);
         gateway.signal("TERM");
@@ -231,21 +231,21 @@ mod endings {
     }
 
     #[test]
-    fn a_gateway_with_open_sockets_ends_when_it_is_told_to() {
+    fn sigterm_ends_a_gateway_with_open_sockets() {
         let mut gateway = Gateway::trial();
         let _sockets = ["phone", "tablet"].map(|device| opened(&gateway, device));
         gateway.signal("TERM");
         assert!(gateway.ended().success());
     }
 
-    fn with_one_seat() -> Gateway {
+    fn with_one_socket() -> Gateway {
         Gateway::builder().flag("--sockets-per-address", "1").start()
     }
 
-    /// Fails unless a seat becomes free.
-    fn a_seat_becomes_free(gateway: &Gateway) {
-        let half_ref = waiting(gateway, "another-device");
-        eventually("a seat is free", || {
+    /// Asserts that the address may open another socket soon.
+    fn another_socket_opens(gateway: &Gateway) {
+        let half_ref = authorised(gateway, "another-device");
+        eventually("another socket opens", || {
             let (answer, mut peer) = Handshake::of(gateway, &half_ref).send(gateway);
             if answer.status == 101 {
                 peer.hello();
@@ -255,28 +255,28 @@ mod endings {
     }
 
     #[test]
-    fn a_client_that_closes_frees_its_seat() {
-        let gateway = with_one_seat();
+    fn a_socket_that_the_client_closes_does_not_count() {
+        let gateway = with_one_socket();
         let mut peer = raw(&gateway, DEVICE);
         peer.send(&frame(FINAL | CLOSE, &1000_u16.to_be_bytes()));
         assert_eq!(peer.frame().close_code(), 1000);
-        a_seat_becomes_free(&gateway);
+        another_socket_opens(&gateway);
     }
 
     #[test]
-    fn a_client_that_vanishes_frees_its_seat() {
-        let gateway = with_one_seat();
+    fn a_socket_whose_connection_is_lost_does_not_count() {
+        let gateway = with_one_socket();
         drop(raw(&gateway, DEVICE));
-        a_seat_becomes_free(&gateway);
+        another_socket_opens(&gateway);
     }
 
     #[test]
-    fn a_client_that_is_closed_frees_its_seat() {
-        let gateway = with_one_seat();
+    fn a_socket_that_the_gateway_closes_does_not_count() {
+        let gateway = with_one_socket();
         let mut peer = raw(&gateway, DEVICE);
         peer.send(&text("no JSON"));
         assert_eq!(peer.closed().0, 4000);
-        a_seat_becomes_free(&gateway);
+        another_socket_opens(&gateway);
     }
 }
 
@@ -284,7 +284,7 @@ mod frames {
     use super::*;
 
     #[test]
-    fn what_is_no_frame_of_the_contract_is_closed() {
+    fn a_text_that_is_no_frame_of_the_contract_closes_the_socket() {
         let gateway = Gateway::trial();
         let wrongs = [
             "",
@@ -311,14 +311,14 @@ mod frames {
     }
 
     #[test]
-    fn what_autobahn_does_not_try_is_closed_too() {
-        all_are_closed_silently(
+    fn breaches_that_autobahn_does_not_test_close_the_socket() {
+        all_close_without_bye(
             1002,
             &[
                 ("not masked", unmasked(FINAL | TEXT, PING_FRAME)),
                 ("a close in fragments", frame(CLOSE, b"")),
                 (
-                    "a fragment inside of another message",
+                    "a message inside of another one",
                     [frame(TEXT, b"{"), frame(TEXT, b"{")].concat(),
                 ),
             ],
@@ -333,7 +333,7 @@ mod frames {
     }
 
     #[test]
-    fn a_message_of_the_largest_size_is_taken() {
+    fn a_message_of_the_largest_size_is_accepted() {
         let gateway = Gateway::trial();
         let mut peer = raw(&gateway, DEVICE);
         peer.send(&text(padded_ping(LARGEST)));
@@ -341,8 +341,8 @@ mod frames {
     }
 
     #[test]
-    fn a_message_over_the_largest_size_is_closed() {
-        all_are_closed_silently(
+    fn a_message_over_the_largest_size_closes_the_socket() {
+        all_close_without_bye(
             1009,
             &[
                 ("by one", text(padded_ping(LARGEST + 1))),
@@ -352,7 +352,7 @@ mod frames {
     }
 
     #[test]
-    fn the_largest_size_is_a_setting() {
+    fn the_largest_size_is_configurable() {
         let gateway = Gateway::builder().flag("--inbound-frame-bytes", "100").start();
         let mut peer = raw(&gateway, DEVICE);
         peer.send(&text(padded_ping(100)));
@@ -362,7 +362,7 @@ mod frames {
     }
 
     #[test]
-    fn fragments_of_the_largest_size_together_are_taken() {
+    fn fragments_of_the_largest_size_together_are_accepted() {
         let gateway = Gateway::trial();
         let mut peer = raw(&gateway, DEVICE);
         let ping = padded_ping(LARGEST);
@@ -372,11 +372,11 @@ mod frames {
     }
 
     #[test]
-    fn fragments_over_the_largest_size_together_are_closed() {
+    fn fragments_over_the_largest_size_together_close_the_socket() {
         let ping = padded_ping(LARGEST + 1);
         let (one, other) = ping.split_at(LARGEST / 2);
         let (more, rest) = other.split_at(LARGEST / 2);
-        all_are_closed_silently(
+        all_close_without_bye(
             1009,
             &[
                 ("at the last", [frame(TEXT, one), frame(FINAL | CONTINUATION, other)].concat()),
@@ -390,20 +390,20 @@ mod frames {
     }
 
     #[test]
-    fn a_length_over_the_largest_is_not_waited_for() {
+    fn a_length_over_the_largest_closes_the_socket_at_once() {
         let over = LARGEST as u64 + 1;
-        all_are_closed_silently(
+        all_close_without_bye(
             1009,
             &[
-                ("by one", claim_of(over)),
-                ("by far", claim_of(1 << 40)),
-                ("together", [frame(TEXT, b"{"), claim_of_more(over - 1)].concat()),
+                ("by one", announced_text(over)),
+                ("by far", announced_text(1 << 40)),
+                ("together", [frame(TEXT, b"{"), announced_continuation(over - 1)].concat()),
             ],
         );
     }
 
     #[test]
-    fn what_a_closed_peer_still_sends_is_not_held() {
+    fn bytes_after_the_close_take_no_memory() {
         let gateway = Gateway::trial();
         let before = peak_memory(&gateway);
         for (device, wrong) in [("a-breach", unmasked(FINAL | TEXT, b"")), ("no-frame", text("{"))]
@@ -412,7 +412,7 @@ mod frames {
             peer.send(&wrong);
             peer.closed();
             let flood = text(PING_FRAME).repeat(1024);
-            // The gateway lets go of it after a while.
+            // The gateway drops the connection after a while.
             for _ in 0..2000 {
                 if peer.try_send(&flood).is_err() {
                     break;
@@ -424,7 +424,7 @@ mod frames {
     }
 
     #[test]
-    fn a_flood_of_tiny_parts_counts_as_one() {
+    fn tiny_fragments_count_against_the_rate() {
         let gateway = Gateway::builder().flag("--frames-per-second", "1").start();
         let mut peer = raw(&gateway, DEVICE);
         peer.send(&frame(TEXT, b""));
@@ -435,24 +435,24 @@ mod frames {
     }
 
     #[test]
-    fn large_parts_count_with_their_message() {
+    fn large_fragments_count_once_with_their_message() {
         let gateway = Gateway::builder()
             .flag("--frames-per-second", "1")
             .flag("--inbound-frame-bytes", "1000000")
             .start();
         let mut peer = raw(&gateway, DEVICE);
         let ping = padded_ping(500 * 1024);
-        let mut parts = ping.chunks(1024);
-        peer.send(&frame(TEXT, parts.next().expect("a part")));
-        for part in parts {
-            peer.send(&frame(CONTINUATION, part));
+        let mut fragments = ping.chunks(1024);
+        peer.send(&frame(TEXT, fragments.next().expect("a fragment")));
+        for fragment in fragments {
+            peer.send(&frame(CONTINUATION, fragment));
         }
         peer.send(&frame(FINAL | CONTINUATION, b""));
         assert_eq!(peer.frame(), pong());
     }
 
     #[test]
-    fn frames_that_arrive_together_are_answered_in_order() {
+    fn frames_in_one_segment_are_answered_in_order() {
         let gateway = Gateway::trial();
         let mut peer = raw(&gateway, DEVICE);
         let sent = [
@@ -494,7 +494,7 @@ mod frames {
     #[test]
     fn the_first_frame_may_arrive_with_the_handshake() {
         let gateway = Gateway::trial();
-        let handshake = Handshake::of(&gateway, &waiting(&gateway, DEVICE));
+        let handshake = Handshake::of(&gateway, &authorised(&gateway, DEVICE));
         let mut peer = Peer::connect(&gateway);
         peer.send(&[handshake.bytes(), text(PING_FRAME)].concat());
         assert_eq!(peer.answer().status, 101);

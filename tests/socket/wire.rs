@@ -1,4 +1,5 @@
-//! A client that does nothing by itself: it sends the bytes it is told and shows what comes back.
+//! A client that sends the bytes a test gives it and returns the frames it receives. It answers no
+//! ping and no close by itself.
 
 use std::io;
 
@@ -19,21 +20,21 @@ pub const FINAL: u8 = 0x80;
 /// In the second byte: the payload is masked.
 const MASKED: u8 = 0x80;
 
-/// In the second byte: the length is in the two bytes after it.
+/// In the second byte: the length is in the next two bytes.
 const TWO_BYTES: u8 = 0x7E;
 
-/// In the second byte: the length is in the eight bytes after it.
+/// In the second byte: the length is in the next eight bytes.
 const EIGHT_BYTES: u8 = 0x7F;
 
 /// A ping frame of the contract.
 pub const PING_FRAME: &[u8] = br#"{"type":"ping"}"#;
 
-/// What a `halfRef` travels as.
+/// The subprotocol that carries a `halfRef`.
 pub fn offer(half_ref: &str) -> String {
     format!("halfref.{}", BASE64_URL_SAFE_NO_PAD.encode(half_ref))
 }
 
-/// One masked frame. `head` is the first byte: opcode, flags and all.
+/// One masked frame. `head` is its first byte: the opcode and the flags.
 pub fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut bytes = frame_head(head, payload.len() as u64, MASKED);
@@ -47,20 +48,20 @@ pub fn text(payload: impl AsRef<[u8]>) -> Vec<u8> {
     frame(FINAL | TEXT, payload.as_ref())
 }
 
-/// A frame that is not masked, as only a server may send it.
+/// A frame that is not masked, which only a server may send.
 pub fn unmasked(head: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = frame_head(head, payload.len() as u64, 0);
     bytes.extend(payload);
     bytes
 }
 
-/// The beginning of a masked text frame that says it is this long.
-pub fn claim_of(length: u64) -> Vec<u8> {
+/// The beginning of a masked text frame that announces this length.
+pub fn announced_text(length: u64) -> Vec<u8> {
     frame_head(FINAL | TEXT, length, MASKED)
 }
 
-/// The beginning of a masked frame that goes on with a message and says it is this long.
-pub fn claim_of_more(length: u64) -> Vec<u8> {
+/// The beginning of a masked continuation frame that announces this length.
+pub fn announced_continuation(length: u64) -> Vec<u8> {
     frame_head(CONTINUATION, length, MASKED)
 }
 
@@ -89,13 +90,13 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// One with nothing wrong.
+    /// A valid handshake.
     pub fn of(gateway: &Gateway, half_ref: &str) -> Self {
         Self::to(gateway, "GET /prospect/socket HTTP/1.1")
             .with("sec-websocket-protocol", &format!("prospect.v1, {}", offer(half_ref)))
     }
 
-    /// One that asks something else to become a websocket.
+    /// A handshake with another request line and no subprotocol.
     pub fn to(gateway: &Gateway, start: &str) -> Self {
         let handshake = Self { start: start.to_owned(), headers: Vec::new(), body: Vec::new() };
         handshake
@@ -112,12 +113,12 @@ impl Handshake {
         self
     }
 
-    /// With this header, in place of one of that name.
+    /// With this header, replacing any of that name.
     pub fn with(self, name: &str, value: &str) -> Self {
         self.without(name).and(name, value)
     }
 
-    /// With this header, besides any of that name.
+    /// With this header, in addition to any of that name.
     pub fn and(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -135,7 +136,7 @@ impl Handshake {
         self.with("content-length", &body.len().to_string())
     }
 
-    /// What is sent.
+    /// The request as it is sent.
     pub fn bytes(&self) -> Vec<u8> {
         let headers = self.headers.iter();
         let headers: Vec<_> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
@@ -143,21 +144,21 @@ impl Handshake {
         [head.as_bytes(), &self.body].concat()
     }
 
-    /// Sends it and reads the answer.
+    /// Sends it and reads the response.
     pub fn send(&self, gateway: &Gateway) -> (Answer, Peer) {
         let mut peer = Peer::connect(gateway);
         peer.send(&self.bytes());
         (peer.answer(), peer)
     }
 
-    /// The answer of a gateway that opens no socket.
+    /// Sends it and expects that no socket opens.
     pub fn refused(&self, gateway: &Gateway) -> Answer {
         let (answer, _) = self.send(gateway);
         assert_ne!(answer.status, 101, "{answer:?}");
         answer
     }
 
-    /// The socket that opens.
+    /// Sends it and expects that a socket opens.
     pub fn opened(&self, gateway: &Gateway) -> Peer {
         let (answer, peer) = self.send(gateway);
         assert_eq!(answer.status, 101, "{}", answer.text());
@@ -165,10 +166,10 @@ impl Handshake {
     }
 }
 
-/// A frame as it came.
+/// A frame as it was received.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Opcode, flags and all.
+    /// The first byte: the opcode and the flags.
     pub head: u8,
     pub payload: Vec<u8>,
 }
@@ -187,7 +188,7 @@ impl Frame {
     }
 }
 
-/// The other end of a socket.
+/// The client's end of a socket.
 pub struct Peer(Connection);
 
 impl Peer {
@@ -200,17 +201,17 @@ impl Peer {
         self.0.send(bytes);
     }
 
-    /// Sends bytes to a gateway that may not take them.
+    /// Sends bytes to a gateway that may have closed the connection.
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.try_send(bytes)
     }
 
-    /// The HTTP answer.
+    /// The HTTP response.
     pub fn answer(&mut self) -> Answer {
         self.0.answer()
     }
 
-    /// The HTTP answer but for its body.
+    /// The HTTP response without its body.
     pub fn answer_without_body(&mut self) -> Answer {
         self.0.answer_without_body()
     }
@@ -235,7 +236,7 @@ impl Peer {
         hello
     }
 
-    /// The code of the close, and the `bye` before it. Other frames are read past.
+    /// The code of the close frame, and the `bye` before it. Other frames are skipped.
     pub fn closed(&mut self) -> (u16, Option<Value>) {
         let mut bye = None;
         loop {
@@ -248,7 +249,7 @@ impl Peer {
         }
     }
 
-    /// Whether the gateway ends the connection with nothing more to say.
+    /// Whether the gateway ends the connection and sends nothing more.
     pub fn is_ended(&mut self) -> bool {
         self.0.rest().is_empty()
     }

@@ -1,6 +1,6 @@
 //! Cases 1 to 5 and 7: frames, pings, reserved bits, opcodes, fragments and closes.
 
-use super::{Case, Cuts, HELLO, all_hold, case, close, data_for, hello_then, ping, saying};
+use super::{Case, Cuts, HELLO, all_hold, case, close, data_for, hello_then, message, ping};
 use crate::wire::{BINARY, CLOSE, CONTINUATION, FINAL, PING, PONG, TEXT, frame, text};
 
 const FRAGMENT_1: &[u8] = b"fragment1";
@@ -13,7 +13,7 @@ const fn reserved(bits: u8) -> u8 {
 
 /// A text message of the contract in two frames.
 fn halves() -> [Vec<u8>; 2] {
-    let payload = saying(HELLO);
+    let payload = message(HELLO);
     let (one, other) = payload.split_at(payload.len() / 2);
     [frame(TEXT, one), frame(FINAL | CONTINUATION, other)]
 }
@@ -22,7 +22,7 @@ fn halves() -> [Vec<u8>; 2] {
 fn case_1_1_text_messages() {
     let of_length = |number: &str, length| {
         let data = data_for(length);
-        case(number).sends(text(saying(&data))).sees_accepted(data)
+        case(number).sends(text(message(&data))).sees_accepted(data)
     };
     all_hold(&[
         case("1.1.1")
@@ -45,7 +45,7 @@ fn case_1_2_binary_messages() {
         case(number)
             .sends(frame(FINAL | BINARY, &vec![0xfe; length]))
             .closed(1003)
-            .differs("the contract knows text alone")
+            .differs("the contract has only text")
     };
     all_hold(&[
         of_length("1.2.1", 0),
@@ -85,7 +85,7 @@ fn case_2_pings_and_pongs() {
 
 #[test]
 fn case_3_reserved_bits() {
-    let reserved_text = |bits| frame(FINAL | reserved(bits) | TEXT, &saying(HELLO));
+    let reserved_text = |bits| frame(FINAL | reserved(bits) | TEXT, &message(HELLO));
     all_hold(&[
         case("3.1").sends(reserved_text(1)).closed(1002),
         hello_then("3.2", reserved_text(2)).closed(1002),
@@ -137,7 +137,7 @@ fn case_5_fragmentation() {
             .sees_accepted(HELLO)
     };
     let continues_nothing = |number: &str, head| {
-        case(number).sends(frame(head, FRAGMENT_1)).sends(text(saying(HELLO))).closed(1002)
+        case(number).sends(frame(head, FRAGMENT_1)).sends(text(message(HELLO))).closed(1002)
     };
     let continues_nothing_twice = |number: &str, head| {
         let [one, other] = halves();
@@ -145,7 +145,7 @@ fn case_5_fragmentation() {
         case(number).sends_each(round.clone()).sends_each(round).closed(1002)
     };
     let two_pings_between = |number: &str| {
-        let mut parts = super::fragments(&saying(HELLO), saying(HELLO).len().div_ceil(5));
+        let mut parts = super::fragments(&message(HELLO), message(HELLO).len().div_ceil(5));
         let last = parts.split_off(4);
         let more = parts.split_off(2);
         case(number)
@@ -177,7 +177,7 @@ fn case_5_fragmentation() {
         case("5.15")
             .sends_each(halves())
             .sends(frame(CONTINUATION, FRAGMENT_1))
-            .sends(text(saying(HELLO)))
+            .sends(text(message(HELLO)))
             .sees_accepted(HELLO)
             .closed(1002),
         continues_nothing_twice("5.16", CONTINUATION),
@@ -198,20 +198,20 @@ fn case_7_1_what_comes_with_a_close() {
     let long = data_for(256 * 1024);
     let [one, other] = halves();
     all_hold(&[
-        case("7.1.1").sends(text(saying(HELLO))).sees_accepted(HELLO),
+        case("7.1.1").sends(text(message(HELLO))).sees_accepted(HELLO),
         case("7.1.2").sends(close(1000, "")).sends(frame(FINAL | CLOSE, b"")).answered(NORMAL),
         case("7.1.3").sends(close(1000, "")).sends(ping("")).answered(NORMAL),
-        case("7.1.4").sends(close(1000, "")).sends(text(saying(HELLO))).answered(NORMAL),
+        case("7.1.4").sends(close(1000, "")).sends(text(message(HELLO))).answered(NORMAL),
         case("7.1.5").sends(one).sends(close(1000, "")).sends(other).answered(NORMAL),
         case("7.1.6")
-            .sends(text(saying(&long)))
-            .sends(text(super::saying_as(2, HELLO)))
+            .sends(text(message(&long)))
+            .sends(text(super::numbered_message(2, HELLO)))
             .sends(close(1000, ""))
             .sends(ping(""))
             .sees_accepted(long)
             .sees_accepted(HELLO)
             .answered(NORMAL)
-            .differs("where Autobahn takes either, what came before the close is taken"),
+            .differs("messages before the close are accepted, where Autobahn allows either"),
     ]);
 }
 
@@ -234,7 +234,7 @@ fn case_7_5_a_reason_that_is_not_utf_8() {
     all_hold(&[case("7.5.1")
         .sends(close(1000, reason))
         .closed(1007)
-        .differs("where Autobahn takes 1002 too, it is 1007")]);
+        .differs("it is 1007, where Autobahn also allows 1002")]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn case_7_13_close_codes_above_all() {
         case(number)
             .sends(close(code, ""))
             .closed(1002)
-            .differs("where Autobahn takes anything, it is 1002")
+            .differs("it is 1002, where Autobahn allows anything")
     };
     all_hold(&[above("7.13.1", 5000), above("7.13.2", 65535)]);
 }

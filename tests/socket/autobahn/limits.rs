@@ -1,21 +1,23 @@
 //! Cases 9 and 10: long messages, many messages, and messages in many pieces. Autobahn goes up to 16
-//! MiB, and to 16 thousand frames a message; the largest settings allow 1 MiB and 2,000 at once.
+//! MiB and 16,000 frames per message; the largest settings allow 1 MiB and bursts of 2,000 frames.
 
-use super::{Case, Cuts, LARGEST, all_hold, case, data_for, fragments, saying};
-use crate::wire::{BINARY, CONTINUATION, FINAL, Frame, PING_FRAME, TEXT, claim_of, frame, text};
+use super::{Case, Cuts, LARGEST, all_hold, case, data_for, fragments, message};
+use crate::wire::{
+    BINARY, CONTINUATION, FINAL, Frame, PING_FRAME, TEXT, announced_text, frame, text,
+};
 
 const KIB: usize = 1024;
 
-/// What is said of a case whose message is longer than any setting allows.
-const OVER: &str = "a message over the limit is refused, as soon as its length shows it";
+/// The difference of a case whose message is over every limit that the settings allow.
+const OVER: &str = "a message over the limit is refused as soon as its length shows it";
 
 fn whole(number: &str, length: usize) -> Case {
     let data = data_for(length);
-    case(number).sends(text(saying(&data))).sees_accepted(data)
+    case(number).sends(text(message(&data))).sees_accepted(data)
 }
 
-fn claimed(number: &str, length: usize) -> Case {
-    case(number).sends(claim_of(length as u64)).closed(1009).differs(OVER)
+fn announced(number: &str, length: usize) -> Case {
+    case(number).sends(announced_text(length as u64)).closed(1009).differs(OVER)
 }
 
 #[test]
@@ -24,9 +26,9 @@ fn case_9_1_long_text_messages() {
         whole("9.1.1", 64 * KIB),
         whole("9.1.2", 256 * KIB),
         whole("9.1.3", LARGEST),
-        claimed("9.1.4", 4 * LARGEST),
-        claimed("9.1.5", 8 * LARGEST),
-        claimed("9.1.6", 16 * LARGEST),
+        announced("9.1.4", 4 * LARGEST),
+        announced("9.1.5", 8 * LARGEST),
+        announced("9.1.6", 16 * LARGEST),
     ]);
 }
 
@@ -34,7 +36,7 @@ fn binary(number: &str, length: usize) -> Case {
     case(number)
         .sends(frame(FINAL | BINARY, &vec![0xfe; length]))
         .closed(1003)
-        .differs("the contract knows text alone")
+        .differs("the contract has only text")
 }
 
 #[test]
@@ -43,9 +45,9 @@ fn case_9_2_long_binary_messages() {
         binary("9.2.1", 64 * KIB),
         binary("9.2.2", 256 * KIB),
         binary("9.2.3", LARGEST),
-        claimed("9.2.4", 4 * LARGEST),
-        claimed("9.2.5", 8 * LARGEST),
-        claimed("9.2.6", 16 * LARGEST),
+        announced("9.2.4", 4 * LARGEST),
+        announced("9.2.5", 8 * LARGEST),
+        announced("9.2.6", 16 * LARGEST),
     ]);
 }
 
@@ -54,7 +56,7 @@ fn case_9_3_long_text_messages_in_fragments() {
     let fragmented = |number: &str, length, size| {
         let data = data_for(length);
         case(number)
-            .sends_each(fragments(&saying(&data), size))
+            .sends_each(fragments(&message(&data), size))
             .sees_accepted(data)
             .differs("the message is shorter than 4 MiB")
     };
@@ -68,7 +70,7 @@ fn case_9_3_long_text_messages_in_fragments() {
         fragmented("9.3.6", LARGEST, 64 * KIB),
         fragmented("9.3.7", LARGEST, 256 * KIB),
         fragmented("9.3.8", LARGEST, LARGEST),
-        claimed("9.3.9", 4 * LARGEST),
+        announced("9.3.9", 4 * LARGEST),
         case("9.3 over the limit")
             .sends(frame(TEXT, &half))
             .sends(frame(CONTINUATION, &half))
@@ -85,10 +87,10 @@ fn case_9_4_long_binary_messages_in_fragments() {
         case(format!("9.4.{place}"))
             .sends(frame(BINARY, &vec![0xfe; size]))
             .closed(1003)
-            .differs("the contract knows text alone: the first fragment is refused")
+            .differs("the contract has only text: the first fragment is refused")
     });
     let mut cases: Vec<_> = cases.collect();
-    cases.push(claimed("9.4.9", 4 * LARGEST));
+    cases.push(announced("9.4.9", 4 * LARGEST));
     all_hold(&cases);
 }
 
@@ -132,8 +134,8 @@ fn case_9_8_many_binary_messages() {
 }
 
 #[test]
-fn case_10_1_a_message_that_its_sender_fragments() {
+fn case_10_1_a_message_in_automatic_fragments() {
     let data = data_for(64 * KIB);
-    let frames = fragments(&saying(&data), 1300);
+    let frames = fragments(&message(&data), 1300);
     all_hold(&[case("10.1.1").sends_each(frames).sees_accepted(data)]);
 }

@@ -1,9 +1,9 @@
 //! The cases of the Autobahn test suite for RFC 6455, by its numbers, for a server that is no echo.
 //!
-//! Where Autobahn sends a text and expects it back, a case sends a message of the contract and
-//! expects `accepted`, and the operator gets the text byte for byte. Where Autobahn expects a
-//! clean close, so does a case: its own close is answered with the code, and nothing else comes
-//! before. A case that expects something else than Autobahn says so (`differs`).
+//! Where Autobahn sends a text and expects it back, a case sends a message of the contract, expects
+//! `accepted`, and the operator gets the text byte for byte. Where Autobahn expects a clean close, a
+//! case closes, and expects its code in return and no other frame before. A case that expects
+//! something else than Autobahn says so (`differs`).
 
 mod compression;
 mod framing;
@@ -15,26 +15,26 @@ use std::slice;
 use tests::{Event, Gateway, Operator};
 
 use crate::{
-    waiting,
+    authorised,
     wire::{CLOSE, CONTINUATION, FINAL, Frame, Handshake, PING, PONG, Peer, TEXT, frame, text},
 };
 
-/// How the bytes of a case are cut on their way.
+/// How the bytes of a case are cut into segments.
 #[derive(Clone, Copy)]
 enum Cuts {
-    /// Not at all.
+    /// All in one.
     Together,
     /// After each frame.
     Frames,
-    /// After so many octets.
+    /// After this many octets.
     Octets(usize),
 }
 
 /// How a case ends.
 enum End {
-    /// All was well: the client closes with 1000 and is answered.
+    /// The client closes with 1000, and the gateway answers it.
     Clean,
-    /// The gateway answers the close that the case sent, with this payload.
+    /// The gateway answers the close frame of the case with this payload.
     Answered(Vec<u8>),
     /// The gateway closes with this code.
     Closed(u16),
@@ -50,8 +50,8 @@ struct Case {
     number: String,
     cuts: Cuts,
     steps: Vec<Step>,
-    /// What the operator hears, byte for byte.
-    said: Vec<String>,
+    /// The data of the messages that the operator gets, byte for byte.
+    messages: Vec<String>,
     end: End,
     /// How it differs from what Autobahn sends or expects.
     differs: &'static str,
@@ -59,7 +59,7 @@ struct Case {
 
 fn case(number: impl Into<String>) -> Case {
     let (cuts, end) = (Cuts::Together, End::Clean);
-    Case { number: number.into(), cuts, steps: Vec::new(), said: Vec::new(), end, differs: "" }
+    Case { number: number.into(), cuts, steps: Vec::new(), messages: Vec::new(), end, differs: "" }
 }
 
 impl Case {
@@ -86,10 +86,10 @@ impl Case {
         self.sees(Frame { head: FINAL | PONG, payload: payload.as_ref().to_vec() })
     }
 
-    /// The next message was taken, and its data is this.
+    /// The gateway accepts the next message, whose data is this.
     fn sees_accepted(mut self, data: impl Into<String>) -> Self {
-        self.said.push(data.into());
-        let payload = format!(r#"{{"type":"accepted","id":"{}"}}"#, self.said.len());
+        self.messages.push(data.into());
+        let payload = format!(r#"{{"type":"accepted","id":"{}"}}"#, self.messages.len());
         self.sees(Frame { head: FINAL | TEXT, payload: payload.into_bytes() })
     }
 
@@ -98,7 +98,7 @@ impl Case {
         self
     }
 
-    /// The close that was sent is answered with this payload.
+    /// The gateway answers the close frame of the case with this payload.
     fn answered(mut self, payload: impl AsRef<[u8]>) -> Self {
         self.end = End::Answered(payload.as_ref().to_vec());
         self
@@ -109,10 +109,10 @@ impl Case {
         self
     }
 
-    /// Runs the case on a device of its own, which is named after it.
+    /// Runs the case with a device that is named after it.
     fn run(&self, gateway: &Gateway) {
         let device = self.device();
-        let mut peer = Handshake::of(gateway, &waiting(gateway, &device)).opened(gateway);
+        let mut peer = Handshake::of(gateway, &authorised(gateway, &device)).opened(gateway);
         peer.hello();
         let mut unsent: Vec<&[u8]> = Vec::new();
         for step in &self.steps {
@@ -143,7 +143,7 @@ impl Case {
                 assert_eq!(peer.frame().close_code(), *code, "{self}");
             }
         }
-        assert!(peer.is_ended(), "{self}: nothing follows a close");
+        assert!(peer.is_ended(), "{self}: nothing follows a close frame");
     }
 
     fn flush(&self, peer: &mut Peer, unsent: &mut Vec<&[u8]>) {
@@ -171,7 +171,7 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// A gateway that takes the longest messages and the fastest prospects that its settings allow.
+/// A gateway with the largest limits for messages and rate that its settings allow.
 fn generous() -> Gateway {
     Gateway::builder()
         .flag("--inbound-frame-bytes", &LARGEST.to_string())
@@ -179,10 +179,10 @@ fn generous() -> Gateway {
         .start()
 }
 
-/// The largest message that any setting allows.
+/// The largest limit of a message that the settings allow, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
-/// Fails unless each case goes as it says, and the operator hears what it says and nothing more.
+/// Asserts that each case holds, and that the operator gets its messages and no others.
 fn all_hold(cases: &[Case]) {
     let gateway = generous();
     for case in cases {
@@ -192,30 +192,30 @@ fn all_hold(cases: &[Case]) {
     for case in cases {
         let device = case.device();
         let of_case = |event: &&Event| event.kind == "message" && event.device() == device;
-        let said: Vec<_> = history.iter().filter(of_case).map(Event::said).collect();
-        // Without a difference of a MiB in the output.
-        assert!(said == case.said, "{case}: the operator hears what was said");
+        let messages: Vec<_> = history.iter().filter(of_case).map(Event::said).collect();
+        // Not `assert_eq!`, which would print a MiB.
+        assert!(messages == case.messages, "{case}: the operator gets the messages");
     }
 }
 
-/// A message of the contract: the first of its case, unless there are others.
-fn saying_as(id: usize, data: impl AsRef<[u8]>) -> Vec<u8> {
+/// A message of the contract with this number in its case.
+fn numbered_message(id: usize, data: impl AsRef<[u8]>) -> Vec<u8> {
     let head = format!(r#"{{"type":"message","id":"{id}","data":"#);
     [head.as_bytes(), data.as_ref(), b"}"].concat()
 }
 
-fn saying(data: impl AsRef<[u8]>) -> Vec<u8> {
-    saying_as(1, data)
+fn message(data: impl AsRef<[u8]>) -> Vec<u8> {
+    numbered_message(1, data)
 }
 
-/// The data of a message of this length; no two places in it look alike.
+/// The data of a message of this length, without a repetition in it.
 fn data_for(length: usize) -> String {
     let digits = (0..).flat_map(|place: u32| place.to_string().into_bytes()).map(char::from);
-    let inside = length - saying("\"\"").len();
+    let inside = length - message("\"\"").len();
     format!("\"{}\"", digits.take(inside).collect::<String>())
 }
 
-/// The frames of a text message in fragments of at most so many octets.
+/// The frames of a text message in fragments of at most `size` octets.
 fn fragments(payload: &[u8], size: usize) -> Vec<Vec<u8>> {
     let mut parts = payload.chunks(size).peekable();
     let mut opcode = TEXT;
@@ -237,16 +237,16 @@ fn close(code: u16, reason: impl AsRef<[u8]>) -> Vec<u8> {
     frame(FINAL | CLOSE, &[&code.to_be_bytes(), reason.as_ref()].concat())
 }
 
-/// What Autobahn says, as data.
+/// Autobahn's text, as data.
 const HELLO: &str = r#""Hello, world!""#;
 
-/// A message whose sending goes well, and after it what goes wrong.
+/// A valid message, a breach after it, and a ping that stays unanswered.
 fn hello_then(number: &str, wrong: Vec<u8>) -> Case {
-    case(number).sends(text(saying(HELLO))).sends(wrong).sends(ping("")).sees_accepted(HELLO)
+    case(number).sends(text(message(HELLO))).sends(wrong).sends(ping("")).sees_accepted(HELLO)
 }
 
 #[test]
-fn the_client_of_the_cases_writes_fragments_as_the_rfc_says() {
+fn the_fragments_of_the_cases_follow_the_rfc() {
     let frames = fragments(b"Hello", 2);
     let heads: Vec<_> = frames.iter().map(|frame| frame[0]).collect();
     assert_eq!(heads, [TEXT, CONTINUATION, FINAL | CONTINUATION]);

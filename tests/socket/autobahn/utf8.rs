@@ -1,6 +1,6 @@
 //! Cases 6: texts that are UTF-8 and texts that are not, whole and in fragments.
 
-use super::{Case, Cuts, all_hold, case, fragments, ping, saying};
+use super::{Case, Cuts, all_hold, case, fragments, message, ping};
 use crate::wire::{CONTINUATION, FINAL, TEXT, frame, text};
 
 const WORDS: &str = "Hello-µ@ßöäüàá-UTF-8!!";
@@ -27,7 +27,7 @@ fn case_6_1_empty_fragments() {
             .differs("an empty text is no JSON"),
         case("6.1.3")
             .sends(frame(TEXT, b""))
-            .sends(frame(CONTINUATION, &saying(&words)))
+            .sends(frame(CONTINUATION, &message(&words)))
             .sends(frame(FINAL | CONTINUATION, b""))
             .sees_accepted(words),
     ]);
@@ -35,7 +35,7 @@ fn case_6_1_empty_fragments() {
 
 #[test]
 fn case_6_2_valid_utf_8_in_fragments() {
-    let payload = saying(data(WORDS));
+    let payload = message(data(WORDS));
     let boundary = payload.windows(2).position(|two| two == "ü".as_bytes()).expect("an ü");
     let (one, other) = payload.split_at(boundary);
     all_hold(&[
@@ -45,21 +45,21 @@ fn case_6_2_valid_utf_8_in_fragments() {
             .sends(frame(FINAL | CONTINUATION, other))
             .sees_accepted(data(WORDS)),
         case("6.2.3").sends_each(fragments(&payload, 1)).sees_accepted(data(WORDS)),
-        case("6.2.4").sends_each(fragments(&saying(data(KOSME)), 1)).sees_accepted(data(KOSME)),
+        case("6.2.4").sends_each(fragments(&message(data(KOSME)), 1)).sees_accepted(data(KOSME)),
     ]);
 }
 
 #[test]
 fn case_6_3_invalid_utf_8_in_fragments() {
-    let payload = saying(quoted([KOSME, b"\xed\xa0\x80edited"].concat()));
+    let payload = message(quoted([KOSME, b"\xed\xa0\x80edited"].concat()));
     all_hold(&[
         case("6.3.1").sends(text(&payload)).closed(1007),
         case("6.3.2").sends_each(fragments(&payload, 1)).closed(1007),
     ]);
 }
 
-/// Valid octets, those that make the text invalid, and the rest: cut before the first octet that no
-/// text can go on with, or with it.
+/// Valid octets, those that make the text invalid, and the rest. The cut is before the first octet
+/// that makes the text invalid, or after it.
 fn three_parts(valid: usize, wrong: usize) -> [Vec<u8>; 3] {
     let mut octets = [KOSME, b"\xf4\x90\x80\x80edited"].concat();
     let rest = octets.split_off(valid + wrong);
@@ -76,16 +76,19 @@ fn case_6_4_invalid_utf_8_is_refused_at_once() {
             .sees_pong("A")
             .sends(frame(CONTINUATION, &wrong))
             .closed(1007)
-            .differs("a pong shows that the first frame was taken, where Autobahn waits a second")
+            .differs(
+                "a pong shows that the first frame was accepted, where Autobahn waits a second",
+            )
     };
-    let in_octets = |number: &str, [valid, wrong, rest]: [Vec<u8>; 3]| {
-        let cut = valid.len();
-        case(number)
-            .cut(Cuts::Octets(cut))
-            .sends(text([valid, wrong, rest].concat()))
-            .closed(1007)
-            .differs("a frame is judged once it is whole, which Autobahn calls non-strict")
-    };
+    let in_octets =
+        |number: &str, [valid, wrong, rest]: [Vec<u8>; 3]| {
+            let cut = valid.len();
+            let mut frame = text([valid, wrong, rest.clone()].concat());
+            frame.truncate(frame.len() - rest.len());
+            case(number).cut(Cuts::Octets(cut)).sends(frame).closed(1007).differs(
+                "the rest of the frame is never sent, where Autobahn sends it a second later",
+            )
+        };
     all_hold(&[
         in_frames("6.4.1", three_parts(11, 4)),
         in_frames("6.4.2", three_parts(12, 1)),
@@ -164,7 +167,7 @@ fn sequences() -> Vec<Sequences> {
             (true, b"\xf4\x8f\xbf\xbf".to_vec()),
             (false, b"\xf4\x90\x80\x80".to_vec()),
         ]),
-        // 6.12: continuations of nothing.
+        // 6.12: continuation octets without a start.
         Invalid(all(&[
             b"\x80",
             b"\xbf",
@@ -175,7 +178,7 @@ fn sequences() -> Vec<Sequences> {
             b"\x80\xbf\x80\xbf\x80\xbf",
             &(0x80..0xbf).collect::<Vec<_>>(),
         ])),
-        // 6.13: lonely starts.
+        // 6.13: start octets without a continuation.
         Invalid(vec![
             lonely(0xc0..0xdf),
             lonely(0xe0..0xef),
@@ -183,7 +186,7 @@ fn sequences() -> Vec<Sequences> {
             lonely(0xf8..0xfb),
             lonely(0xfc..0xfd),
         ]),
-        // 6.14: the last continuation is missing.
+        // 6.14: the last continuation octet is missing.
         Invalid(all(unended)),
         // 6.15: all of those in a row.
         Invalid(vec![unended.concat()]),
@@ -249,12 +252,12 @@ fn sequences() -> Vec<Sequences> {
     ]
 }
 
-/// A sequence in a message of the contract, and one that is invalid on its own as well: then it is
-/// the end of the text that cuts it off, and not the quote.
+/// A sequence in a message of the contract; an invalid one also on its own, where the end of the
+/// text cuts it off and not a quote.
 fn cases_of(number: &str, valid: bool, sequence: &[u8]) -> Vec<Case> {
-    let message = case(number).sends(text(saying(quoted(sequence))));
+    let message = case(number).sends(text(message(quoted(sequence))));
     match sequence {
-        b"\x00" => vec![message.closed(4000).differs("it is UTF-8, and JSON writes NUL otherwise")],
+        b"\x00" => vec![message.closed(4000).differs("it is UTF-8, but JSON does not allow NUL")],
         _ if valid => vec![message.sees_accepted(data(sequence))],
         _ => {
             let bare = case(format!("{number} bare")).sends(text(sequence)).closed(1007);
