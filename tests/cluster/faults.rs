@@ -1,5 +1,4 @@
-//! A Redis that goes away and comes back, with all that it knew or with less; and a network that
-//! does what networks do.
+//! Redis fails and recovers, with all of its data or with less; and the network fails.
 
 use std::{
     collections::BTreeMap,
@@ -13,20 +12,20 @@ use engine::{
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
-use crate::members::{Cluster, Member, Told, connection, secret};
+use crate::cluster::{Cluster, Member, Notification, connection, secret};
 
 /// How long Redis may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long an action takes at the most that finds no Redis: it waits for a link, then for an
-/// answer. The rest is for a machine that has much to do.
+/// How long an operation without Redis takes at most: it waits for a connection, then for a reply.
+/// The rest is for a busy machine.
 const BOUND: Duration = Duration::from_secs(8);
 
 fn cluster_on(server: &RedisServer) -> Cluster {
     Cluster { timeout: TIMEOUT, ..Cluster::on(&server.url()) }
 }
 
-/// Waits until the gateway can do its work.
+/// Waits until the gateway is ready.
 async fn recovers(member: &Member) {
     let deadline = Instant::now() + PATIENCE;
     while member.engine.ready().await.is_err() {
@@ -35,11 +34,11 @@ async fn recovers(member: &Member) {
     }
 }
 
-/// Waits until the gateway knows that it cannot do its work.
-async fn is_away(member: &Member) {
+/// Waits until the gateway is not ready.
+async fn is_down(member: &Member) {
     let deadline = Instant::now() + PATIENCE;
     while member.engine.ready().await.is_ok() {
-        assert!(Instant::now() < deadline, "it goes on");
+        assert!(Instant::now() < deadline, "it stays ready");
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -51,7 +50,7 @@ async fn try_send(member: &Member, data: &str, key: Option<u64>) -> Result<Sent,
     member.engine.send(message).await
 }
 
-/// What waits in the outbox of the phone, in order.
+/// The messages in the outbox of the phone.
 async fn outbox(member: &Member, name: &str) -> Vec<(u64, String)> {
     let batch = member.engine.outbox("phone", &connection(name), 0, usize::MAX).await;
     let batch = batch.expect("it is the socket");
@@ -63,7 +62,7 @@ async fn open_phone(cluster: &Cluster) -> Member {
     let member = cluster.join().await;
     member.claim("phone").await;
     member.open("phone", "c").await;
-    member.told();
+    member.notifications();
     member
 }
 
@@ -71,7 +70,7 @@ async fn open_phone(cluster: &Cluster) -> Member {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
+async fn a_killed_redis_that_writes_before_it_answers_loses_nothing() {
     let mut server = RedisServer::durable();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
@@ -79,7 +78,7 @@ async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
     let mut answered = BTreeMap::new();
     let mut epochs = Vec::new();
     for round in 0..5_u64 {
-        // It is killed in the middle of things, at another point each time.
+        // It is killed while messages are sent, at another point each time.
         let mut sending = std::pin::pin!(async {
             for number in 0.. {
                 let data = (round * 1_000_000 + number).to_string();
@@ -89,7 +88,7 @@ async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
             }
         });
         tokio::select! {
-            () = &mut sending => panic!("it is not killed yet"),
+            () = &mut sending => panic!("Redis still answers"),
             () = sleep(Duration::from_millis(20 + 7 * round)) => {}
         }
         server.kill();
@@ -105,20 +104,20 @@ async fn nothing_answered_is_lost_where_redis_writes_before_it_answers() {
     epochs.dedup();
     assert_eq!(epochs.len(), 1, "the numbering stays");
     assert_eq!(a.engine.stream().await, Ok(stream));
-    let ends = |told: &Told| matches!(told, Told::End(..));
-    assert!(!a.told().iter().any(ends), "the socket stays");
+    let ends = |it: &Notification| matches!(it, Notification::End(..));
+    assert!(!a.notifications().iter().any(ends), "the socket stays");
 }
 
-/// Restarts a server that does not write before it answers, so that it forgets what came after its
+/// Restarts a server that does not write before it answers, so that it loses what came after its
 /// last save.
-fn forget_since_the_last_save(server: &mut RedisServer) {
+fn lose_data_since_the_last_save(server: &mut RedisServer) {
     server.kill();
     server.start_again();
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
+async fn after_a_loss_of_data_new_epochs_and_a_new_stream_begin() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
@@ -127,14 +126,14 @@ async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
     let () = server.run(&["SAVE"]);
     assert_eq!(a.send("phone", "2").await.seq, 2);
 
-    forget_since_the_last_save(&mut server);
+    lose_data_since_the_last_save(&mut server);
     recovers(&a).await;
 
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.engine.stream().await.unwrap(), stream);
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
-    // The number that was given before is given again, in another numbering.
+    // The number is given again, in another epoch.
     let again = a.send("phone", "3").await;
     assert_eq!((again.seq, again.epoch), (2, opened.epoch));
     assert_eq!(outbox(&a, "d").await, [(1, "1".to_owned()), (2, "3".to_owned())]);
@@ -143,34 +142,34 @@ async fn a_redis_that_comes_back_older_begins_new_epochs_and_a_new_stream() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn the_sockets_from_before_are_written_down_as_gone_once() {
+async fn after_a_loss_of_data_each_earlier_socket_is_disconnected_once() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
     let [a, b] = [open_phone(&cluster).await, cluster.join().await];
     let () = server.run(&["SAVE"]);
     b.claim("tablet").await;
     b.open("tablet", "lost").await;
-    forget_since_the_last_save(&mut server);
+    lose_data_since_the_last_save(&mut server);
     recovers(&a).await;
     recovers(&b).await;
-    b.is_told(&Told::End("lost".to_owned(), EndReason::LeaseExpired)).await;
+    b.is_notified(&Notification::End("lost".to_owned(), EndReason::LeaseExpired)).await;
     a.engine.expire().await.unwrap();
     b.engine.expire().await.unwrap();
-    // As its session does when it ends.
+    // As the session does when it ends.
     a.engine.close("phone", &connection("c"), Some(4103)).await.unwrap();
     assert_eq!(a.events().await, ["phone connected c", "phone disconnected c"]);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_redis_that_forgot_everything_is_begun_with_anew() {
+async fn an_empty_redis_is_set_up_again() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
     let stream = a.engine.stream().await.unwrap();
-    forget_since_the_last_save(&mut server);
+    lose_data_since_the_last_save(&mut server);
     recovers(&a).await;
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.engine.stream().await.unwrap(), stream);
     assert_eq!(try_send(&a, "1", None).await, Err(SendError::UnknownDevice));
     a.claim("phone").await;
@@ -180,7 +179,7 @@ async fn a_redis_that_forgot_everything_is_begun_with_anew() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn who_asks_while_redis_is_away_is_told_so_in_time() {
+async fn operations_fail_in_time_while_redis_is_down() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
@@ -193,25 +192,23 @@ async fn who_asks_while_redis_is_away_is_told_so_in_time() {
     assert_eq!(a.engine.ready().await, Err(Unavailable));
     assert_eq!(a.engine.expire().await, Err(Unavailable));
     assert!(
-        !a.told().contains(&Told::End("c".to_owned(), EndReason::LeaseExpired)),
+        !a.notifications().contains(&Notification::End("c".to_owned(), EndReason::LeaseExpired)),
         "the socket stays for a while"
     );
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_is_out_of_touch_for_a_lease_lets_its_sockets_go() {
+async fn a_gateway_without_a_connection_for_a_lease_ends_its_sockets() {
     let mut server = RedisServer::start();
-    let sockets = open_phone(&cluster_on(&server)).await;
-    drop(sockets);
-    let mut settings = RedisOptions::new(&server.url()).unwrap();
-    (settings.timeout, settings.lease) = (TIMEOUT, 2 * TIMEOUT);
-    let a = cluster_on(&server).join_with(settings).await;
+    let mut options = RedisOptions::new(&server.url()).unwrap();
+    (options.timeout, options.lease) = (TIMEOUT, 2 * TIMEOUT);
+    let a = cluster_on(&server).join_with(options).await;
     a.claim("phone").await;
     a.open("phone", "c").await;
     server.kill();
     let deadline = Instant::now() + PATIENCE;
-    while !a.told().contains(&Told::End("c".to_owned(), EndReason::LeaseExpired)) {
+    while !a.notifications().contains(&Notification::End("c".to_owned(), EndReason::LeaseExpired)) {
         assert!(a.engine.expire().await.is_err());
         assert!(Instant::now() < deadline, "they are kept");
     }
@@ -221,14 +218,14 @@ async fn a_gateway_that_is_out_of_touch_for_a_lease_lets_its_sockets_go() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_flush_under_way_begins_a_new_stream() {
+async fn a_flush_begins_a_new_stream() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let [a, b] = [open_phone(&cluster).await, cluster.join().await];
     let stream = a.engine.stream().await.unwrap();
     let () = server.run(&["FLUSHALL"]);
     assert!(a.engine.accept("phone", &connection("c"), "id", "1").await.is_err());
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     recovers(&a).await;
     let _ = b.engine.expire().await;
     recovers(&b).await;
@@ -242,7 +239,7 @@ async fn a_flush_under_way_begins_a_new_stream() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_stream_that_was_begun_anew_stays_when_the_others_find_out() {
+async fn gateways_that_notice_a_loss_later_keep_the_new_stream() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let [a, b] = [cluster.join().await, cluster.join().await];
@@ -259,25 +256,25 @@ async fn a_stream_that_was_begun_anew_stays_when_the_others_find_out() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_knows_more_than_redis_does_nothing_on_what_is_left() {
+async fn a_redis_that_lacks_a_gateways_writes_is_not_written_to() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
     let before = a.send("phone", "1").await;
-    // As where an older copy has come into the place of the data, in the same process.
+    // As when an older copy replaces the data of the same process.
     let meta = format!("{}meta", cluster.prefix);
     let fields: BTreeMap<String, String> = server.run(&["HGETALL", &meta]);
-    let (mark, count) = fields.iter().find(|(name, _)| name.starts_with("mark:")).unwrap();
+    let (field, count) = fields.iter().find(|(name, _)| name.starts_with("writes:")).unwrap();
     let (generation, count) = count.split_once(' ').unwrap();
     let less = format!("{generation} {}", count.parse::<u64>().unwrap() - 1);
-    let _: u64 = server.run(&["HSET", &meta, mark, &less]);
+    let _: u64 = server.run(&["HSET", &meta, field, &less]);
 
     assert!(try_send(&a, "2", None).await.is_err());
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     recovers(&a).await;
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
-    assert_eq!(a.waiting("phone", "d").await, [1], "what could not be trusted was not added to");
+    assert_eq!(a.waiting("phone", "d").await, [1], "nothing was added to older data");
 }
 
 // Redis fails over.
@@ -310,7 +307,7 @@ async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
+async fn a_failover_begins_new_epochs_and_a_new_stream() {
     let mut primary = RedisServer::start();
     let (to_primary, to_redis) = (Proxy::to(&[primary.port()]), Proxy::to(&[primary.port()]));
     let replica = replica_behind(&to_primary, &primary).await;
@@ -320,19 +317,19 @@ async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
     let before = a.send("phone", "1").await;
     let stream = a.engine.stream().await.unwrap();
     catches_up(&replica, &primary).await;
-    // This one is not replicated any more.
+    // The next message is not replicated any more.
     to_primary.fall_silent();
     assert_eq!(a.send("phone", "2").await.seq, 2);
 
     primary.kill();
-    is_away(&a).await;
+    is_down(&a).await;
     to_redis.lead_to(&[replica.port()]);
     to_redis.cut();
-    assert_eq!(a.engine.ready().await, Err(Unavailable), "a replica is not written to");
+    assert_eq!(a.engine.ready().await, Err(Unavailable), "a replica is not used");
     let () = replica.run(&["REPLICAOF", "NO", "ONE"]);
     recovers(&a).await;
 
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.engine.stream().await.unwrap(), stream);
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
@@ -342,7 +339,7 @@ async fn a_replica_that_takes_over_begins_new_epochs_and_a_new_stream() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_primary_that_was_given_an_older_copy_begins_new_epochs() {
+async fn a_primary_that_took_over_an_older_copy_begins_new_epochs() {
     let server = RedisServer::start();
     let to_server = Proxy::to(&[server.port()]);
     let cluster = cluster_on(&server);
@@ -358,16 +355,16 @@ async fn a_primary_that_was_given_an_older_copy_begins_new_epochs() {
     let () = server.run(&["REPLICAOF", "NO", "ONE"]);
     let _ = try_send(&a, "never mind", None).await;
     recovers(&a).await;
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_ne!(a.open("phone", "d").await.epoch, before.epoch);
     assert_eq!(a.waiting("phone", "d").await, [1]);
 }
 
-// Redis is there and does not do what it should.
+// Redis runs and does not serve.
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_pause_is_told_in_time_and_is_over_when_it_is_over() {
+async fn operations_fail_in_time_while_redis_is_paused() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
@@ -380,13 +377,13 @@ async fn a_pause_is_told_in_time_and_is_over_when_it_is_over() {
     assert_eq!(a.engine.ready().await, Err(Unavailable));
     recovers(&a).await;
     a.send("phone", "2").await;
-    let told: Vec<_> = outbox(&a, "c").await.into_iter().map(|(_, data)| data).collect();
-    assert_eq!(told.last().map(String::as_str), Some("2"));
+    let messages: Vec<_> = outbox(&a, "c").await.into_iter().map(|(_, data)| data).collect();
+    assert_eq!(messages.last().map(String::as_str), Some("2"));
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_server_that_stands_still_is_told_in_time_and_is_over_when_it_goes_on() {
+async fn operations_fail_in_time_while_the_server_is_stopped() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
@@ -394,7 +391,7 @@ async fn a_server_that_stands_still_is_told_in_time_and_is_over_when_it_goes_on(
     let asked = Instant::now();
     assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
     assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
-    is_away(&a).await;
+    is_down(&a).await;
     server.signal("CONT");
     recovers(&a).await;
     assert_eq!(a.waiting("phone", "c").await.len() as u64 + 1, a.send("phone", "2").await.seq);
@@ -402,7 +399,7 @@ async fn a_server_that_stands_still_is_told_in_time_and_is_over_when_it_goes_on(
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn short_of_memory_redis_refuses_and_lets_make_room() {
+async fn at_maxmemory_operations_that_make_room_work() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
@@ -418,7 +415,7 @@ async fn short_of_memory_redis_refuses_and_lets_make_room() {
     assert!(killed > 0);
     let deadline = Instant::now() + PATIENCE;
     while a.engine.check_token(&secret("token of phone")).await.is_err() {
-        assert!(Instant::now() < deadline, "who was cut off may come back");
+        assert!(Instant::now() < deadline, "it cannot reconnect");
     }
     a.engine.acknowledge("phone", &connection("c"), 1).await.unwrap();
     a.engine.release(1).await.unwrap();
@@ -434,7 +431,7 @@ async fn short_of_memory_redis_refuses_and_lets_make_room() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_redis_that_would_drop_what_it_was_told_to_keep_is_not_used() {
+async fn a_redis_that_evicts_keys_is_not_used() {
     let server = RedisServer::with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let cluster = cluster_on(&server);
     let a = cluster.start(RedisOptions::new(&server.url()).unwrap());
@@ -445,12 +442,12 @@ async fn a_redis_that_would_drop_what_it_was_told_to_keep_is_not_used() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_silent_channel_of_wake_ups_is_told() {
+async fn a_gateway_whose_channel_is_silent_is_not_ready() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
     let () = server.run(&["ACL", "SETUSER", "default", "resetchannels"]);
-    is_away(&a).await;
+    is_down(&a).await;
     let () = server.run(&["ACL", "SETUSER", "default", "allchannels"]);
     recovers(&a).await;
     assert!(a.engine.outbox("phone", &connection("c"), 0, 1).await.is_ok());
@@ -460,24 +457,24 @@ async fn a_silent_channel_of_wake_ups_is_told() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_connection_that_is_cut_is_made_anew_and_sockets_stay() {
+async fn a_cut_connection_is_replaced_and_sockets_stay_open() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
     for number in 1..=10 {
         let killed: u64 = server.run(&["CLIENT", "KILL", "SKIPME", "yes"]);
         assert!(killed > 0);
-        // The cut can come in the middle of this one.
+        // The cut can come in the middle of this call.
         while try_send(&a, &number.to_string(), Some(number)).await.is_err() {}
     }
     assert_eq!(a.waiting("phone", "c").await, (1..=10).collect::<Vec<_>>());
-    let ends = |told: &Told| matches!(told, Told::End(..));
-    assert!(!a.told().iter().any(ends));
+    let ends = |it: &Notification| matches!(it, Notification::End(..));
+    assert!(!a.notifications().iter().any(ends));
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
+async fn a_gateway_catches_up_after_it_was_cut_off() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let cluster = cluster_on(&server);
@@ -489,27 +486,27 @@ async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
     }
     proxy.lead_to(&[]);
     proxy.cut();
-    is_away(&a).await;
+    is_down(&a).await;
     b.send("phone", "1").await;
     b.open("superseded", "newer").await;
     b.engine.revoke_token(&secret("token of revoked")).await.unwrap();
     let closed = connection("socket of closed");
     assert!(a.engine.close("closed", &closed, Some(1000)).await.is_err());
-    a.told();
+    a.notifications();
 
     proxy.lead_to(&[server.port()]);
     recovers(&a).await;
-    let mut told = a.told();
-    told.sort_by_key(|told| format!("{told:?}"));
+    let mut notifications = a.notifications();
+    notifications.sort_by_key(|it| format!("{it:?}"));
     let expected = [
-        Told::End("socket of revoked".to_owned(), EndReason::Revoked),
-        Told::End("socket of superseded".to_owned(), EndReason::Superseded),
-        Told::Missed,
-        Told::Queued("socket of phone".to_owned()),
+        Notification::End("socket of revoked".to_owned(), EndReason::Revoked),
+        Notification::End("socket of superseded".to_owned(), EndReason::Superseded),
+        Notification::MessageQueued("socket of phone".to_owned()),
+        Notification::Missed,
     ];
-    // That the closed one is written down is something that happened, too.
-    told.retain(|told| *told != Told::Happened);
-    assert_eq!(told, expected);
+    // The `disconnected` event of the closed one is appended, too.
+    notifications.retain(|it| *it != Notification::EventsAppended);
+    assert_eq!(notifications, expected);
     let events = b.events().await;
     let ends: Vec<_> = events.iter().filter(|event| event.starts_with("closed disc")).collect();
     assert_eq!(ends, ["closed disconnected socket of closed"]);
@@ -517,7 +514,7 @@ async fn what_happens_while_a_gateway_is_cut_off_is_made_up_for() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_slow_network_is_slow_and_nothing_else() {
+async fn a_slow_network_changes_no_outcome() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let cluster = Cluster::on(&format!("redis://127.0.0.1:{}/", proxy.port()));
@@ -531,7 +528,7 @@ async fn a_slow_network_is_slow_and_nothing_else() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_network_that_cuts_in_the_middle_doubles_nothing() {
+async fn connections_cut_in_the_middle_of_calls_double_nothing() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let url = format!("redis://127.0.0.1:{}/", proxy.port());
@@ -543,7 +540,7 @@ async fn a_network_that_cuts_in_the_middle_doubles_nothing() {
         let (data, id) = (number.to_string(), format!("id {number}"));
         let socket = connection("c");
         let cutting = async {
-            // While some of it is on its way, and once for each number.
+            // While calls are on their way, and once for each number.
             if number == cut_at {
                 cut_at += 3;
                 sleep(Duration::from_millis(1)).await;
@@ -568,15 +565,15 @@ async fn a_network_that_cuts_in_the_middle_doubles_nothing() {
     assert!(refused > 0, "nothing was cut in the middle");
     let expected: Vec<_> = (0..100).map(|number| (number + 1, number.to_string())).collect();
     assert_eq!(outbox(&a, "c").await, expected);
-    let mut said = a.events().await;
-    said.retain(|event| event.contains(" message "));
+    let mut messages = a.events().await;
+    messages.retain(|event| event.contains(" message "));
     let expected: Vec<_> = (0..100).map(|number| format!("phone message c id {number}")).collect();
-    assert_eq!(said, expected);
+    assert_eq!(messages, expected);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_network_that_falls_silent_is_told_in_time_and_is_over_when_it_speaks() {
+async fn operations_fail_in_time_while_the_network_is_silent() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let url = format!("redis://127.0.0.1:{}/", proxy.port());
@@ -586,16 +583,15 @@ async fn a_network_that_falls_silent_is_told_in_time_and_is_over_when_it_speaks(
     let asked = Instant::now();
     assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
     assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
-    is_away(&a).await;
+    is_down(&a).await;
     proxy.speed_up();
     recovers(&a).await;
     assert!(a.engine.outbox("phone", &connection("c"), 0, 1).await.is_ok());
 }
 
-/// Half refs that nobody was told are redeemed open nothing that stays.
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
+async fn a_socket_whose_reply_is_lost_is_closed() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let cluster = Cluster { timeout: TIMEOUT, ..cluster_on(&server) };
@@ -603,7 +599,7 @@ async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
     let b = cluster.join().await;
     a.claim("phone").await;
     a.authorise("phone", "half").await;
-    // The call goes through, and its answer does not.
+    // The call arrives, and its reply does not.
     proxy.deafen();
     let redeemed = a.engine.redeem(&secret("half"), &connection("c")).await;
     assert!(redeemed.is_err());
@@ -617,7 +613,7 @@ async fn a_socket_that_nobody_was_told_of_does_not_stay_open() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_claim_that_nobody_was_told_of_leaves_the_device_free() {
+async fn a_claim_whose_reply_is_lost_is_revoked() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let cluster = cluster_on(&server);
@@ -636,7 +632,7 @@ async fn a_claim_that_nobody_was_told_of_leaves_the_device_free() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_renewal_that_nobody_was_told_of_leaves_the_claim_as_it_was() {
+async fn a_renewal_whose_reply_is_lost_leaves_the_claim_as_it_was() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&[server.port()]);
     let cluster = cluster_on(&server);

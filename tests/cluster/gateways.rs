@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::Write,
+    net::TcpListener,
     sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
@@ -18,14 +20,14 @@ use tests::{
 /// The operator key of every gateway here.
 pub const KEY: &str = "an-operator-key-with-forty-characters-in";
 
-/// How long a gateway that is not heard of is not taken for gone.
+/// How long Redis may miss a gateway's heartbeat before the gateway counts as dead.
 const LEASE: &str = "4s";
 
-/// How long an answer may take that says that Redis is away: the gateway waits for a link, then for
-/// an answer. The rest is for a machine that has much to do.
+/// How long a refusal without Redis may take: the gateway waits for a connection, then for a reply.
+/// The rest is for a busy machine.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// A gateway on this Redis, with patience for tests.
+/// A gateway on this Redis, with a lease and limits for tests.
 pub fn builder(url: &str) -> GatewayBuilder {
     with_lease(url, LEASE)
 }
@@ -42,7 +44,7 @@ fn with_lease(url: &str, lease: &str) -> GatewayBuilder {
         .flag("--open-authorisations", "1000")
 }
 
-/// Starts a gateway and waits until it can be used.
+/// Starts a gateway and waits until it is ready.
 pub fn start(builder: GatewayBuilder) -> Gateway {
     let mut gateway = builder.start();
     KEY.clone_into(&mut gateway.operator_key);
@@ -61,8 +63,7 @@ fn closed(prospect: &mut Prospect) -> u16 {
     code
 }
 
-/// The codes of the ends of this device's sockets, as the operator reads them; none where there is
-/// none.
+/// The code of each `disconnected` event of the device; `None` for an event without one.
 fn ends(operator: Operator<'_>, device: &str) -> Vec<Option<u64>> {
     let mut events = operator.history_of(device);
     events.retain(|event| event.kind == "disconnected");
@@ -73,7 +74,7 @@ fn ends(operator: Operator<'_>, device: &str) -> Vec<Option<u64>> {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn each_step_of_a_conversation_may_be_taken_on_another_gateway() {
+fn each_operation_of_a_conversation_works_on_another_gateway() {
     let server = RedisServer::start();
     let [claimed, asked, opened, written_to, read] = [(); 5].map(|()| on(&server));
     let token = claimed.claim(DEVICE);
@@ -101,7 +102,7 @@ fn each_step_of_a_conversation_may_be_taken_on_another_gateway() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_sender_that_waits_on_one_is_answered_when_the_prospect_acknowledges_on_another() {
+fn a_waiting_sender_is_answered_by_an_acknowledgement_on_another_gateway() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
     let mut prospect = Prospect::open(&a, DEVICE);
@@ -119,7 +120,7 @@ fn a_sender_that_waits_on_one_is_answered_when_the_prospect_acknowledges_on_anot
 
 #[test]
 #[ignore = "needs redis-server"]
-fn of_two_sockets_that_open_with_one_half_ref_one_stays() {
+fn one_of_two_sockets_with_the_same_half_ref_opens() {
     const TRIES: usize = 100;
     let server = RedisServer::start();
     let gateways = [(); 2].map(|()| on(&server));
@@ -150,7 +151,7 @@ fn of_two_sockets_that_open_with_one_half_ref_one_stays() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_newer_socket_on_one_gateway_ends_the_older_on_another() {
+fn a_newer_socket_supersedes_one_on_another_gateway() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
     let token = a.claim(DEVICE);
@@ -165,7 +166,7 @@ fn a_newer_socket_on_one_gateway_ends_the_older_on_another() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn the_prospects_of_a_gateway_that_is_killed_are_disconnected_once_each() {
+fn each_prospect_of_a_killed_gateway_is_disconnected_once() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
     let devices: Vec<_> = (0..20).map(|number| format!("device-{number:02}")).collect();
@@ -174,9 +175,10 @@ fn the_prospects_of_a_gateway_that_is_killed_are_disconnected_once_each() {
     let operator = Operator::of(&b);
     let mut events = operator.events();
     a.signal("KILL");
-    let mut gone: Vec<_> = events.events(devices.len()).iter().map(tests::Event::device).collect();
-    gone.sort();
-    assert_eq!(gone, devices);
+    let mut disconnected: Vec<_> =
+        events.events(devices.len()).iter().map(tests::Event::device).collect();
+    disconnected.sort();
+    assert_eq!(disconnected, devices);
     for device in &devices {
         assert_eq!(ends(operator, device), [None]);
     }
@@ -186,7 +188,7 @@ fn the_prospects_of_a_gateway_that_is_killed_are_disconnected_once_each() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_gateway_that_stood_still_past_its_lease_gives_its_sockets_up() {
+fn a_gateway_paused_past_its_lease_closes_its_sockets() {
     let server = RedisServer::start();
     let [a, b] = [(); 2].map(|()| on(&server));
     let token = a.claim("moves");
@@ -209,7 +211,7 @@ fn a_gateway_that_stood_still_past_its_lease_gives_its_sockets_up() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_gateway_that_is_told_to_end_leaves_nobody_connected() {
+fn a_gateway_that_shuts_down_leaves_no_device_connected() {
     let server = RedisServer::start();
     let [mut a, b] = [(); 2].map(|()| on(&server));
     let mut prospect = Prospect::open(&a, DEVICE);
@@ -223,14 +225,14 @@ fn a_gateway_that_is_told_to_end_leaves_nobody_connected() {
 
 // Redis fails.
 
-/// A request, and what is asked by it.
-type Asking<'a> = (&'a str, Box<dyn Fn() -> Answer + 'a>);
+/// A request by name.
+type Request<'a> = (&'a str, Box<dyn Fn() -> Answer + 'a>);
 
-/// Every operation that needs Redis answers 503, in time and with the word when to come back.
+/// Every operation that needs Redis answers 503, in time.
 fn refuses_everything(gateway: &Gateway, token: &str) {
     let operator = Operator::of(gateway);
     let half_ref = half_ref();
-    let asking: [Asking<'_>; 11] = [
+    let requests: [Request<'_>; 11] = [
         ("ready", Box::new(|| gateway.get("/readyz"))),
         ("token", Box::new(|| gateway.request_token("test", "any", None))),
         ("authorise", Box::new(|| gateway.connect_socket(token, DEVICE, &half_ref))),
@@ -243,9 +245,9 @@ fn refuses_everything(gateway: &Gateway, token: &str) {
         ("events", Box::new(|| operator.call("GET", "/operator/events").send())),
         ("release", Box::new(|| operator.release("?through=some-1"))),
     ];
-    for (what, ask) in asking {
+    for (what, send) in requests {
         let asked = Instant::now();
-        let answer = ask();
+        let answer = send();
         assert!(asked.elapsed() < BOUND, "{what} took {:?}", asked.elapsed());
         assert_eq!(answer.problem_name(), "engine-unavailable", "{what}");
         assert_eq!(answer.status, 503, "{what}");
@@ -257,7 +259,7 @@ fn refuses_everything(gateway: &Gateway, token: &str) {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn while_redis_is_away_all_is_refused_in_time_and_then_it_goes_on() {
+fn requests_are_refused_while_redis_is_down_and_served_afterwards() {
     let mut server = RedisServer::durable();
     let gateway = start(with_lease(&server.url(), "1m"));
     let token = gateway.claim(DEVICE);
@@ -274,7 +276,7 @@ fn while_redis_is_away_all_is_refused_in_time_and_then_it_goes_on() {
     server.start_again();
     eventually("it is ready", || gateway.get("/readyz").status == 200);
 
-    // The socket has stayed, and so has all that was said.
+    // The socket has stayed open, and nothing is lost.
     operator.queue(DEVICE, "2");
     let second = prospect.message();
     assert_eq!((second.epoch, second.seq), (first.epoch, 2));
@@ -288,11 +290,11 @@ fn while_redis_is_away_all_is_refused_in_time_and_then_it_goes_on() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn while_redis_is_paused_all_is_refused_in_time_and_then_it_goes_on() {
+fn requests_are_refused_while_redis_is_paused_and_served_afterwards() {
     let server = RedisServer::start();
     let gateway = on(&server);
     let token = gateway.claim(DEVICE);
-    // Longer than the lease, so that the gateway lets its sockets go.
+    // The pause is longer than the lease, so the gateway ends its sockets.
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     let () = server.run(&["CLIENT", "PAUSE", "20000", "ALL"]);
     refuses_everything(&gateway, &token);
@@ -305,7 +307,7 @@ fn while_redis_is_paused_all_is_refused_in_time_and_then_it_goes_on() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_prospect_that_speaks_while_redis_is_away_is_told_to_come_back() {
+fn a_prospect_that_sends_while_redis_is_down_is_closed_with_4103() {
     let mut server = RedisServer::durable();
     let gateway = on(&server);
     let token = gateway.claim(DEVICE);
@@ -322,7 +324,7 @@ fn a_prospect_that_speaks_while_redis_is_away_is_told_to_come_back() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_flush_ends_sockets_and_streams_and_everyone_begins_anew() {
+fn a_flush_ends_sockets_and_event_streams_and_new_ones_work() {
     let server = RedisServer::start();
     let gateways = [(); 2].map(|()| on(&server));
     let mut prospects = gateways
@@ -348,7 +350,7 @@ fn a_flush_ends_sockets_and_streams_and_everyone_begins_anew() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn short_of_memory_all_that_would_add_is_refused() {
+fn at_maxmemory_operations_that_add_data_are_refused() {
     let server = RedisServer::start();
     let gateway = on(&server);
     let token = gateway.claim(DEVICE);
@@ -382,7 +384,7 @@ fn a_gateway_starts_before_its_redis_does() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn the_password_of_redis_is_neither_logged_nor_shown() {
+fn the_password_of_redis_is_not_logged() {
     let server = RedisServer::start();
     let () = server.run(&["CONFIG", "SET", "requirepass", "a-secret-password"]);
     let url = |password| server.url().replace("redis://", &format!("redis://:{password}@"));
@@ -391,14 +393,64 @@ fn the_password_of_redis_is_neither_logged_nor_shown() {
     assert!(!gateway.log().contains("a-secret-password"));
 
     let wrong = builder(&url("a-wrong-password")).flag("--log", "trace").start();
-    eventually("it says that it has no link", || wrong.log().contains("no link to Redis"));
+    eventually("the log names the failure", || wrong.log().contains("no connection to Redis"));
     assert!(!wrong.log().contains("a-wrong-password"));
     assert_eq!(wrong.get("/readyz").status, 503);
 }
 
+/// Waits until the log names the failure to connect, and why; returns the gateway's log.
+fn log_of_failure(url: &str, why: &str) -> String {
+    let gateway = builder(url).start();
+    let names_it = || {
+        let log = gateway.log();
+        log.lines().any(|line| line.contains("no connection to Redis") && line.contains(why))
+    };
+    eventually(why, names_it);
+    assert_eq!(gateway.get("/readyz").status, 503);
+    gateway.log()
+}
+
 #[test]
 #[ignore = "needs redis-server"]
-fn a_user_with_the_rights_that_the_documentation_names_will_do() {
+fn the_log_names_why_redis_refuses_the_gateway() {
+    let server = RedisServer::start();
+    let () = server.run(&["CONFIG", "SET", "requirepass", "a-secret-password"]);
+    let url = |user| server.url().replace("redis://", &format!("redis://{user}@"));
+    let log = log_of_failure(&server.url(), "NOAUTH");
+    assert!(log.contains(&format!("127.0.0.1:{}", server.port())), "{log}");
+    let log = log_of_failure(&url(":a-wrong-password"), "WRONGPASS");
+    assert!(!log.contains("a-wrong-password"), "{log}");
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn the_log_names_a_refused_connection_once() {
+    let mut server = RedisServer::start();
+    server.kill();
+    let gateway = builder(&server.url()).start();
+    let failures = || gateway.log().matches("no connection to Redis").count();
+    eventually("the log names the failure", || gateway.log().contains("Connection refused"));
+    server.start_again();
+    eventually("the gateway is ready", || gateway.get("/readyz").status == 200);
+    assert_eq!(failures(), 1, "{}", gateway.log());
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn the_log_names_a_server_that_is_not_a_redis() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("redis://{}/", listener.local_addr().expect("its address"));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.and_then(|mut it| it.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+        }
+    });
+    log_of_failure(&url, "does not speak the protocol of Redis");
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn the_documented_rights_of_a_redis_user_suffice() {
     let server = RedisServer::durable();
     let documentation = fs::read_to_string(root().join("docs/redis.md")).expect("documentation");
     let row = documentation.lines().find(|line| line.starts_with("| a user of its own |"));
@@ -420,17 +472,17 @@ fn a_user_with_the_rights_that_the_documentation_names_will_do() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_url_that_is_none_is_refused_without_being_repeated() {
+fn an_invalid_url_is_refused_without_being_repeated() {
     let refused = builder("http://:a-secret-password@host").refused();
     assert_eq!(refused.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("--redis-url is no URL of a Redis"), "{said}");
-    assert!(!said.contains("a-secret-password"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("--redis-url is not a URL of a Redis"), "{stderr}");
+    assert!(!stderr.contains("a-secret-password"), "{stderr}");
 }
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_lease_that_is_over_before_redis_answers_is_refused() {
+fn a_lease_shorter_than_two_timeouts_is_refused() {
     let refused = with_lease("redis://host", "3s").refused();
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--redis-lease"));
@@ -438,7 +490,7 @@ fn a_lease_that_is_over_before_redis_answers_is_refused() {
 
 #[test]
 #[ignore = "needs redis-server"]
-fn a_gateway_on_redis_is_no_trial() {
+fn a_gateway_on_redis_needs_an_operator_key() {
     let refused = Gateway::builder().flag("--redis-url", "redis://host").refused();
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("An operator key is needed"));

@@ -1,4 +1,4 @@
-//! What is kept in Redis, and for how long.
+//! The keys in Redis, and how long each is kept.
 
 use std::time::Duration;
 
@@ -6,14 +6,13 @@ use engine::{Engine, Idempotency, Outgoing, new_id};
 use redis::cmd;
 use tests::RedisServer;
 
-use crate::members::{Cluster, LEASE, Member, SERVER, connection, secret};
+use crate::cluster::{Cluster, LEASE, Member, SERVER, connection, secret};
 
-/// The keys that are kept for ever: there is one of each, and each has at most as many parts as
-/// there are things that the limits allow.
+/// The keys without a TTL: there is one of each, and the limits bound its size.
 const BOUNDED: [&str; 12] = [
     "meta",
     "gateways",
-    "leaving",
+    "expired-gateways",
     "readers",
     "connected",
     "events",
@@ -21,11 +20,11 @@ const BOUNDED: [&str; 12] = [
     "due:tokens",
     "due:messages",
     "due:records",
-    "due:waiting",
-    "due:remembered",
+    "due:authorisations",
+    "due:half-refs",
 ];
 
-/// A little of everything that can be done.
+/// Does some of every operation.
 async fn busy(cluster: &Cluster) {
     let [a, b] = [cluster.join().await, cluster.join().await];
     for number in 0..20 {
@@ -63,7 +62,7 @@ async fn busy(cluster: &Cluster) {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn no_key_is_without_an_end_or_a_bound() {
+async fn every_key_has_a_ttl_or_a_bound() {
     let cluster = Cluster::new();
     busy(&cluster).await;
     let keys = cluster.keys();
@@ -75,11 +74,11 @@ async fn no_key_is_without_an_end_or_a_bound() {
         "queue:",
         "expired:",
         "accepted:",
-        "answers:",
-        "answers-due:",
+        "idempotency:",
+        "idempotency-due:",
         "waiters:",
         "sockets:",
-        "left:",
+        "expired-gateway:",
     ];
     for kind in kinds {
         assert!(keys.iter().any(|(key, _)| key.starts_with(kind)), "no {kind}");
@@ -92,7 +91,7 @@ async fn no_key_is_without_an_end_or_a_bound() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_record_that_lives_on_keeps_what_is_its_own() {
+async fn extending_a_record_extends_the_ttl_of_its_keys() {
     let cluster = Cluster::new();
     let a = cluster.join().await;
     a.claim("phone").await;
@@ -106,7 +105,7 @@ async fn a_record_that_lives_on_keeps_what_is_its_own() {
     let keys = cluster.keys();
     let mut server = SERVER.connection();
     for (key, _) in keys.iter().filter(|(key, _)| own(key)) {
-        // As if the time of the server had gone by as well.
+        // As if the server's own time had passed as well.
         let full = format!("{}{key}", cluster.prefix);
         cmd("PEXPIRE").arg(full).arg(60_000).exec(&mut server).unwrap();
     }
@@ -121,7 +120,7 @@ async fn a_record_that_lives_on_keeps_what_is_its_own() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn nothing_is_left_of_devices_whose_time_is_over() {
+async fn nothing_is_left_of_expired_devices() {
     let cluster = Cluster::new();
     busy(&cluster).await;
     let a = cluster.join().await;
@@ -130,12 +129,12 @@ async fn nothing_is_left_of_devices_whose_time_is_over() {
         cluster.pass(2 * LEASE, &[&a]).await;
     }
     let mut left: Vec<_> = cluster.keys().into_iter().map(|(key, _)| key).collect();
-    left.retain(|key| !key.starts_with("left:") && !key.starts_with("sockets:"));
+    left.retain(|key| !key.starts_with("expired-gateway:") && !key.starts_with("sockets:"));
     left.sort();
     assert_eq!(left, ["events", "gateways", "meta"]);
 }
 
-/// What Redis takes for so many devices, in bytes for each.
+/// The memory that Redis needs for each of so many devices, in bytes.
 async fn memory_per_device(devices: usize, prepare: impl AsyncFn(&Member, &str)) -> u64 {
     let server = RedisServer::start();
     let cluster = Cluster::on(&server.url());
@@ -145,7 +144,7 @@ async fn memory_per_device(devices: usize, prepare: impl AsyncFn(&Member, &str))
         let field = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
         field.and_then(|bytes| bytes.parse::<u64>().ok()).expect("a number")
     };
-    // What is made with the first is not what each takes.
+    // The first device also makes the keys that there is one of.
     prepare(&a, "the-first-of-them").await;
     let before = used();
     for number in 0..devices {
@@ -183,7 +182,7 @@ async fn a_device_takes_little_memory() {
     println!(
         "bytes: claimed {claimed}, connected {connected}, sent to {sent_to}, speaking {speaking}"
     );
-    // What `docs/redis.md` says, with some room.
+    // The figures of `docs/redis.md`, with some room.
     assert!(claimed < 1200, "{claimed}");
     assert!(connected < 2400, "{connected}");
     assert!(sent_to < 2400, "{sent_to}");

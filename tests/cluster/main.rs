@@ -1,10 +1,11 @@
-//! Many gateways on one Redis: what they do together, and what becomes of it when one of them, the
-//! network or Redis fails.
+//! Many gateways on one Redis: what they share, and what happens when one of them, the network or
+//! Redis fails.
 
+mod cluster;
 mod faults;
 mod gateways;
 mod keys;
-mod members;
-mod presence;
+mod leases;
+mod outbox;
 mod rolling;
-mod together;
+mod sharing;

@@ -415,7 +415,8 @@ impl Config {
         if self.redis_lease < 2 * self.redis_timeout {
             return Err("--redis-lease must be at least twice --redis-timeout.".to_owned());
         }
-        let mut settings = RedisOptions::new(url)?;
+        let mut settings =
+            RedisOptions::new(url).map_err(|error| format!("--redis-url is {error}."))?;
         settings.prefix.clone_from(&self.redis_prefix);
         settings.lease = self.redis_lease;
         settings.timeout = self.redis_timeout;

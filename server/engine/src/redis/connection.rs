@@ -1,8 +1,7 @@
-//! The connection to Redis: made, joined under a gateway's name, and made anew whenever it is in
-//! doubt.
+//! The connection to Redis: made, joined under a gateway's name, and made again whenever it fails.
 //!
-//! Whatever goes wrong with a call whose outcome is then unknown ends the link. A new link begins
-//! with comparing what this gateway holds with what Redis knows, so no doubt outlives it.
+//! A call whose outcome is unknown closes the connection. The next one begins by comparing the
+//! sockets of this gateway with those that Redis knows, so no unknown outcome outlives a reconnect.
 
 use std::{
     sync::{
@@ -19,201 +18,191 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{ConnectionId, EndReason, Unavailable},
-    Shared, event,
+    Shared,
+    connect_error::{ConnectError, cause, changed_nothing},
     function_library::BATCH,
-    reply::{self, Reply},
+    protocol::{self, Reply},
     server_info::ServerInfo,
 };
-use crate::new_id;
+use crate::{ConnectionId, EndReason, Unavailable, new_id};
 
-/// How long to wait before another try to connect: at first, and at the most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How long to wait before the second try to connect. The wait doubles with each further try.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Calls that wait for the connection to take them. Further ones wait for a place.
+/// How long to wait before another try to connect at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// At most this many calls wait for the connection to take them; later callers wait for a place.
 const WAITING_CALLS: usize = 1024;
 
-/// The connection to Redis, joined.
+/// A connection to Redis under a gateway's name.
 pub struct Connection {
     redis: MultiplexedConnection,
-    /// The name that this gateway goes by in Redis.
+    /// The name of this gateway in Redis.
     gateway: String,
-    /// The name of the event stream, and of all that Redis knows.
+    /// The name of the event stream.
     pub stream: Arc<str>,
-    /// How often this gateway changed something, as far as it was told.
-    mark: AtomicU64,
-    /// Ends with the link.
-    pub over: CancellationToken,
+    /// How often this gateway has written, as far as replies have said.
+    writes: AtomicU64,
+    /// Cancelled when the connection is closed.
+    pub closed: CancellationToken,
 }
 
-/// Whether there is a link.
+/// Whether there is a connection.
 pub enum ConnectionState {
-    /// There is.
+    /// There is one.
     Up(Arc<Connection>),
-    /// There is none since then.
+    /// There has been none since then.
     Down(Instant),
-    /// There will be none again.
-    Ended,
+    /// The engine has shut down.
+    Stopped,
 }
 
-/// What a gateway was before its link ended.
+/// What `join` needs to know of the connection before; empty where there was none.
 #[derive(Default)]
-struct Before {
+struct Previous {
     gateway: String,
     stream: String,
-    mark: u64,
-}
-
-/// Why there is no link.
-enum ConnectError {
-    Redis(RedisError),
-    Unfit(&'static str),
-    TooSlow,
-}
-
-impl From<RedisError> for ConnectError {
-    fn from(error: RedisError) -> Self {
-        Self::Redis(error)
-    }
-}
-
-impl ConnectError {
-    /// Why, without the server's own words: they can repeat what it was told.
-    fn sentence(&self) -> String {
-        match self {
-            Self::Redis(error) => error.category().to_owned(),
-            Self::Unfit(sentence) => (*sentence).to_owned(),
-            Self::TooSlow => "Redis does not answer in time".to_owned(),
-        }
-    }
+    writes: u64,
 }
 
 impl Connection {
-    /// Calls a function; its gateway hears what it is told before this returns.
+    /// Calls a function. The notifications for this gateway are routed before this returns.
+    ///
+    /// # Errors
+    /// Where Redis refused the call or did not answer; in the latter case the connection is closed.
     pub async fn call(&self, shared: &Shared, mut command: Cmd) -> Result<Reply, Unavailable> {
-        let clock = shared.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default();
-        let seen = self.mark.load(Ordering::Acquire);
-        command.arg(clock).arg(&self.gateway).arg(seen);
+        let seen_writes = self.writes.load(Ordering::Acquire);
+        command.arg(shared.clock_argument()).arg(&self.gateway).arg(seen_writes);
         let answer = self.redis.clone().send_packed_command(&command).await;
-        let answer = answer.and_then(Value::extract_error);
-        let reply = match answer {
+        let reply = match answer.and_then(Value::extract_error) {
             Ok(value) => Reply::read(value).ok_or_else(|| {
-                tracing::error!("Redis gave an answer that is none of the library's");
-                self.over.cancel();
+                tracing::error!("Redis gave a reply of an unexpected shape");
+                self.closed.cancel();
                 Unavailable
             })?,
             Err(error) => {
-                if !leaves_no_doubt(&error) {
-                    tracing::warn!(why = error.category(), "the link to Redis is made anew");
-                    self.over.cancel();
+                if !changed_nothing(&error) {
+                    tracing::warn!(why = %cause(&error), "reconnecting to Redis");
+                    self.closed.cancel();
                 }
                 return Err(Unavailable);
             }
         };
-        self.mark.fetch_max(reply.mark, Ordering::AcqRel);
-        for what in &reply.told {
-            if let Value::BulkString(what) = what {
-                shared.hearing.hear(what);
+        self.writes.fetch_max(reply.writes, Ordering::AcqRel);
+        for notification in &reply.notifications {
+            if let Value::BulkString(notification) = notification {
+                shared.router.route(notification);
             }
         }
         Ok(reply)
     }
 }
 
-/// Whether Redis has refused a call before anything was done, in a state that passes.
-fn leaves_no_doubt(error: &RedisError) -> bool {
-    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY"))
-}
-
-/// Keeps a link for as long as it is polled.
-pub async fn keep(shared: Arc<Shared>) {
-    let mut before = Before::default();
-    let mut pause = PAUSES.0;
+/// Connects, and reconnects for as long as it is polled.
+pub async fn maintain(shared: Arc<Shared>) {
+    let address = shared.options.address();
+    let mut previous = Previous::default();
+    let mut pause = FIRST_PAUSE;
+    let (mut failures, mut last_why) = (0_u64, String::new());
     loop {
-        let patience = 4 * shared.settings.timeout;
-        let made =
-            timeout(patience, make(&shared, &before)).await.unwrap_or(Err(ConnectError::TooSlow));
-        match made {
-            Ok((link, waiting)) => {
-                let link = Arc::new(link);
-                shared.standing.send_replace(ConnectionState::Up(Arc::clone(&link)));
-                tracing::info!(gateway = link.gateway, "joined the gateways on Redis");
+        let deadline = 4 * shared.options.timeout;
+        let connected = timeout(deadline, connect(&shared, &previous)).await;
+        match connected.unwrap_or(Err(ConnectError::TimedOut)) {
+            Ok((connection, waiting)) => {
+                let connection = Arc::new(connection);
+                shared.state.send_replace(ConnectionState::Up(Arc::clone(&connection)));
+                tracing::info!(
+                    redis = address,
+                    gateway = connection.gateway,
+                    failures,
+                    "connected to Redis"
+                );
+                (failures, pause) = (0, FIRST_PAUSE);
+                last_why.clear();
                 for connection in waiting {
-                    shared.hearing.sockets.message_queued(&connection);
+                    shared.router.listener.message_queued(&connection);
                 }
-                shared.hearing.sockets.notifications_missed();
-                pause = PAUSES.0;
-                link.over.cancelled().await;
-                shared.standing.send_replace(ConnectionState::Down(Instant::now()));
-                before = Before {
-                    gateway: link.gateway.clone(),
-                    stream: link.stream.to_string(),
-                    mark: link.mark.load(Ordering::Acquire),
+                shared.router.listener.notifications_missed();
+                connection.closed.cancelled().await;
+                shared.state.send_replace(ConnectionState::Down(Instant::now()));
+                previous = Previous {
+                    gateway: connection.gateway.clone(),
+                    stream: connection.stream.to_string(),
+                    writes: connection.writes.load(Ordering::Acquire),
                 };
             }
             Err(error) => {
-                tracing::warn!(why = error.sentence(), "no link to Redis");
+                failures += 1;
+                let why = error.to_string();
+                // One line for each cause, however often it is tried.
+                if why != last_why {
+                    tracing::warn!(redis = address, why, "no connection to Redis");
+                    last_why = why;
+                }
                 sleep(pause).await;
-                pause = (2 * pause).min(PAUSES.1);
+                pause = (2 * pause).min(LONGEST_PAUSE);
             }
         }
     }
 }
 
-/// Makes a link; gives the connections, too, for which messages may have come unheard.
-async fn make(
+/// Makes a connection; returns with it the local sockets for which messages may have been queued
+/// without a notification.
+async fn connect(
     shared: &Arc<Shared>,
-    before: &Before,
+    previous: &Previous,
 ) -> Result<(Connection, Vec<ConnectionId>), ConnectError> {
-    let over = CancellationToken::new();
-    let settings = &shared.settings;
+    let closed = CancellationToken::new();
+    let options = &shared.options;
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(settings.timeout))
-        .set_response_timeout(Some(settings.timeout))
+        .set_connection_timeout(Some(options.timeout))
+        .set_response_timeout(Some(options.timeout))
         .set_pipeline_buffer_size(WAITING_CALLS)
-        .set_push_sender(shared.hearing.listener(over.clone()));
-    let client = Client::open(settings.server.clone())?;
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let info = ServerInfo::of(&mut connection).await?;
-    info.fit().map_err(|unfit| ConnectError::Unfit(unfit.sentence()))?;
-    let keeps_all = info.keeps_all(&mut connection).await;
-    let joined = join(shared, before, &mut connection, info.run(), keeps_all).await;
-    let (stream, gateway, mark) = match joined {
+        .set_push_sender(shared.router.push_handler(closed.clone()));
+    let client = Client::open(options.server.clone())?;
+    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let info = ServerInfo::fetch(&mut redis).await?;
+    info.check()?;
+    let keeps_all = info.keeps_all(&mut redis).await;
+    let joined = join(shared, previous, &mut redis, info.run_id(), keeps_all).await;
+    let (stream, gateway, writes) = match joined {
         Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
-            load(shared, &mut connection).await?;
-            join(shared, before, &mut connection, info.run(), keeps_all).await?
+            load(shared, &mut redis).await?;
+            join(shared, previous, &mut redis, info.run_id(), keeps_all).await?
         }
         other => other?,
     };
-    let mark = AtomicU64::new(mark);
-    let link = Connection { redis: connection, gateway, stream: stream.into(), mark, over };
-    // Whoever is woken by what follows has the usual patience for the link.
-    shared.standing.send_replace(ConnectionState::Down(Instant::now()));
-    // From here on nothing that others do to this gateway's sockets is missed ...
+    let writes = AtomicU64::new(writes);
+    let connection = Connection { redis, gateway, stream: stream.into(), writes, closed };
+    // Callers that the following wakes may wait their full timeout for the connection.
+    shared.state.send_replace(ConnectionState::Down(Instant::now()));
+    // From here on every notification for this gateway arrives ...
     let mut subscribe = cmd("SUBSCRIBE");
-    subscribe.arg(format!("{}gateway:{}", settings.prefix, link.gateway));
-    link.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
+    subscribe.arg(format!("{}gateway:{}", options.prefix, connection.gateway));
+    connection.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
     // ... and what was missed before is made up for.
     let mut waiting = Vec::new();
-    if !before.stream.is_empty() {
-        if *link.stream == *before.stream {
-            waiting = look_after(shared, &link).await?;
+    if !previous.stream.is_empty() {
+        if *connection.stream == *previous.stream {
+            waiting = check_local_sockets(shared, &connection).await?;
         } else {
             tracing::warn!(
-                "what Redis holds may lack its newest part: new epochs and a new event stream begin"
+                "Redis may have lost its newest data: new epochs and a new event stream begin"
             );
-            shared.hearing.lose_all();
+            shared.router.end_all();
         }
     }
-    if link.gateway == before.gateway {
-        close_what_nobody_holds(shared, &link).await?;
+    if connection.gateway == previous.gateway {
+        close_unknown_sockets(shared, &connection).await?;
     }
-    revoke_unconfirmed(shared, &link).await?;
-    Ok((link, waiting))
+    revoke_unconfirmed(shared, &connection).await?;
+    Ok((connection, waiting))
 }
 
-async fn load(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let loaded = connection.send_packed_command(&shared.library.load()).await?;
+/// Loads the function library.
+async fn load(shared: &Shared, redis: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let loaded = redis.send_packed_command(&shared.library.load()).await?;
     match loaded.extract_error() {
         // Another gateway has loaded it meanwhile.
         Err(error) if error.detail().is_some_and(|it| it.contains("already exists")) => Ok(()),
@@ -221,40 +210,41 @@ async fn load(shared: &Shared, connection: &mut MultiplexedConnection) -> Result
     }
 }
 
-/// Joins; gives the names of stream and gateway, and the gateway's mark.
+/// Joins; returns the names of stream and gateway, and how often the gateway has written.
 async fn join(
     shared: &Shared,
-    before: &Before,
-    connection: &mut MultiplexedConnection,
-    run: &str,
+    previous: &Previous,
+    redis: &mut MultiplexedConnection,
+    run_id: &str,
     keeps_all: bool,
 ) -> Result<(String, String, u64), RedisError> {
-    let clock = shared.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default();
-    let mut command = shared.library.call("join", &shared.settings.prefix);
-    command.arg(clock).arg(&before.gateway).arg(new_id());
-    command.arg(&before.stream).arg(before.mark).arg(new_id());
-    command.arg(run).arg(u8::from(keeps_all));
-    command.query_async(connection).await
+    let mut command = shared.library.call("join", &shared.options.prefix);
+    command.arg(shared.clock_argument()).arg(&previous.gateway).arg(new_id());
+    command.arg(&previous.stream).arg(previous.writes).arg(new_id());
+    command.arg(run_id).arg(u8::from(keeps_all));
+    command.query_async(redis).await
 }
 
-/// Learns what became of the connections that this gateway holds while it could not hear of it;
-/// gives those that messages wait for.
-async fn look_after(shared: &Shared, link: &Connection) -> Result<Vec<ConnectionId>, ConnectError> {
+/// Ends the local sockets that Redis does not know any more; returns those whose outbox is not
+/// empty.
+async fn check_local_sockets(
+    shared: &Shared,
+    connection: &Connection,
+) -> Result<Vec<ConnectionId>, ConnectError> {
     let mut waiting = Vec::new();
-    for some in shared.hearing.held.all().chunks(BATCH) {
-        let mut command = shared.library.call("look_after", &shared.settings.prefix);
-        for (connection, device) in some {
-            command.arg(&**device).arg(&*connection.0);
+    for sockets in shared.router.local_sockets.all().chunks(BATCH) {
+        let mut command = shared.library.call("check_sockets", &shared.options.prefix);
+        for (socket, device) in sockets {
+            command.arg(&**device).arg(&*socket.0);
         }
-        let reply =
-            link.call(shared, command).await.map_err(|Unavailable| ConnectError::TooSlow)?;
-        for ((connection, _), became) in some.iter().zip(reply.values()) {
-            match reply::text(became).unwrap_or_default() {
+        let reply = setup_call(shared, connection, command).await?;
+        for ((socket, _), state) in sockets.iter().zip(reply.values()) {
+            match protocol::text(state).unwrap_or_default() {
                 "open" => {}
-                "queued" => waiting.push(connection.clone()),
+                "waiting" => waiting.push(socket.clone()),
                 word => {
-                    let reason = event::reason(word).unwrap_or(EndReason::LeaseExpired);
-                    shared.hearing.end(connection, reason);
+                    let reason = protocol::reason(word).unwrap_or(EndReason::LeaseExpired);
+                    shared.router.end(socket, reason);
                 }
             }
         }
@@ -262,44 +252,55 @@ async fn look_after(shared: &Shared, link: &Connection) -> Result<Vec<Connection
     Ok(waiting)
 }
 
-/// Closes the sockets that Redis takes for this gateway's and that it does not hold: they closed
-/// while nobody could be told, or opened for somebody who was not told.
-async fn close_what_nobody_holds(shared: &Shared, link: &Connection) -> Result<(), ConnectError> {
-    let unavailable = |Unavailable| ConnectError::TooSlow;
+/// Closes the sockets that Redis knows as this gateway's and that are not local: they closed while
+/// there was no connection, or the reply that opened them was lost.
+async fn close_unknown_sockets(
+    shared: &Shared,
+    connection: &Connection,
+) -> Result<(), ConnectError> {
     let mut cursor = "0".to_owned();
     loop {
-        let mut command = shared.library.call("sockets", &shared.settings.prefix);
+        let mut command = shared.library.call("list_sockets", &shared.options.prefix);
         command.arg(&cursor);
-        let reply = link.call(shared, command).await.map_err(unavailable)?;
-        let mut close = shared.library.call("close", &shared.settings.prefix);
+        let reply = setup_call(shared, connection, command).await?;
+        let mut close = shared.library.call("close", &shared.options.prefix);
         close.arg("");
         let mut found = false;
         for pair in reply.values().get(1..).unwrap_or_default().chunks_exact(2) {
-            let (Some(device), Some(name)) = (reply::text(&pair[0]), reply::text(&pair[1])) else {
+            let [Some(device), Some(socket)] = [&pair[0], &pair[1]].map(protocol::text) else {
                 continue;
             };
-            if !shared.hearing.held.contains(&ConnectionId(name.into())) {
-                close.arg(device).arg(name);
+            if !shared.router.local_sockets.contains(&ConnectionId(socket.into())) {
+                close.arg(device).arg(socket);
                 found = true;
             }
         }
         if found {
-            link.call(shared, close).await.map_err(unavailable)?;
+            setup_call(shared, connection, close).await?;
         }
-        cursor = reply.text(0).map_err(unavailable)?.to_string();
+        cursor = reply.text(0).map_err(|Unavailable| ConnectError::Failed)?.to_string();
         if cursor == "0" {
             return Ok(());
         }
     }
 }
 
-/// Takes tokens back that nobody was given.
-async fn revoke_unconfirmed(shared: &Shared, link: &Connection) -> Result<(), ConnectError> {
-    while let Some(token) = shared.doubt.first() {
-        let mut command = shared.library.call("revoke_unconfirmed", &shared.settings.prefix);
+/// Revokes the tokens that no client has.
+async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<(), ConnectError> {
+    while let Some(token) = shared.unconfirmed.first() {
+        let mut command = shared.library.call("revoke_unconfirmed", &shared.options.prefix);
         command.arg(token.bytes());
-        link.call(shared, command).await.map_err(|Unavailable| ConnectError::TooSlow)?;
-        shared.doubt.pop();
+        setup_call(shared, connection, command).await?;
+        shared.unconfirmed.pop();
     }
     Ok(())
+}
+
+/// A call on a connection that is not in use yet.
+async fn setup_call(
+    shared: &Shared,
+    connection: &Connection,
+    command: Cmd,
+) -> Result<Reply, ConnectError> {
+    connection.call(shared, command).await.map_err(|Unavailable| ConnectError::Failed)
 }

@@ -1,39 +1,33 @@
-//! Reads an event as `events.lua` stores it.
-
-use std::sync::Arc;
+//! Reads an entry of the event stream, as `lua/events.lua` appends it.
+//!
+//! An entry has six fields, in this order: `kind`, `device`, `connection`, `at`, `detail`, `body`.
+//!
+//! | kind | detail | body |
+//! |---|---|---|
+//! | `connected` | the link, after `=` | |
+//! | `message` | the prospect's id | the message |
+//! | `disconnected` | a reason of the engine, a number of the gateway, or nothing | |
+//! | `expired` | the epoch | the message's number |
 
 use redis::Value;
 
-use super::reply::{int, text};
-use crate::{ConnectionId, DisconnectCause, EndReason, Event, EventData};
+use super::protocol::{int, link, reason, text};
+use crate::{ConnectionId, DisconnectCause, Event, EventData};
 
-/// The words that Lua and Rust have for the reasons.
-const REASONS: [(&str, EndReason); 4] = [
-    ("superseded", EndReason::Superseded),
-    ("revoked", EndReason::Revoked),
-    ("token-expired", EndReason::TokenExpired),
-    ("lease-expired", EndReason::LeaseExpired),
-];
-
-/// The reason that has this word.
-pub fn reason(word: &str) -> Option<EndReason> {
-    REASONS.into_iter().find(|(known, _)| *known == word).map(|(_, reason)| reason)
-}
-
-/// Reads an entry of the stream: its id, and names and values by turns.
+/// Reads an entry: its id, and an array of names and values by turns.
 pub fn read(entry: &Value) -> Option<Event> {
     let Value::Array(parts) = entry else { return None };
     let [id, Value::Array(fields)] = parts.as_slice() else { return None };
-    let [_, kind, _, device, _, connection, _, at, _, one, _, other] = fields.as_slice() else {
+    let [_, kind, _, device, _, connection, _, at, _, detail, _, body] = fields.as_slice() else {
         return None;
     };
-    let (one, other) = (text(one)?, text(other)?);
+    let (detail, body) = (text(detail)?, text(body)?);
     let data = match text(kind)? {
-        "connected" => EventData::Connected { linkinjected: link(one) },
-        "message" => EventData::Message { id: one.into(), data: other.into() },
-        "disconnected" if one.is_empty() => EventData::Disconnected { cause: None },
-        "disconnected" => EventData::Disconnected { cause: Some(cause(one)?) },
-        "expired" => EventData::Expired { epoch: one.into(), seq: other.parse().ok()? },
+        "connected" => EventData::Connected { linkinjected: link(detail) },
+        "message" => EventData::Message { id: detail.into(), data: body.into() },
+        "disconnected" if detail.is_empty() => EventData::Disconnected { cause: None },
+        "disconnected" => EventData::Disconnected { cause: Some(cause(detail)?) },
+        "expired" => EventData::Expired { epoch: detail.into(), seq: body.parse().ok()? },
         _ => return None,
     };
     let connection = text(connection)?;
@@ -46,20 +40,9 @@ pub fn read(entry: &Value) -> Option<Event> {
     })
 }
 
-/// The cause: a word for an end by the engine, a number for a close by the gateway.
 fn cause(text: &str) -> Option<DisconnectCause> {
     match reason(text) {
         Some(reason) => Some(DisconnectCause::Engine(reason)),
         None => text.parse().ok().map(DisconnectCause::Gateway),
     }
-}
-
-/// A link as Lua stores it: after `=`, so that an empty link differs from none.
-pub fn stored_link(link: Option<&str>) -> String {
-    link.map_or_else(String::new, |link| format!("={link}"))
-}
-
-/// The link that was stored.
-pub fn link(stored: &str) -> Option<Arc<str>> {
-    stored.strip_prefix('=').map(Into::into)
 }

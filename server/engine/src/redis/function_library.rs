@@ -1,28 +1,44 @@
-//! The actions as Redis runs them: one library of functions, written in Lua.
+//! The operations as Redis runs them: one library of functions, written in Lua.
 //!
-//! The library's name is made of what is in it, the limits of the gateway included. So gateways of
-//! two versions, or with two settings, work side by side.
+//! The library begins with a header of constants, so that no number or word is written in both
+//! languages. Its name is a digest of all that is in it, the limits of the gateway included: gateways
+//! of two versions, or with two settings, work side by side.
 
 use std::fmt::Write;
 
 use redis::{Cmd, cmd};
 
-use super::super::{Digest, Limits, millis};
-use super::options::RedisOptions;
-use crate::event::EVENT_OVERHEAD;
+use super::{
+    options::RedisOptions,
+    protocol::{END_REASONS, NOTIFICATIONS},
+};
+use crate::{Digest, Limits, event::EVENT_OVERHEAD, millis};
 
-/// How much ends, or is let go of, in one call at the most.
+/// How many things one call expires, drops or closes at most.
 pub const BATCH: usize = 100;
 
-const SOURCES: [&str; 8] = [
-    include_str!("lua/prelude.lua"),
-    include_str!("lua/events.lua"),
+/// How long keys outlive their record, in milliseconds, when no gateway is left to expire it.
+const SAFETY_TTL: u64 = 24 * 60 * 60 * 1000;
+
+/// How long Redis remembers that a gateway expired, in milliseconds. A gateway that wakes even later
+/// cannot be told from one whose data was lost.
+const EXPIRED_GATEWAY_TTL: u64 = 30 * SAFETY_TTL;
+
+/// Comes first and is not a block of its own: the other files use what it declares.
+const CALL: &str = include_str!("lua/call.lua");
+
+const MODULES: [&str; 11] = [
+    include_str!("lua/notifications.lua"),
     include_str!("lua/records.lua"),
+    include_str!("lua/events.lua"),
+    include_str!("lua/device.lua"),
+    include_str!("lua/sockets.lua"),
     include_str!("lua/tokens.lua"),
     include_str!("lua/authorisations.lua"),
+    include_str!("lua/outbox.lua"),
     include_str!("lua/conversation.lua"),
     include_str!("lua/gateways.lua"),
-    include_str!("lua/expiry.lua"),
+    include_str!("lua/deadlines.lua"),
 ];
 
 /// The library, as it is loaded and called.
@@ -32,13 +48,18 @@ pub struct FunctionLibrary {
 }
 
 impl FunctionLibrary {
-    /// The library that keeps these limits.
+    /// The library that enforces these limits.
     #[must_use]
-    pub fn new(limits: &Limits, redis: &RedisOptions) -> Self {
-        let body = format!("{}\n{}", written(limits, redis), SOURCES.join("\n"));
+    pub fn new(limits: &Limits, options: &RedisOptions) -> Self {
+        let mut body = header(limits, options) + CALL;
+        for module in MODULES {
+            body.push_str("do\n");
+            body.push_str(module);
+            body.push_str("end\n");
+        }
         let mut name = "connectsocket_".to_owned();
         for byte in &Digest::of(body.as_bytes()).bytes()[..8] {
-            // Text takes whatever is written to it.
+            // Writing to a string does not fail.
             let _ = write!(name, "{byte:02x}");
         }
         let source = format!("#!lua name={name}\nlocal LIBRARY = '{name}'\n{body}");
@@ -53,7 +74,7 @@ impl FunctionLibrary {
         command
     }
 
-    /// The beginning of a call.
+    /// A call of a function, to which its arguments are to be added.
     #[must_use]
     pub fn call(&self, function: &str, prefix: &str) -> Cmd {
         let mut command = cmd("FCALL");
@@ -62,10 +83,12 @@ impl FunctionLibrary {
     }
 }
 
-/// The limits, as Lua.
-fn written(limits: &Limits, redis: &RedisOptions) -> String {
+/// The constants of the library: times in milliseconds, sizes in bytes.
+fn header(limits: &Limits, options: &RedisOptions) -> String {
+    // GCRA in microseconds, as in `rate.rs`: the time that each authorisation takes up, and a burst
+    // of one second.
     let interval = 1_000_000 / u64::from(limits.authorisations_per_second.max(1));
-    let numbers: [(&str, u64); 20] = [
+    let limits = [
         ("token_ttl", millis(limits.token_ttl)),
         ("authorisation_ttl", millis(limits.authorisation_ttl)),
         ("half_ref_memory", millis(limits.half_ref_memory)),
@@ -73,6 +96,7 @@ fn written(limits: &Limits, redis: &RedisOptions) -> String {
         ("devices", limits.devices as u64),
         ("open_authorisations", limits.open_authorisations as u64),
         ("authorisation_interval", interval),
+        ("authorisation_burst", 1_000_000 - interval),
         ("test_tokens", limits.test_tokens as u64),
         ("remembered_half_refs", limits.remembered_half_refs as u64),
         ("outbox_messages", limits.outbox_messages as u64),
@@ -83,10 +107,24 @@ fn written(limits: &Limits, redis: &RedisOptions) -> String {
         ("event_ttl", millis(limits.event_ttl)),
         ("event_bytes", limits.event_bytes as u64),
         ("event_bytes_per_device", limits.event_bytes_per_device as u64),
-        ("event_overhead", EVENT_OVERHEAD as u64),
-        ("lease", millis(redis.lease)),
-        ("batch", BATCH as u64),
     ];
-    let numbers = numbers.map(|(name, number)| format!("{name} = {number}"));
-    format!("local LIMITS = {{ {} }}", numbers.join(", "))
+    let constants = [
+        ("LEASE", millis(options.lease)),
+        ("BATCH", BATCH as u64),
+        ("SAFETY_TTL", SAFETY_TTL),
+        ("EXPIRED_GATEWAY_TTL", EXPIRED_GATEWAY_TTL),
+        ("EVENT_OVERHEAD", EVENT_OVERHEAD as u64),
+    ];
+    let mut header = constants.map(|(name, number)| format!("local {name} = {number}\n")).concat();
+    let quoted = |word: &str| format!("'{word}'");
+    header += &table("LIMITS", limits.map(|(name, number)| (name, number.to_string())));
+    header += &table("END_REASON", END_REASONS.map(|(name, word, _)| (name, quoted(word))));
+    header += &table("NOTIFICATION", NOTIFICATIONS.map(|(name, word)| (name, quoted(word))));
+    header
+}
+
+/// A table of constants.
+fn table<const N: usize>(name: &str, fields: [(&str, String); N]) -> String {
+    let fields = fields.map(|(field, value)| format!("{field} = {value}"));
+    format!("local {name} = {{ {} }}\n", fields.join(", "))
 }

@@ -1,4 +1,4 @@
-//! The connections that this gateway holds as the sockets of their devices, as far as it knows.
+//! The connections of this gateway that are the sockets of their devices, as far as it knows.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::ConnectionId;
 
-/// The devices of the held connections.
+/// The devices by connection.
 #[derive(Default)]
 pub struct LocalSockets(Mutex<HashMap<ConnectionId, Arc<str>>>);
 
@@ -16,24 +16,27 @@ impl LocalSockets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection is the device's socket.
+    /// Adds a connection that has become the device's socket.
     pub fn insert(&self, connection: ConnectionId, device: Arc<str>) {
         self.lock().insert(connection, device);
     }
 
-    /// The connection is no socket any more. Says whether it was one.
-    pub fn remove(&self, connection: &ConnectionId) -> bool {
-        self.lock().remove(connection).is_some()
+    /// Removes a connection that is a socket no longer.
+    pub fn remove(&self, connection: &ConnectionId) {
+        self.lock().remove(connection);
     }
 
-    /// Whether the connection is held.
+    /// Whether the connection is a socket.
     pub fn contains(&self, connection: &ConnectionId) -> bool {
         self.lock().contains_key(connection)
     }
 
     /// Every connection with its device.
     pub fn all(&self) -> Vec<(ConnectionId, Arc<str>)> {
-        let held = self.lock();
-        held.iter().map(|(connection, device)| (connection.clone(), Arc::clone(device))).collect()
+        let sockets = self.lock();
+        sockets
+            .iter()
+            .map(|(connection, device)| (connection.clone(), Arc::clone(device)))
+            .collect()
     }
 }

@@ -1,16 +1,38 @@
-//! The engine of many gateways: everything in one Redis, each action one call of a function there.
+//! The engine of many gateways: all state is in one Redis, and each operation is one call of a
+//! function there, written in Lua.
 //!
-//! `docs/redis.md` says what is kept under which key. What a call tells the gateway that made it
-//! comes with its answer; what it tells others comes through their channels.
+//! `docs/redis.md` lists the keys, and `protocol.rs` the replies and notifications. The files in
+//! `lua/` have the names of their twins in `memory/`. The way of one operation, here of a message to
+//! a device whose socket is on another gateway:
+//!
+//! ```text
+//!   this gateway                       Redis                             the other gateway
+//!
+//!   Engine::send       (operations.rs)
+//!     Shared::call     waits for a connection
+//!     Connection::call ── FCALL ─────▶ Call.operation      (call.lua)
+//!                                        Call.begin        the gateway has its lease and
+//!                                                          its writes are all there
+//!                                        'send'            (conversation.lua, outbox.lua)
+//!                                        Call.finish       writes back records and counts
+//!                                          PUBLISH ──────────────────▶ PushRouter::push_handler
+//!     Reply::read      ◀─── reply ─────────┘                             PushRouter::route
+//!     PushRouter::route  its own notifications                             EngineListener::
+//!   Ok(Sent)                                                                 message_queued
+//! ```
+//!
+//! The session of the other gateway then reads the outbox with an operation of its own. A pushed
+//! notification can be lost; `connection.rs` makes up for it after each reconnect.
 
+mod connect_error;
 mod connection;
 mod event;
 mod function_library;
 mod local_sockets;
 mod operations;
 mod options;
+mod protocol;
 mod push;
-mod reply;
 mod server_info;
 mod unconfirmed_tokens;
 
@@ -23,76 +45,77 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Clock, EngineListener, Limits, Unavailable};
+use crate::{Clock, EngineListener, Limits, Unavailable};
 
-pub use options::{PREFIX, RedisOptions};
+pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
 
 use connection::{Connection, ConnectionState};
 use function_library::FunctionLibrary;
+use protocol::Reply;
 use push::PushRouter;
-use reply::Reply;
 use unconfirmed_tokens::UnconfirmedTokens;
 
 /// The engine of many gateways.
 pub struct Redis {
     shared: Arc<Shared>,
-    keeper: JoinHandle<()>,
+    connector: JoinHandle<()>,
 }
 
-/// What the calls and the keeper of the link share.
+/// What operations and the connector share.
 pub struct Shared {
-    settings: RedisOptions,
+    options: RedisOptions,
     library: FunctionLibrary,
-    /// Where the time is taken from, if not from Redis itself.
+    /// A clock in place of Redis's own.
     clock: Option<Arc<dyn Clock>>,
-    hearing: Arc<PushRouter>,
-    standing: watch::Sender<ConnectionState>,
-    doubt: UnconfirmedTokens,
+    router: Arc<PushRouter>,
+    state: watch::Sender<ConnectionState>,
+    unconfirmed: UnconfirmedTokens,
 }
 
 impl Redis {
-    /// An engine that keeps `limits` and connects by itself, again and again.
+    /// Starts an engine with these limits. It connects in the background, and reconnects whenever
+    /// the connection fails.
     ///
-    /// The time is that of Redis, so that all gateways have one clock, unless one is given.
+    /// All gateways share the clock of Redis, unless `clock` is given.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(
         limits: &Limits,
-        settings: RedisOptions,
+        options: RedisOptions,
         clock: Option<Arc<dyn Clock>>,
-        sockets: Arc<dyn EngineListener>,
+        listener: Arc<dyn EngineListener>,
     ) -> Self {
         let shared = Arc::new(Shared {
-            library: FunctionLibrary::new(limits, &settings),
-            settings,
+            library: FunctionLibrary::new(limits, &options),
+            options,
             clock,
-            hearing: Arc::new(PushRouter::new(sockets)),
-            standing: watch::Sender::new(ConnectionState::Down(Instant::now())),
-            doubt: UnconfirmedTokens::default(),
+            router: Arc::new(PushRouter::new(listener)),
+            state: watch::Sender::new(ConnectionState::Down(Instant::now())),
+            unconfirmed: UnconfirmedTokens::default(),
         });
-        let keeper = tokio::spawn(connection::keep(Arc::clone(&shared)));
-        Self { shared, keeper }
+        let connector = tokio::spawn(connection::maintain(Arc::clone(&shared)));
+        Self { shared, connector }
     }
 
-    /// From now on there is no link.
+    /// Closes the connection for good.
     fn stop(&self) {
-        self.keeper.abort();
-        self.shared.standing.send_replace(ConnectionState::Ended);
+        self.connector.abort();
+        self.shared.state.send_replace(ConnectionState::Stopped);
     }
 
-    /// The beginning of a call.
+    /// A call of a function, to which its arguments are to be added.
     fn command(&self, function: &str) -> Cmd {
-        self.shared.library.call(function, &self.shared.settings.prefix)
+        self.shared.library.call(function, &self.shared.options.prefix)
     }
 
     async fn call(&self, command: Cmd) -> Result<Reply, Unavailable> {
         self.shared.call(command).await
     }
 
-    /// A call whose answer is heard to its end, also when nobody waits for it any more.
-    async fn whole(&self, command: Cmd) -> Result<Reply, Unavailable> {
+    /// A call whose reply is processed also when the caller is dropped meanwhile.
+    async fn call_detached(&self, command: Cmd) -> Result<Reply, Unavailable> {
         let shared = Arc::clone(&self.shared);
         let call = tokio::spawn(async move { shared.call(command).await });
         call.await.map_err(|_| Unavailable)?
@@ -106,37 +129,43 @@ impl Drop for Redis {
 }
 
 impl Shared {
-    /// The link; a short gap is waited out.
-    async fn link(&self) -> Result<Arc<Connection>, Unavailable> {
-        if let ConnectionState::Up(link) = &*self.standing.borrow()
-            && !link.over.is_cancelled()
+    /// The connection. Where there is none, waits for one, up to the timeout after the last failed.
+    async fn connection(&self) -> Result<Arc<Connection>, Unavailable> {
+        if let ConnectionState::Up(connection) = &*self.state.borrow()
+            && !connection.closed.is_cancelled()
         {
-            return Ok(Arc::clone(link));
+            return Ok(Arc::clone(connection));
         }
-        let mut standing = self.standing.subscribe();
+        let mut state = self.state.subscribe();
         loop {
-            let since = match &*standing.borrow_and_update() {
-                ConnectionState::Up(link) if !link.over.is_cancelled() => {
-                    return Ok(Arc::clone(link));
+            let since = match &*state.borrow_and_update() {
+                ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
+                    return Ok(Arc::clone(connection));
                 }
                 ConnectionState::Up(_) => Instant::now(),
                 ConnectionState::Down(since) => *since,
-                ConnectionState::Ended => return Err(Unavailable),
+                ConnectionState::Stopped => return Err(Unavailable),
             };
-            let changed = timeout_at(since + self.settings.timeout, standing.changed()).await;
+            let changed = timeout_at(since + self.options.timeout, state.changed()).await;
             changed.map_err(|_| Unavailable)?.map_err(|_| Unavailable)?;
         }
     }
 
     async fn call(&self, command: Cmd) -> Result<Reply, Unavailable> {
-        self.link().await?.call(self, command).await
+        self.connection().await?.call(self, command).await
     }
 
-    /// Whether there was no link for so long that others take this gateway for gone.
-    fn is_out_of_touch(&self) -> bool {
-        match &*self.standing.borrow() {
-            ConnectionState::Down(since) => since.elapsed() > self.settings.lease,
-            ConnectionState::Up(_) | ConnectionState::Ended => false,
+    /// The time as an argument of a call; empty for Redis's own.
+    fn clock_argument(&self) -> String {
+        self.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default()
+    }
+
+    /// Whether there was no connection for longer than the lease, so that other gateways count this
+    /// one as dead.
+    fn lease_is_over(&self) -> bool {
+        match &*self.state.borrow() {
+            ConnectionState::Down(since) => since.elapsed() > self.options.lease,
+            ConnectionState::Up(_) | ConnectionState::Stopped => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The engine's actions: what each asks of Redis, and what the answer means.
+//! The engine's operations: the call that each makes, and what the reply means.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,38 +7,38 @@ use redis::Value;
 use tokio::time::timeout;
 
 use super::{
-    super::{
-        Authorisation, AuthoriseError, ConnectionId, DeviceState, EndReason, Engine, Events,
-        Message, Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent,
-        SocketError, SocketState, TokenError, Unavailable, millis,
-    },
     Redis, Shared, event,
-    reply::{self, Reply},
+    protocol::{self, Reply, link, stored_link},
 };
-use crate::{Digest, new_id};
+use crate::{
+    Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason, Engine, Events,
+    Message, Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent,
+    SocketError, SocketState, TokenError, Unavailable, millis, new_id,
+};
 
-/// Numbers above this are not told apart in Lua; none that is given out comes near.
+/// Lua has doubles for numbers, which are exact up to here. No number that is given out is as large.
 const LARGEST: u64 = 1 << 53;
 
-/// Calls that end what is due, at the most, before others have their turn.
-const ROUNDS: usize = 1000;
+/// At most this many batches are expired before others may use Redis.
+const EXPIRE_CALLS: usize = 1000;
 
 impl Redis {
-    /// What an action of a socket came to. A connection that is not the socket is told so here,
-    /// unless it was told before.
-    fn of_socket(&self, connection: &ConnectionId, reply: &Reply) -> Result<(), SocketError> {
+    /// The outcome of a connection's operation. A connection that is no longer the device's socket is
+    /// ended here, unless it was before.
+    fn socket_outcome(&self, connection: &ConnectionId, reply: &Reply) -> Result<(), SocketError> {
         match reply.word() {
             "ok" => Ok(()),
             "events-full" => Err(SocketError::EventsFull),
             "stale" => {
-                let hearing = &self.shared.hearing;
-                if hearing.held.contains(connection) {
-                    let reason = reply.value(1).ok().and_then(reply::text).and_then(event::reason);
-                    hearing.end(connection, reason.unwrap_or(EndReason::LeaseExpired));
+                let router = &self.shared.router;
+                if router.local_sockets.contains(connection) {
+                    let reason = reply.value(1).ok().and_then(protocol::text);
+                    let reason = reason.and_then(protocol::reason);
+                    router.end(connection, reason.unwrap_or(EndReason::LeaseExpired));
                 }
                 Err(SocketError::Stale)
             }
-            _ => Err(reply.strange().into()),
+            _ => Err(reply.unexpected().into()),
         }
     }
 }
@@ -61,15 +61,15 @@ impl Engine for Redis {
         command.arg(token.bytes()).arg(new_id());
         let (shared, token) = (Arc::clone(&self.shared), *token);
         let call = tokio::spawn(async move {
-            let link = shared.link().await?;
-            link.call(&shared, command).await.inspect_err(|_| shared.doubt.push(token))
+            let connection = shared.connection().await?;
+            connection.call(&shared, command).await.inspect_err(|_| shared.unconfirmed.push(token))
         });
         let reply = call.await.map_err(|_| Unavailable)??;
         match reply.word() {
             "ok" => Ok(()),
             "device-claimed" => Err(RequestTokenError::DeviceClaimed),
             "devices-full" => Err(RequestTokenError::DevicesFull),
-            _ => Err(reply.strange().into()),
+            _ => Err(reply.unexpected().into()),
         }
     }
 
@@ -81,24 +81,21 @@ impl Engine for Redis {
             "ok" => Ok(()),
             "unknown" => Err(TokenError::Unknown),
             "expired" => Err(TokenError::Expired),
-            _ => Err(reply.strange().into()),
+            _ => Err(reply.unexpected().into()),
         }
     }
 
     async fn revoke_token(&self, token: &Digest) -> Result<(), Unavailable> {
         let mut command = self.command("revoke_token");
         command.arg(token.bytes());
-        self.whole(command).await.map(|_| ())
+        self.call_detached(command).await.map(|_| ())
     }
 
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError> {
         let Authorisation { token, device, half_ref, linkinjected } = authorisation;
         let mut command = self.command("authorise");
-        command
-            .arg(token.bytes())
-            .arg(device)
-            .arg(half_ref.bytes())
-            .arg(event::stored_link(linkinjected));
+        command.arg(token.bytes()).arg(device).arg(half_ref.bytes());
+        command.arg(stored_link(linkinjected));
         let reply = self.call(command).await?;
         Err(match reply.word() {
             "ok" => return Ok(()),
@@ -109,7 +106,7 @@ impl Engine for Redis {
             "half-ref-spent" => AuthoriseError::HalfRefSpent,
             "too-many" => AuthoriseError::TooMany(Duration::from_micros(reply.int(1)?)),
             "full" => AuthoriseError::Full(reply.millis(1)?),
-            _ => reply.strange().into(),
+            _ => reply.unexpected().into(),
         })
     }
 
@@ -122,17 +119,17 @@ impl Engine for Redis {
         command.arg(half_ref.bytes()).arg(&*connection.0);
         let shared = Arc::clone(&self.shared);
         let connection = connection.clone();
-        // Who asked may be gone before the answer is there; then there is nobody for the socket.
+        // The caller may be dropped before the reply comes; then the guard closes the socket.
         let redeem = tokio::spawn(async move {
-            let mut unclaimed = Unclaimed { shared, connection, device: None };
-            let opened = opened(&unclaimed.shared.call(command).await?)?;
-            unclaimed.device = Some(Arc::clone(&opened.device));
-            let held = &unclaimed.shared.hearing.held;
-            held.insert(unclaimed.connection.clone(), Arc::clone(&opened.device));
-            Ok::<_, RedeemError>((opened, unclaimed))
+            let mut guard = OpenedGuard { shared, connection, device: None };
+            let opened = opened(&guard.shared.call(command).await?)?;
+            guard.device = Some(Arc::clone(&opened.device));
+            let local_sockets = &guard.shared.router.local_sockets;
+            local_sockets.insert(guard.connection.clone(), Arc::clone(&opened.device));
+            Ok::<_, RedeemError>((opened, guard))
         });
-        let (opened, mut unclaimed) = redeem.await.map_err(|_| RedeemError::Unavailable)??;
-        unclaimed.device = None;
+        let (opened, mut guard) = redeem.await.map_err(|_| RedeemError::Unavailable)??;
+        guard.device = None;
         Ok(opened)
     }
 
@@ -142,12 +139,12 @@ impl Engine for Redis {
         connection: &ConnectionId,
         code: Option<u16>,
     ) -> Result<(), Unavailable> {
-        // Should Redis not hear of it, it is not held when the link is made anew.
-        self.shared.hearing.held.remove(connection);
+        // If the call fails, the socket is closed after the next connect, as it is not local then.
+        self.shared.router.local_sockets.remove(connection);
         let mut command = self.command("close");
         command.arg(code.map(|code| code.to_string()).unwrap_or_default());
         command.arg(device).arg(&*connection.0);
-        self.whole(command).await.map(|_| ())
+        self.call_detached(command).await.map(|_| ())
     }
 
     async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError> {
@@ -157,7 +154,7 @@ impl Engine for Redis {
         if let Some(request) = &idempotency {
             command.arg(request.key.bytes()).arg(request.body.bytes());
         }
-        let reply = self.whole(command).await?;
+        let reply = self.call_detached(command).await?;
         Err(match reply.word() {
             "ok" => {
                 return Ok(Sent {
@@ -171,7 +168,7 @@ impl Engine for Redis {
             "outbox-full" => SendError::OutboxFull(reply.millis(1)?),
             "key-reused" => SendError::KeyReused,
             "keys-full" => SendError::KeysFull(reply.millis(1)?),
-            _ => reply.strange().into(),
+            _ => reply.unexpected().into(),
         })
     }
 
@@ -197,9 +194,9 @@ impl Engine for Redis {
         command.arg(device).arg(&*connection.0).arg(after.min(LARGEST));
         command.arg((bytes as u64).min(LARGEST));
         let reply = self.call(command).await?;
-        self.of_socket(connection, &reply)?;
+        self.socket_outcome(connection, &reply)?;
         let messages = (1..reply.values().len()).step_by(2);
-        let message = |place| Ok(Message { seq: reply.int(place)?, data: reply.text(place + 1)? });
+        let message = |index| Ok(Message { seq: reply.int(index)?, data: reply.text(index + 1)? });
         messages.map(message).collect()
     }
 
@@ -211,8 +208,8 @@ impl Engine for Redis {
     ) -> Result<(), SocketError> {
         let mut command = self.command("acknowledge");
         command.arg(device).arg(&*connection.0).arg(seq.min(LARGEST));
-        let reply = self.whole(command).await?;
-        self.of_socket(connection, &reply)
+        let reply = self.call_detached(command).await?;
+        self.socket_outcome(connection, &reply)
     }
 
     async fn accept(
@@ -224,40 +221,40 @@ impl Engine for Redis {
     ) -> Result<(), SocketError> {
         let mut command = self.command("accept");
         command.arg(device).arg(&*connection.0).arg(id).arg(data);
-        let reply = self.whole(command).await?;
-        self.of_socket(connection, &reply)
+        let reply = self.call_detached(command).await?;
+        self.socket_outcome(connection, &reply)
     }
 
     async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable> {
         let mut command = self.command("device");
         command.arg(device);
         let reply = self.call(command).await?;
-        reply.values().first().map(|state| described(state, &reply)).transpose()
+        reply.values().first().map(|state| device_state(state, &reply)).transpose()
     }
 
     async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable> {
         let mut command = self.command("connected");
         command.arg(after).arg((limit as u64).min(LARGEST));
         let reply = self.call(command).await?;
-        reply.values().iter().map(|state| described(state, &reply)).collect()
+        reply.values().iter().map(|state| device_state(state, &reply)).collect()
     }
 
     async fn disconnect(&self, device: &str) -> Result<(), Unavailable> {
         let mut command = self.command("disconnect");
         command.arg(device);
-        self.whole(command).await.map(|_| ())
+        self.call_detached(command).await.map(|_| ())
     }
 
     async fn stream(&self) -> Result<Arc<str>, Unavailable> {
-        Ok(Arc::clone(&self.shared.link().await?.stream))
+        Ok(Arc::clone(&self.shared.connection().await?.stream))
     }
 
     async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable> {
         let mut command = self.command("events");
         command.arg(from.min(LARGEST)).arg((limit as u64).min(LARGEST));
         let reply = self.call(command).await?;
-        let Value::Array(entries) = reply.value(2)? else { return Err(reply.strange()) };
-        let read = |entry| event::read(entry).ok_or_else(|| reply.strange());
+        let Value::Array(entries) = reply.value(2)? else { return Err(reply.unexpected()) };
+        let read = |entry| event::read(entry).ok_or_else(|| reply.unexpected());
         let events = entries.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Events { oldest: reply.int(0)?, next: reply.int(1)?, events })
     }
@@ -273,11 +270,11 @@ impl Engine for Redis {
     }
 
     async fn expire(&self) -> Result<(), Unavailable> {
-        for _ in 0..ROUNDS {
+        for _ in 0..EXPIRE_CALLS {
             let Ok(reply) = self.call(self.command("expire")).await else {
-                if self.shared.is_out_of_touch() {
-                    // Their prospects can be served elsewhere.
-                    self.shared.hearing.lose_all();
+                if self.shared.lease_is_over() {
+                    // Another gateway may be able to serve their prospects.
+                    self.shared.router.end_all();
                 }
                 return Err(Unavailable);
             };
@@ -289,34 +286,34 @@ impl Engine for Redis {
     }
 
     async fn ready(&self) -> Result<(), Unavailable> {
-        let mut signs = self.shared.hearing.signs();
+        let mut heartbeats = self.shared.router.heartbeats();
         self.call(self.command("ready")).await?;
-        let sign = timeout(self.shared.settings.timeout, signs.changed()).await;
-        sign.map_err(|_| Unavailable)?.map_err(|_| Unavailable)
+        let heartbeat = timeout(self.shared.options.timeout, heartbeats.changed()).await;
+        heartbeat.map_err(|_| Unavailable)?.map_err(|_| Unavailable)
     }
 
     async fn end(&self) {
-        // A gateway that does not say so is taken for gone when its lease runs out.
+        // If the call fails, the gateway expires with its lease.
         let _ = self.call(self.command("leave")).await;
         self.stop();
     }
 }
 
-/// A socket that is closed again when it is dropped, unless it has no device.
-struct Unclaimed {
+/// Closes an opened socket when it is dropped, unless its device was taken out before.
+struct OpenedGuard {
     shared: Arc<Shared>,
     connection: ConnectionId,
     device: Option<Arc<str>>,
 }
 
-impl Drop for Unclaimed {
+impl Drop for OpenedGuard {
     fn drop(&mut self) {
         let Some(device) = self.device.take() else { return };
         let shared = Arc::clone(&self.shared);
-        shared.hearing.held.remove(&self.connection);
-        let mut command = shared.library.call("close", &shared.settings.prefix);
+        shared.router.local_sockets.remove(&self.connection);
+        let mut command = shared.library.call("close", &shared.options.prefix);
         command.arg("").arg(&*device).arg(&*self.connection.0);
-        // Where there is no runtime any more, the gateway is gone and its lease ends the socket.
+        // Without a runtime the process is about to exit, and the socket ends with the lease.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { shared.call(command).await.map(|_| ()) });
         }
@@ -329,7 +326,7 @@ fn opened(reply: &Reply) -> Result<Opened, RedeemError> {
             return Ok(Opened {
                 device: reply.text(1)?,
                 epoch: reply.text(2)?,
-                linkinjected: event::link(&reply.text(3)?),
+                linkinjected: link(&reply.text(3)?),
             });
         }
         "unknown" => RedeemError::Unknown,
@@ -337,25 +334,26 @@ fn opened(reply: &Reply) -> Result<Opened, RedeemError> {
         "expired" => RedeemError::Expired,
         "revoked" => RedeemError::Revoked,
         "events-full" => RedeemError::EventsFull,
-        _ => reply.strange().into(),
+        _ => reply.unexpected().into(),
     })
 }
 
-/// Reads what is known of a device: its name, its unacknowledged messages and, if it has one, its
-/// socket.
-fn described(state: &Value, reply: &Reply) -> Result<DeviceState, Unavailable> {
-    let Value::Array(parts) = state else { return Err(reply.strange()) };
-    let text = |place: usize| parts.get(place).and_then(reply::text);
-    let int = |place: usize| parts.get(place).and_then(reply::int).ok_or_else(|| reply.strange());
+/// Reads the state of a device: its name, its number of unacknowledged messages and, if there is
+/// one, its socket.
+fn device_state(state: &Value, reply: &Reply) -> Result<DeviceState, Unavailable> {
+    let Value::Array(parts) = state else { return Err(reply.unexpected()) };
+    let text = |index: usize| parts.get(index).and_then(protocol::text);
+    let int =
+        |index: usize| parts.get(index).and_then(protocol::int).ok_or_else(|| reply.unexpected());
     let socket = match text(2) {
         None => None,
         Some(connection) => Some(SocketState {
             connection: ConnectionId(connection.into()),
             since: int(3)?,
-            linkinjected: event::link(text(4).unwrap_or_default()),
+            linkinjected: link(text(4).unwrap_or_default()),
         }),
     };
-    let device = text(0).ok_or_else(|| reply.strange())?.into();
+    let device = text(0).ok_or_else(|| reply.unexpected())?.into();
     let unacknowledged = usize::try_from(int(1)?).unwrap_or(usize::MAX);
     Ok(DeviceState { device, socket, unacknowledged })
 }

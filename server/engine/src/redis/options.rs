@@ -1,37 +1,44 @@
-//! Where the Redis of the engine is, and how long it waits for it.
+//! Where the Redis of the engine is, and how long the engine waits for it.
 
 use std::{fmt, time::Duration};
 
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use thiserror::Error;
 
-/// What every key and channel begins with, unless a setting says otherwise.
+/// The default of [`RedisOptions::prefix`].
 pub const PREFIX: &str = "connectsocket:";
 
 /// Where Redis is, and how long to wait for it.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// Where it is. Holds the password, if there is one.
+    /// Address, user, password and database.
     pub(super) server: ConnectionInfo,
-    /// What every key and channel begins with.
+    /// What every key and channel begins with: engines with different prefixes share nothing.
     pub prefix: String,
-    /// How long a gateway that is not heard of is not taken for dead.
+    /// How long Redis may miss a gateway's heartbeat before the gateway counts as dead. The heartbeat
+    /// comes with each [`Engine::expire`](crate::Engine::expire).
     pub lease: Duration,
-    /// How long anything that is asked of Redis may take.
+    /// How long connecting to Redis, and each of its answers, may take.
     pub timeout: Duration,
 }
 
+/// The URL is not one of a Redis. The message does not repeat it: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "not a URL of a Redis: write redis://host:6379, with user:password@ before the host and \
+     /database after the port where they are needed"
+)]
+pub struct InvalidRedisUrl;
+
 impl RedisOptions {
-    /// The Redis at `url`, such as `redis://user:password@host:6379/0` or `unix:///path?db=0`.
+    /// The Redis at `url`, such as `redis://user:password@host:6379/0` or `unix:///path?db=0`, with
+    /// the default prefix, a lease of 10 s and a timeout of 2 s.
     ///
     /// # Errors
-    /// A sentence that does not repeat the URL, which may hold a password.
-    pub fn new(url: &str) -> Result<Self, String> {
-        let server = url.into_connection_info().map_err(|_| {
-            "--redis-url is no URL of a Redis: write redis://host:6379, with user:password@ before \
-             the host and /database behind the port where they are needed."
-                .to_owned()
-        })?;
-        // Wake-ups come on the connection that carries the calls, which takes the newer protocol.
+    /// [`InvalidRedisUrl`]. Whether there is a Redis is not checked.
+    pub fn new(url: &str) -> Result<Self, InvalidRedisUrl> {
+        let server = url.into_connection_info().map_err(|_| InvalidRedisUrl)?;
+        // RESP3 carries replies and pushed messages on one connection.
         let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Ok(Self {
             server: server.set_redis_settings(settings),
@@ -40,12 +47,18 @@ impl RedisOptions {
             timeout: Duration::from_secs(2),
         })
     }
+
+    /// Host and port, or the path of the socket: what may be logged of the URL.
+    pub(super) fn address(&self) -> String {
+        self.server.addr().to_string()
+    }
 }
 
 impl fmt::Debug for RedisOptions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("RedisSettings")
+            .debug_struct("RedisOptions")
+            .field("address", &self.address())
             .field("prefix", &self.prefix)
             .field("lease", &self.lease)
             .field("timeout", &self.timeout)

@@ -1,4 +1,5 @@
-//! What a gateway is told: with the answer to a call, or by its channel when another gateway did it.
+//! Routes notifications to the gateway: those that come with a reply, and those that another gateway
+//! causes and Redis pushes through this gateway's channel.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -6,81 +7,77 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    super::{ConnectionId, EndReason, EngineListener},
-    event,
-    local_sockets::LocalSockets,
-};
+use super::{local_sockets::LocalSockets, protocol::Notification};
+use crate::{ConnectionId, EndReason, EngineListener};
 
-/// Passes on what it is told.
+/// Passes notifications to the listener.
 pub struct PushRouter {
-    pub(super) sockets: Arc<dyn EngineListener>,
-    /// The connections that are the sockets of their devices.
-    pub(super) held: LocalSockets,
-    /// Counts what came through the channel to show that it is not silent.
-    signs: watch::Sender<u64>,
+    pub(super) listener: Arc<dyn EngineListener>,
+    pub(super) local_sockets: LocalSockets,
+    /// How many heartbeats came through the channel.
+    heartbeats: watch::Sender<u64>,
 }
 
 impl PushRouter {
-    /// Passes on to `sockets`.
-    pub fn new(sockets: Arc<dyn EngineListener>) -> Self {
-        Self { sockets, held: LocalSockets::default(), signs: watch::Sender::new(0) }
+    /// A router with no sockets.
+    pub fn new(listener: Arc<dyn EngineListener>) -> Self {
+        let heartbeats = watch::Sender::new(0);
+        Self { listener, local_sockets: LocalSockets::default(), heartbeats }
     }
 
-    /// Changes with each sign of life from the channel.
-    pub fn signs(&self) -> watch::Receiver<u64> {
-        self.signs.subscribe()
+    /// Changes with each heartbeat that comes through the channel.
+    pub fn heartbeats(&self) -> watch::Receiver<u64> {
+        self.heartbeats.subscribe()
     }
 
-    /// What takes the messages of a connection's channel; `over` is told when the connection ends.
-    pub fn listener(
+    /// The handler for what Redis pushes on a connection. It cancels `closed` when the connection
+    /// ends.
+    pub fn push_handler(
         self: &Arc<Self>,
-        over: CancellationToken,
+        closed: CancellationToken,
     ) -> impl Fn(PushInfo) -> Result<(), Infallible> + Send + Sync + 'static {
-        let hearing = Arc::clone(self);
+        let router = Arc::clone(self);
         move |push| {
             match (push.kind, push.data.as_slice()) {
                 (PushKind::Message, [_, Value::BulkString(message)]) => {
-                    for what in message.split(|byte| *byte == b'\n') {
-                        hearing.hear(what);
-                    }
+                    message.split(|byte| *byte == b'\n').for_each(|it| router.route(it));
                 }
-                (PushKind::Disconnection, _) => over.cancel(),
+                (PushKind::Disconnection, _) => closed.cancel(),
                 _ => {}
             }
             Ok(())
         }
     }
 
-    /// Passes on one thing.
-    pub fn hear(&self, what: &[u8]) {
-        let Ok(what) = std::str::from_utf8(what) else { return };
-        match what.split_once(' ') {
-            None if what == "p" => self.signs.send_modify(|signs| *signs = signs.wrapping_add(1)),
-            None if what == "e" => self.sockets.events_appended(),
-            Some(("a", device)) => self.sockets.messages_acknowledged(device),
-            Some(("q", connection)) => {
-                self.sockets.message_queued(&ConnectionId(connection.into()));
+    /// Passes on one notification.
+    pub fn route(&self, notification: &[u8]) {
+        match Notification::read(notification) {
+            Some(Notification::Heartbeat) => {
+                self.heartbeats.send_modify(|heartbeats| *heartbeats = heartbeats.wrapping_add(1));
             }
-            Some(("x", ended)) => {
-                if let Some((word, connection)) = ended.split_once(' ') {
-                    let reason = event::reason(word).unwrap_or(EndReason::LeaseExpired);
-                    self.end(&ConnectionId(connection.into()), reason);
-                }
+            Some(Notification::EventsAppended) => self.listener.events_appended(),
+            Some(Notification::MessagesAcknowledged { device }) => {
+                self.listener.messages_acknowledged(device);
             }
-            _ => tracing::warn!(what, "a wake-up that is not known"),
+            Some(Notification::MessageQueued { connection }) => {
+                self.listener.message_queued(&ConnectionId(connection.into()));
+            }
+            Some(Notification::EndSocket { reason, connection }) => {
+                self.end(&ConnectionId(connection.into()), reason);
+            }
+            None => tracing::warn!("Redis pushed a notification of an unknown kind"),
         }
     }
 
-    /// The connection is not its device's socket any more, for this reason.
+    /// Ends a connection that is not its device's socket any more.
     pub fn end(&self, connection: &ConnectionId, reason: EndReason) {
-        self.held.remove(connection);
-        self.sockets.end(connection, reason);
+        self.local_sockets.remove(connection);
+        self.listener.end(connection, reason);
     }
 
-    /// No connection is its device's socket any more.
-    pub fn lose_all(&self) {
-        for (connection, _) in self.held.all() {
+    /// Ends every connection, because the lease of this gateway is over.
+    pub fn end_all(&self) {
+        for (connection, _) in self.local_sockets.all() {
             self.end(&connection, EndReason::LeaseExpired);
         }
     }

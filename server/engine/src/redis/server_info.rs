@@ -1,35 +1,29 @@
-//! What a Redis says of itself, as far as it matters here.
+//! What a Redis reports about itself: whether it can serve a gateway, and whether a restart can lose
+//! data.
 
 use redis::{RedisError, aio::MultiplexedConnection, cmd};
+use thiserror::Error;
 
-/// What `INFO` says.
+/// The reply to `INFO`.
 pub struct ServerInfo(String);
 
-/// Why a Redis cannot be used.
-#[derive(Debug, PartialEq, Eq)]
+/// Why a Redis cannot serve a gateway.
+#[derive(Debug, PartialEq, Eq, Error)]
 pub enum Unfit {
-    /// Older than version 7, which brought functions.
+    /// Functions came with version 7.
+    #[error("Redis is older than version 7")]
     TooOld,
-    /// A replica: what it is told is not kept.
+    /// A replica refuses writes, or loses them at the next synchronisation.
+    #[error("Redis is a replica; the URL has to lead to the primary")]
     Replica,
-    /// Short of memory it drops what it was told to keep.
+    /// At its `maxmemory` it would drop keys that have to stay.
+    #[error("Redis has a maxmemory-policy other than noeviction")]
     Evicts,
 }
 
-impl Unfit {
-    /// What is wrong, in a sentence.
-    pub const fn sentence(&self) -> &'static str {
-        match self {
-            Self::TooOld => "Redis is older than version 7",
-            Self::Replica => "Redis is a replica",
-            Self::Evicts => "Redis has a maxmemory-policy other than noeviction",
-        }
-    }
-}
-
 impl ServerInfo {
-    /// Asks.
-    pub async fn of(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
+    /// Asks the server.
+    pub async fn fetch(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut info = cmd("INFO");
         info.arg(&["server", "replication", "memory", "persistence"]);
         Ok(Self(info.query_async(connection).await?))
@@ -40,13 +34,13 @@ impl ServerInfo {
         fields.find(|(field, _)| *field == name).map_or("", |(_, value)| value)
     }
 
-    /// Names the run of the process.
-    pub fn run(&self) -> &str {
+    /// The id of the server process's run: another one after each restart.
+    pub fn run_id(&self) -> &str {
         self.field("run_id")
     }
 
-    /// Whether it can be used.
-    pub fn fit(&self) -> Result<(), Unfit> {
+    /// Checks whether the server can serve a gateway.
+    pub fn check(&self) -> Result<(), Unfit> {
         let version = self.field("redis_version").split('.').next();
         if version.and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major < 7) {
             Err(Unfit::TooOld)
@@ -59,8 +53,9 @@ impl ServerInfo {
         }
     }
 
-    /// Whether the data is a primary's own, written down before each answer: then a restart loses
-    /// nothing that was answered. A second replication id is what a replica has that took over.
+    /// Whether a restart keeps everything that was answered: the server writes to disk before it
+    /// answers, and its data did not come from another primary. A second replication id shows that
+    /// it was a replica before.
     pub async fn keeps_all(&self, connection: &mut MultiplexedConnection) -> bool {
         let own = self.field("master_replid2").bytes().all(|digit| digit == b'0');
         if !own || self.field("aof_enabled") != "1" {
@@ -68,7 +63,7 @@ impl ServerInfo {
         }
         let mut config = cmd("CONFIG");
         config.arg("GET").arg("appendfsync");
-        // Who may not ask does not know.
+        // Without the right to read the configuration, a loss has to be assumed.
         let answer: Result<(String, String), _> = config.query_async(connection).await;
         answer.is_ok_and(|(_, value)| value == "always")
     }
@@ -87,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_is_fit_that_can_keep_what_it_is_told() {
-        assert_eq!(info("role:master").fit(), Ok(()));
-        assert_eq!(info("role:slave").fit(), Err(Unfit::Replica));
-        assert_eq!(info("redis_version:6.2.14").fit(), Err(Unfit::TooOld));
-        assert_eq!(info("redis_version:8.2.0").fit(), Ok(()));
-        assert_eq!(info("maxmemory:100").fit(), Err(Unfit::Evicts));
-        assert_eq!(info("maxmemory_policy:noeviction").fit(), Ok(()));
+    fn a_primary_of_version_7_that_does_not_evict_is_fit() {
+        assert_eq!(info("role:master").check(), Ok(()));
+        assert_eq!(info("role:slave").check(), Err(Unfit::Replica));
+        assert_eq!(info("redis_version:6.2.14").check(), Err(Unfit::TooOld));
+        assert_eq!(info("redis_version:8.2.0").check(), Ok(()));
+        assert_eq!(info("maxmemory:100").check(), Err(Unfit::Evicts));
+        assert_eq!(info("maxmemory_policy:noeviction").check(), Ok(()));
     }
 }

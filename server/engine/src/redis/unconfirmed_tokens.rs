@@ -1,5 +1,5 @@
-//! Tokens of which nobody knows whether Redis has them. Nobody was given them either, so where one
-//! has claimed a device, nobody could ever get the next.
+//! Tokens whose outcome is unknown: Redis may have stored them, but no answer came, so no client has
+//! them. One that claimed its device would lock it out. They are revoked after the next connect.
 
 use std::{
     collections::VecDeque,
@@ -8,10 +8,10 @@ use std::{
 
 use crate::Digest;
 
-/// Tokens that are remembered at the most; no further one is.
-const AT_MOST: usize = 10_000;
+/// At most this many unconfirmed tokens are remembered; later ones are dropped.
+const MAX_TOKENS: usize = 10_000;
 
-/// Tokens that are in doubt.
+/// The unconfirmed tokens, oldest first.
 #[derive(Default)]
 pub struct UnconfirmedTokens(Mutex<VecDeque<Digest>>);
 
@@ -20,20 +20,20 @@ impl UnconfirmedTokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token is in doubt.
+    /// Adds a token, if there is room.
     pub fn push(&self, token: Digest) {
         let mut tokens = self.lock();
-        if tokens.len() < AT_MOST {
+        if tokens.len() < MAX_TOKENS {
             tokens.push_back(token);
         }
     }
 
-    /// A token that is in doubt.
+    /// The oldest token.
     pub fn first(&self) -> Option<Digest> {
         self.lock().front().copied()
     }
 
-    /// The first token is in doubt no longer.
+    /// Removes the oldest token: it has been revoked.
     pub fn pop(&self) {
         self.lock().pop_front();
     }

@@ -1,125 +1,167 @@
--- A half ref waits, is redeemed once, and is remembered for a while.
+-- Authorisations: a half ref waits, is redeemed once, and is remembered for a while. Its states are
+-- 'waiting', 'spent', 'expired' and 'revoked'.
 
--- The device's rate, by the generic cell rate algorithm with a burst of one second; gives how long
--- to wait, in microseconds, where it is too high.
-local function count_authorisation(device, record)
-    local at = now * 1000
-    local ahead = math.max(record.rate - at, 0)
-    local burst = 1000000 - LIMITS.authorisation_interval
-    if ahead > burst then
-        return ahead - burst
+-- A half ref as it is stored. `expires_at` is when it stops waiting or is forgotten.
+local function decode(packed)
+    if not packed then
+        return nil
     end
-    record.rate = math.max(record.rate, at) + LIMITS.authorisation_interval
-    touch(device)
+    local it = cmsgpack.unpack(packed)
+    return { device = it[1], state = it[2], expires_at = it[3], token = it[4], link = it[5] }
 end
 
--- How long until there is a place to wait, where there is none.
-local function no_room_to_wait(record)
+function Authorisations.find(half_ref)
+    return decode(redis.call('GET', key('half-ref', half_ref)))
+end
+
+local function store(half_ref, it)
+    local packed = cmsgpack.pack({ it.device, it.state, it.expires_at, it.token or '', it.link or '' })
+    local ttl = it.expires_at - now + LIMITS.half_ref_memory + SAFETY_TTL
+    redis.call('SET', key('half-ref', half_ref), packed, 'PX', ttl)
+end
+
+-- Takes the half ref out of the record's open authorisations.
+local function take_from_record(device, record, half_ref)
+    for place, it in ipairs(record.waiting) do
+        if it[1] == half_ref then
+            table.remove(record.waiting, place)
+            Records.touch(device)
+            break
+        end
+    end
+end
+
+-- The half ref stops waiting. It is remembered for a while, so that a replay can be told from an
+-- unknown half ref.
+function Authorisations.finish(half_ref, it, state)
+    local record = Records.load(it.device)
+    if record then
+        take_from_record(it.device, record, half_ref)
+    end
+    redis.call('ZREM', key('due:authorisations'), half_ref)
+    it.state, it.expires_at, it.token, it.link = state, now + LIMITS.half_ref_memory, nil, nil
+    store(half_ref, it)
+    redis.call('ZADD', key('due:half-refs'), it.expires_at, half_ref)
+    if redis.call('ZCARD', key('due:half-refs')) > LIMITS.remembered_half_refs then
+        local oldest = redis.call('ZPOPMIN', key('due:half-refs'))
+        redis.call('DEL', key('half-ref', oldest[1]))
+    end
+end
+
+-- The authorisation's time is over.
+function Authorisations.expire(half_ref)
+    redis.call('ZREM', key('due:authorisations'), half_ref)
+    local found = Authorisations.find(half_ref)
+    if found and found.state == 'waiting' then
+        Authorisations.finish(half_ref, found, 'expired')
+    end
+end
+
+-- The time for which the half ref is remembered is over.
+function Authorisations.forget(half_ref)
+    redis.call('ZREM', key('due:half-refs'), half_ref)
+    redis.call('DEL', key('half-ref', half_ref))
+end
+
+-- The device's rate of authorisations, by GCRA with a burst of one second; returns how long to wait,
+-- in microseconds, where it is exceeded.
+local function count(device, record)
+    local at = now * 1000
+    local ahead = math.max(record.rate - at, 0)
+    if ahead > LIMITS.authorisation_burst then
+        return ahead - LIMITS.authorisation_burst
+    end
+    record.rate = math.max(record.rate, at) + LIMITS.authorisation_interval
+    Records.touch(device)
+end
+
+-- How long until one of the open authorisations expires, in milliseconds, at their limit.
+local function until_room(record)
     local open, first = 0, nil
-    for _, waiting in ipairs(record.waiting) do
-        if waiting[2] > now then
-            open, first = open + 1, math.min(first or waiting[2], waiting[2])
+    for _, it in ipairs(record.waiting) do
+        local expires_at = it[2]
+        if expires_at > now then
+            open, first = open + 1, math.min(first or expires_at, expires_at)
         end
     end
     return open >= LIMITS.open_authorisations and first - now or nil
 end
 
--- The most frequent action, which therefore reads all at once. What it changes may be lost: then the
--- prospect asks again.
-action('authorise', ASKS, function(token, device, half_ref, link)
+-- The most frequent operation, so it reads everything at once. Its writes are not counted as writes
+-- that must not be lost: if they are, the prospect asks again.
+Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, link)
     local found = redis.call('MGET', key('token', token), key('half-ref', half_ref), key('device', device))
-    local owner, expires = found_token(found[1])
+    local owner, expires_at = Tokens.decode(found[1])
     if not owner then
         return { 'unknown' }
-    elseif expires <= now then
+    elseif expires_at <= now then
         return { 'expired' }
     elseif owner ~= device then
         return { 'device-mismatch' }
     end
-    local record = found_record(device, found[3])
+    local record = Records.decode(device, found[3])
     if not record then
         return { 'unknown' }
     end
-    -- The first use of a claim's newest token ends the one before it.
-    if record.claimed and #record.tokens > 1 and token == newest_token(record) then
-        drop_token(device, record, record.tokens[1])
-    end
-    local wait = count_authorisation(device, record)
+    Tokens.use(device, record, token)
+    local wait = count(device, record)
     if wait then
         return { 'too-many', wait }
     end
-    local known = found_half_ref(found[2])
-    local waits = known and known.state == 'waiting' and known.ends > now
-    local forgotten = known and known.state ~= 'waiting' and known.ends <= now
-    if known and not forgotten then
+    local known = decode(found[2])
+    local is_waiting = known and known.state == 'waiting' and known.expires_at > now
+    local is_forgotten = known and known.state ~= 'waiting' and known.expires_at <= now
+    if known and not is_forgotten then
         if known.device ~= device then
             return { 'half-ref-foreign' }
         elseif known.state == 'spent' then
             return { 'half-ref-spent' }
         end
     end
-    if not waits then
-        wait = no_room_to_wait(record)
+    if not is_waiting then
+        wait = until_room(record)
         if wait then
             return { 'full', wait }
         end
     end
     if known then
-        waits_no_longer(device, record, half_ref)
+        take_from_record(device, record, half_ref)
     end
     if known and known.state ~= 'waiting' then
-        redis.call('ZREM', key('due:remembered'), half_ref)
+        redis.call('ZREM', key('due:half-refs'), half_ref)
     end
-    local ends = now + LIMITS.authorisation_ttl
-    keep_half_ref(half_ref, { device = device, state = 'waiting', ends = ends, token = token, link = link })
-    redis.call('ZADD', key('due:waiting'), ends, half_ref)
-    table.insert(record.waiting, { half_ref, ends })
-    touch(device)
+    expires_at = now + LIMITS.authorisation_ttl
+    store(half_ref, { device = device, state = 'waiting', expires_at = expires_at, token = token, link = link })
+    redis.call('ZADD', key('due:authorisations'), expires_at, half_ref)
+    table.insert(record.waiting, { half_ref, expires_at })
+    Records.touch(device)
     return { 'ok' }
 end)
 
-action('redeem', CHANGES, function(half_ref, connection)
-    local known = half_ref_of(half_ref)
-    if not known then
+Call.operation('redeem', WRITE, function(half_ref, connection)
+    local found = Authorisations.find(half_ref)
+    if not found then
         return { 'unknown' }
-    elseif known.ends <= now then
-        -- What is due is seen as ended, whether somebody came to end it yet or not.
-        return { known.state == 'waiting' and 'expired' or 'unknown' }
-    elseif known.state ~= 'waiting' then
-        return { known.state }
-    elseif events_full(known.device) then
+    elseif found.expires_at <= now then
+        -- What is due counts as ended, also before a gateway expires it.
+        return { found.state == 'waiting' and 'expired' or 'unknown' }
+    elseif found.state ~= 'waiting' then
+        return { found.state }
+    elseif Events.are_full(found.device) then
         return { 'events-full' }
     end
-    local device, link = known.device, known.link
-    local record = load(device)
+    local device, link = found.device, found.link
+    local record = Records.load(device)
     if not record then
         return { 'unknown' }
     end
-    local token = bound_to(record, known.token)
-    end_waiting(half_ref, known, 'spent')
+    local token = Tokens.binding(record, found.token)
+    Authorisations.finish(half_ref, found, 'spent')
     if record.socket then
-        end_socket(device, record, SUPERSEDED)
+        Sockets.finish(device, record, END_REASON.superseded)
     end
-    record.socket = { connection = connection, gateway = me, since = now, link = link, token = token }
-    record.last = nil
-    touch(device)
-    redis.call('ZADD', key('connected'), 0, device)
-    redis.call('SADD', key('sockets', me), device)
-    redis.call('PEXPIRE', key('sockets', me), LIMITS.lease + NET)
-    event('connected', device, connection, link)
+    Sockets.open(device, record, {
+        connection = connection, gateway = caller, since = now, link = link, token = token,
+    })
     return { 'ok', device, record.epoch, link }
-end)
-
--- Closes sockets with one number of the gateway: each is a device and its connection.
-action('close', MAKES_ROOM, function(code, ...)
-    local asked = { ... }
-    for place = 1, #asked, 2 do
-        local device = asked[place]
-        local record = record_of(device, asked[place + 1])
-        if record then
-            socket_ended(device, record, code)
-            keep_after(device, record, now)
-        end
-    end
-    return { 'ok' }
 end)

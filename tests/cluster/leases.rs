@@ -1,13 +1,12 @@
-//! Who is there, by lease: a gateway that is gone takes its sockets with it, and one that was only
-//! away finds out.
+//! Leases: the sockets of a dead gateway end, and a gateway that was only paused learns of it.
 
 use std::time::Duration;
 
 use engine::{EndReason, Engine, SocketError};
 
-use crate::members::{Cluster, LEASE, Member, SERVER, Told, connection};
+use crate::cluster::{Cluster, LEASE, Member, Notification, SERVER, connection};
 
-/// More sockets than end in one call.
+/// More sockets than one call ends.
 const MANY: usize = 250;
 
 /// The smallest step of time.
@@ -23,7 +22,7 @@ async fn open_many(member: &Member, count: usize) -> Vec<String> {
     devices
 }
 
-/// The ends that were written down, in order of the devices.
+/// The `disconnected` events, in the order of the devices.
 async fn ends(member: &Member) -> Vec<String> {
     let mut events = member.events().await;
     events.retain(|event| event.contains(" disconnected "));
@@ -33,7 +32,7 @@ async fn ends(member: &Member) -> Vec<String> {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_is_gone_takes_each_of_its_sockets_with_it_once() {
+async fn each_socket_of_a_dead_gateway_is_disconnected_once() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     let devices = open_many(&a, MANY).await;
@@ -52,7 +51,7 @@ async fn a_gateway_that_is_gone_takes_each_of_its_sockets_with_it_once() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn several_that_see_it_end_each_socket_once() {
+async fn several_gateways_expire_each_socket_once() {
     let cluster = Cluster::new();
     let [a, b, c] = [cluster.join().await, cluster.join().await, cluster.join().await];
     open_many(&a, MANY).await;
@@ -65,7 +64,7 @@ async fn several_that_see_it_end_each_socket_once() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_keeps_its_sockets_until_its_lease_is_over() {
+async fn a_silent_gateway_keeps_its_sockets_until_its_lease_is_over() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 1).await;
@@ -78,18 +77,21 @@ async fn a_gateway_keeps_its_sockets_until_its_lease_is_over() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_keeps_its_lease_keeps_its_sockets() {
+async fn a_gateway_that_renews_its_lease_keeps_its_sockets() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 3).await;
     cluster.pass(5 * LEASE, &[&a, &b]).await;
     assert!(ends(&b).await.is_empty());
-    assert_eq!(a.told(), [Told::Happened, Told::Happened, Told::Happened]);
+    assert_eq!(
+        a.notifications(),
+        [Notification::EventsAppended, Notification::EventsAppended, Notification::EventsAppended]
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_says_that_it_goes_is_not_waited_for() {
+async fn a_gateway_that_leaves_expires_at_once() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 1).await;
@@ -101,22 +103,22 @@ async fn a_gateway_that_says_that_it_goes_is_not_waited_for() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_wakes_after_its_lease_finds_its_sockets_lost() {
+async fn a_gateway_that_wakes_after_its_lease_ends_its_sockets() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "c").await;
     cluster.pass(2 * LEASE, &[&b]).await;
-    a.told();
-    // It believes that the socket is still its own.
+    a.notifications();
+    // For this gateway the socket is still open.
     assert!(a.engine.accept("phone", &connection("c"), "id", "1").await.is_err());
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     assert_eq!(ends(&b).await, ["phone disconnected c"]);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_gateway_that_wakes_after_its_lease_finds_a_socket_superseded() {
+async fn a_gateway_that_wakes_after_its_lease_learns_of_a_superseded_socket() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     for device in ["phone", "tablet"] {
@@ -125,11 +127,11 @@ async fn a_gateway_that_wakes_after_its_lease_finds_a_socket_superseded() {
     }
     cluster.pass(2 * LEASE, &[&b]).await;
     b.open("phone", "newer").await;
-    a.told();
-    // Whatever it does first shows it.
+    a.notifications();
+    // Its first call shows it.
     let _ = a.engine.expire().await;
-    a.is_told(&Told::End("socket of phone".to_owned(), EndReason::Superseded)).await;
-    a.is_told(&Told::End("socket of tablet".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("socket of phone".to_owned(), EndReason::Superseded)).await;
+    a.is_notified(&Notification::End("socket of tablet".to_owned(), EndReason::LeaseExpired)).await;
     assert!(b.engine.outbox("phone", &connection("newer"), 0, 1).await.is_ok());
     let stale = a.engine.outbox("phone", &connection("socket of phone"), 0, 1).await;
     assert_eq!(stale, Err(SocketError::Stale));
@@ -144,17 +146,17 @@ async fn a_gateway_that_wakes_after_its_lease_serves_again() {
     a.open("phone", "c").await;
     cluster.pass(2 * LEASE, &[&b]).await;
     let _ = a.engine.expire().await;
-    a.is_told(&Told::End("c".to_owned(), EndReason::LeaseExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     let epoch = a.open("phone", "again").await.epoch;
     assert_eq!(b.send("phone", "1").await.epoch, epoch);
-    a.is_told(&Told::Queued("again".to_owned())).await;
+    a.is_notified(&Notification::MessageQueued("again".to_owned())).await;
     cluster.pass(3 * LEASE, &[&a, &b]).await;
     assert!(a.engine.outbox("phone", &connection("again"), 0, 1).await.is_ok());
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn nobody_is_taken_for_gone_after_a_time_in_which_nobody_could_be_heard() {
+async fn leases_restart_after_a_time_without_any_heartbeat() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 1).await;
@@ -162,14 +164,14 @@ async fn nobody_is_taken_for_gone_after_a_time_in_which_nobody_could_be_heard() 
     b.engine.expire().await.unwrap();
     a.engine.expire().await.unwrap();
     assert!(ends(&b).await.is_empty());
-    // From then on who is silent is gone.
+    // From then on a silent gateway counts as dead.
     cluster.pass(LEASE, &[&b]).await;
     assert_eq!(ends(&b).await.len(), 1);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn when_all_gateways_are_gone_the_next_one_ends_their_sockets() {
+async fn a_new_gateway_ends_the_sockets_of_dead_ones() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 2).await;
@@ -182,12 +184,12 @@ async fn when_all_gateways_are_gone_the_next_one_ends_their_sockets() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_socket_whose_gateway_is_nowhere_to_be_found_ends_with_its_record() {
+async fn a_socket_of_an_unknown_gateway_ends_with_its_record() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     open_many(&a, 1).await;
     drop(a);
-    // As if every gateway had been gone for longer than the list of its sockets is kept.
+    // As if every gateway had been dead for longer than the list of its sockets is kept.
     for (key, _) in cluster.keys() {
         if key.starts_with("sockets:") || key == "gateways" {
             let _: u64 = SERVER.run(&["DEL", &format!("{}{key}", cluster.prefix)]);

@@ -1,5 +1,5 @@
-//! Engines of several gateways on one Redis, with one clock that only the test moves. Secrets and
-//! connections go by short names.
+//! Engines of several gateways on one Redis, with a clock that only the test moves. Secrets and
+//! connections are given by short names.
 
 use std::{
     mem,
@@ -19,7 +19,7 @@ use redis::cmd;
 use tests::{RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
-/// How long a gateway that is not heard of is not taken for gone.
+/// How long Redis may miss a gateway's heartbeat before the gateway counts as dead.
 pub const LEASE: Duration = Duration::from_secs(10);
 
 /// Ends with the test run: see [`RedisServer`].
@@ -34,45 +34,45 @@ impl Clock for ManualClock {
     }
 }
 
-/// What a gateway's sockets were told.
+/// What a gateway's listener was notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Notification {
     End(String, EndReason),
-    Queued(String),
-    Acknowledged(String),
-    Happened,
+    MessageQueued(String),
+    MessagesAcknowledged(String),
+    EventsAppended,
     Missed,
 }
 
-/// Remembers what it was told, in order.
+/// Records notifications, in order.
 #[derive(Default)]
-struct Recorder(Mutex<Vec<Told>>);
+struct Recorder(Mutex<Vec<Notification>>);
 
 impl Recorder {
-    fn told(&self) -> MutexGuard<'_, Vec<Told>> {
+    fn notifications(&self) -> MutexGuard<'_, Vec<Notification>> {
         self.0.lock().expect("no test panics while it holds this")
     }
 }
 
 impl EngineListener for Recorder {
-    fn end(&self, connection: &ConnectionId, ending: EndReason) {
-        self.told().push(Told::End(connection.0.to_string(), ending));
+    fn end(&self, connection: &ConnectionId, reason: EndReason) {
+        self.notifications().push(Notification::End(connection.0.to_string(), reason));
     }
 
     fn message_queued(&self, connection: &ConnectionId) {
-        self.told().push(Told::Queued(connection.0.to_string()));
+        self.notifications().push(Notification::MessageQueued(connection.0.to_string()));
     }
 
     fn messages_acknowledged(&self, device: &str) {
-        self.told().push(Told::Acknowledged(device.to_owned()));
+        self.notifications().push(Notification::MessagesAcknowledged(device.to_owned()));
     }
 
     fn events_appended(&self) {
-        self.told().push(Told::Happened);
+        self.notifications().push(Notification::EventsAppended);
     }
 
     fn notifications_missed(&self) {
-        self.told().push(Told::Missed);
+        self.notifications().push(Notification::Missed);
     }
 }
 
@@ -86,7 +86,7 @@ pub fn connection(name: &str) -> ConnectionId {
     ConnectionId(name.into())
 }
 
-/// One Redis with nobody on it yet.
+/// One Redis, and what its gateways have in common.
 pub struct Cluster {
     pub url: String,
     pub prefix: String,
@@ -99,7 +99,7 @@ pub struct Cluster {
 /// The engine of one gateway.
 pub struct Member {
     pub engine: Arc<Redis>,
-    sockets: Arc<Recorder>,
+    recorder: Arc<Recorder>,
 }
 
 impl Cluster {
@@ -131,36 +131,36 @@ impl Cluster {
 
     /// One more gateway, which reaches Redis by another URL.
     pub async fn join_by(&self, url: &str) -> Member {
-        let mut settings = RedisOptions::new(url).expect("a URL");
-        settings.lease = LEASE;
-        settings.timeout = self.timeout;
-        self.join_with(settings).await
+        let mut options = RedisOptions::new(url).expect("a URL");
+        options.lease = LEASE;
+        options.timeout = self.timeout;
+        self.join_with(options).await
     }
 
-    /// One more gateway, with settings of its own.
-    pub async fn join_with(&self, settings: RedisOptions) -> Member {
-        let member = self.start(settings);
-        // A machine that has much to do may need more than one try.
+    /// One more gateway, with options of its own.
+    pub async fn join_with(&self, options: RedisOptions) -> Member {
+        let member = self.start(options);
+        // A busy machine may need more than one try.
         let begun = Instant::now();
         while member.engine.ready().await.is_err() {
-            assert!(begun.elapsed() < PATIENCE, "no link to Redis");
+            assert!(begun.elapsed() < PATIENCE, "no connection to Redis");
         }
-        member.told();
+        member.notifications();
         member
     }
 
-    /// One more gateway, which may find no Redis.
-    pub fn start(&self, mut settings: RedisOptions) -> Member {
-        let sockets = Arc::new(Recorder::default());
-        settings.prefix.clone_from(&self.prefix);
+    /// One more gateway, without waiting for its connection.
+    pub fn start(&self, mut options: RedisOptions) -> Member {
+        let recorder = Arc::new(Recorder::default());
+        options.prefix.clone_from(&self.prefix);
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let engine = Redis::start(&self.limits, settings, Some(clock), sockets.clone());
-        Member { engine: Arc::new(engine), sockets }
+        let engine = Redis::start(&self.limits, options, Some(clock), recorder.clone());
+        Member { engine: Arc::new(engine), recorder }
     }
 
-    /// Lets time go by, in which only these gateways do their housekeeping.
+    /// Lets time pass, in which only these gateways send heartbeats.
     pub async fn pass(&self, time: Duration, living: &[&Member]) {
-        // As often as a gateway does, seen from its lease.
+        // As often as a gateway does, relative to its lease.
         let (end, step) = (self.clock.now() + millis(time), millis(LEASE / 10));
         while self.clock.now() < end {
             let left = end - self.clock.now();
@@ -171,7 +171,7 @@ impl Cluster {
         }
     }
 
-    /// Lets time go by in which nobody does anything.
+    /// Lets time pass without any heartbeat.
     pub fn jump(&self, time: Duration) {
         self.clock.0.fetch_add(millis(time), Ordering::SeqCst);
     }
@@ -198,7 +198,7 @@ impl Member {
         self.engine.request_token(device, Requester::Claim(None), &token).await.expect("a token");
     }
 
-    /// Has a socket wait for a `halfRef`.
+    /// Authorises a websocket.
     pub async fn authorise(&self, device: &str, half_ref: &str) {
         let authorisation = Authorisation {
             token: &secret(&format!("token of {device}")),
@@ -223,17 +223,17 @@ impl Member {
         self.engine.send(message).await.expect("sent")
     }
 
-    /// The numbers of all that waits in the outbox.
+    /// The numbers of the messages in the outbox.
     pub async fn waiting(&self, device: &str, name: &str) -> Vec<u64> {
         let batch = self.engine.outbox(device, &connection(name), 0, usize::MAX).await;
         batch.expect("it is the socket").into_iter().map(|message| message.seq).collect()
     }
 
-    /// Every event that is kept: device, kind, connection and code.
+    /// Every kept event in a line: device, kind, connection, and cause, id or number.
     pub async fn events(&self) -> Vec<String> {
         let events = self.engine.events(0, usize::MAX).await.expect("the engine is here").events;
-        let told = events.iter().map(|event| {
-            let (kind, said) = match &event.data {
+        let lines = events.iter().map(|event| {
+            let (kind, detail) = match &event.data {
                 EventData::Connected { .. } => ("connected", None),
                 EventData::Message { id, .. } => ("message", Some(id.to_string())),
                 EventData::Disconnected { cause } => {
@@ -247,24 +247,24 @@ impl Member {
             };
             let connection = event.connection.as_ref().map(|connection| connection.0.to_string());
             let words = [event.device.to_string(), kind.to_owned()];
-            words.into_iter().chain(connection).chain(said).collect::<Vec<_>>()
+            words.into_iter().chain(connection).chain(detail).collect::<Vec<_>>()
         });
-        told.map(|words| words.join(" ")).collect()
+        lines.map(|words| words.join(" ")).collect()
     }
 
-    /// What its sockets were told since this was last asked.
-    pub fn told(&self) -> Vec<Told> {
-        mem::take(&mut self.sockets.told())
+    /// The notifications since the last call.
+    pub fn notifications(&self) -> Vec<Notification> {
+        mem::take(&mut self.recorder.notifications())
     }
 
-    /// Waits until its sockets were told this.
-    pub async fn is_told(&self, expected: &Told) {
-        let heard = async {
-            while !self.sockets.told().contains(expected) {
+    /// Waits for a notification.
+    pub async fn is_notified(&self, expected: &Notification) {
+        let notified = async {
+            while !self.recorder.notifications().contains(expected) {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        let waited = tokio::time::timeout(PATIENCE, heard).await;
-        assert!(waited.is_ok(), "{expected:?} was not told, but {:?}", self.told());
+        let waited = tokio::time::timeout(PATIENCE, notified).await;
+        assert!(waited.is_ok(), "no {expected:?}, but {:?}", self.notifications());
     }
 }

@@ -1,18 +1,18 @@
-//! What one gateway does, the others know.
+//! What one gateway does takes effect on the others.
 
 use std::sync::{Arc, Barrier};
 
 use engine::{Authorisation, AuthoriseError, EndReason, Engine, RedeemError, SocketError};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::members::{Cluster, Told, connection, secret};
+use crate::cluster::{Cluster, Notification, connection, secret};
 
-/// Devices that the half refs of a race are spread over: each has a rate.
+/// The half refs of a race are spread over this many devices: each device has a rate.
 const DEVICES: usize = 20;
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_socket_is_authorised_on_one_and_opened_on_another() {
+async fn a_socket_authorised_on_one_gateway_opens_on_another() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
@@ -24,7 +24,7 @@ async fn a_socket_is_authorised_on_one_and_opened_on_another() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_half_ref_that_was_spent_on_one_is_refused_by_another() {
+async fn a_half_ref_spent_on_one_gateway_is_refused_on_another() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
@@ -40,7 +40,7 @@ async fn a_half_ref_that_was_spent_on_one_is_refused_by_another() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn of_two_gateways_that_redeem_one_half_ref_one_wins() {
+async fn one_of_two_gateways_redeems_a_half_ref() {
     const HALF_REFS: usize = 10_000;
     let cluster = Cluster::new();
     let members = [cluster.join().await, cluster.join().await];
@@ -80,13 +80,13 @@ async fn of_two_gateways_that_redeem_one_half_ref_one_wins() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_newer_socket_on_one_supersedes_the_older_on_another() {
+async fn a_newer_socket_on_one_gateway_supersedes_the_older_on_another() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "older").await;
     b.open("phone", "newer").await;
-    a.is_told(&Told::End("older".to_owned(), EndReason::Superseded)).await;
+    a.is_notified(&Notification::End("older".to_owned(), EndReason::Superseded)).await;
     let stale = a.engine.outbox("phone", &connection("older"), 0, 1).await;
     assert_eq!(stale, Err(SocketError::Stale));
     let expected =
@@ -97,42 +97,42 @@ async fn a_newer_socket_on_one_supersedes_the_older_on_another() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_token_that_is_revoked_on_one_ends_the_socket_on_another() {
+async fn a_token_revoked_on_one_gateway_ends_the_socket_on_another() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "c").await;
     b.engine.revoke_token(&secret("token of phone")).await.unwrap();
-    a.is_told(&Told::End("c".to_owned(), EndReason::Revoked)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::Revoked)).await;
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_token_that_ends_is_told_whoever_ends_it() {
+async fn a_token_expired_by_one_gateway_ends_the_socket_on_another() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "c").await;
     cluster.jump(cluster.limits.token_ttl);
     b.engine.expire().await.unwrap();
-    a.is_told(&Told::End("c".to_owned(), EndReason::TokenExpired)).await;
+    a.is_notified(&Notification::End("c".to_owned(), EndReason::TokenExpired)).await;
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_message_that_is_sent_on_one_wakes_the_socket_on_another() {
+async fn a_message_sent_on_one_gateway_notifies_the_socket_on_another() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "c").await;
     assert!(b.send("phone", "1").await.connected);
-    a.is_told(&Told::Queued("c".to_owned())).await;
+    a.is_notified(&Notification::MessageQueued("c".to_owned())).await;
     assert_eq!(a.waiting("phone", "c").await, [1]);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn who_waits_on_one_for_an_acknowledgement_is_told_of_it_by_another() {
+async fn a_gateway_that_waits_for_an_acknowledgement_is_notified() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
@@ -140,38 +140,38 @@ async fn who_waits_on_one_for_an_acknowledgement_is_told_of_it_by_another() {
     let sent = b.send("phone", "1").await;
     assert_eq!(b.engine.is_acknowledged("phone", &sent.epoch, sent.seq).await, Ok(false));
     a.engine.acknowledge("phone", &connection("c"), 1).await.unwrap();
-    b.is_told(&Told::Acknowledged("phone".to_owned())).await;
+    b.is_notified(&Notification::MessagesAcknowledged("phone".to_owned())).await;
     assert_eq!(b.engine.is_acknowledged("phone", &sent.epoch, sent.seq).await, Ok(true));
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn who_reads_events_on_one_is_told_of_what_happens_on_another() {
+async fn a_gateway_that_reads_events_is_notified_of_new_ones() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     let next = b.engine.events(0, 10).await.unwrap().next;
     assert!(b.engine.events(next, 10).await.unwrap().events.is_empty());
     a.open("phone", "c").await;
-    b.is_told(&Told::Happened).await;
+    b.is_notified(&Notification::EventsAppended).await;
     assert_eq!(b.events().await, ["phone connected c"]);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn who_reads_no_events_is_not_woken_by_them() {
+async fn a_gateway_that_reads_no_events_is_not_notified_of_them() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "c").await;
-    // What comes through the channel after it shows that it did not come.
+    // A later message through the channel shows that no notification came before it.
     b.engine.ready().await.unwrap();
-    assert_eq!(b.told(), []);
+    assert_eq!(b.notifications(), []);
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn all_have_one_stream_and_one_list_of_who_is_connected() {
+async fn all_gateways_have_one_stream_and_one_list_of_connected_devices() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     assert_eq!(a.engine.stream().await, b.engine.stream().await);

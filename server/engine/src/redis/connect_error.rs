@@ -1,0 +1,64 @@
+//! Why a connection to Redis cannot be made or used, in words for the log.
+
+use std::borrow::Cow;
+
+use redis::{ErrorKind, RedisError};
+use thiserror::Error;
+
+use super::server_info::Unfit;
+
+/// Why the gateway has no connection to Redis.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Connecting, or a command after it, failed.
+    #[error("{}", cause(.0))]
+    Redis(#[from] RedisError),
+    /// The server cannot serve a gateway.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// An answer did not come in time.
+    #[error("Redis does not answer in time")]
+    TimedOut,
+    /// A call failed; its cause was logged with it.
+    #[error("the connection failed while it was set up")]
+    Failed,
+}
+
+/// The cause of an error, and what to do about it where that is known. It never has the server's own
+/// sentence, which can repeat what it was sent.
+pub fn cause(error: &RedisError) -> Cow<'static, str> {
+    match error.code() {
+        Some("NOAUTH") => "NOAUTH: Redis requires a password, and the URL has none".into(),
+        Some("WRONGPASS") => "WRONGPASS: Redis refuses the user or password of the URL".into(),
+        Some("NOPERM") => {
+            "NOPERM: the user lacks a right that the gateway needs; docs/redis.md lists them".into()
+        }
+        Some("DENIED") => {
+            "DENIED: Redis is in protected mode, where it serves its own machine alone".into()
+        }
+        Some("READONLY") => "READONLY: Redis is a replica".into(),
+        Some("OOM") => "OOM: Redis has reached its maxmemory".into(),
+        Some("MISCONF") => "MISCONF: Redis cannot write to its disk".into(),
+        Some("NOREPLICAS") => "NOREPLICAS: Redis misses replicas that it is told to have".into(),
+        Some("LOADING") => "LOADING: Redis is loading its data".into(),
+        Some("BUSY") => "BUSY: another function occupies Redis".into(),
+        Some("GATEWAY") => "Redis asks the gateway to join again".into(),
+        Some(code) if code.len() <= 20 && code.bytes().all(|it| it.is_ascii_uppercase()) => {
+            format!("{code}: Redis refuses a command").into()
+        }
+        Some(_) => "Redis refuses a command".into(),
+        None => match error.kind() {
+            // The system's words: "Connection refused", "failed to lookup address information" …
+            ErrorKind::Io => error.to_string().into(),
+            ErrorKind::Parse => "the server does not speak the protocol of Redis".into(),
+            ErrorKind::RESP3NotSupported => "the server is a Redis older than version 6".into(),
+            _ => error.category().to_owned().into(),
+        },
+    }
+}
+
+/// Whether Redis refused a call before it did anything, for a cause that can pass: the outcome is
+/// known, and the connection is good.
+pub fn changed_nothing(error: &RedisError) -> bool {
+    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY"))
+}

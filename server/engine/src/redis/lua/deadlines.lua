@@ -1,0 +1,33 @@
+-- Expires what is due, a bounded number of things in a call (the twin of `State::expire`).
+
+-- Passes the first members that are due to `expire`; returns how much of the batch is left.
+local function expire_each(kind, left, expire)
+    if left <= 0 then
+        return 0
+    end
+    local due = redis.call('ZRANGE', key(kind), '-inf', now, 'BYSCORE', 'LIMIT', 0, left)
+    for _, member in ipairs(due) do
+        expire(member)
+    end
+    return left - #due
+end
+
+-- The gateway's heartbeat: renews its lease, shows it that its channel works, and expires up to a
+-- batch of what is due. Returns 1 where more may be due.
+Call.operation('expire', MAKE_ROOM, function()
+    Gateways.renew_lease()
+    Notifications.publish_heartbeat()
+    Gateways.expire_due()
+    local left = Gateways.end_sockets(BATCH)
+    left = expire_each('due:tokens', left, Tokens.expire)
+    if left > 0 then
+        left = left - Outbox.expire_due(left)
+    end
+    if left > 0 then
+        left = left - Events.drop_oldest(left, function(_, at) return at + LIMITS.event_ttl <= now end)
+    end
+    left = expire_each('due:authorisations', left, Authorisations.expire)
+    left = expire_each('due:half-refs', left, Authorisations.forget)
+    left = expire_each('due:records', left, Device.expire_record)
+    return { left <= 0 and 1 or 0 }
+end)

@@ -1,0 +1,118 @@
+-- The lifecycle of a device: its record and its socket (with records.lua, the twin of
+-- memory/state.rs).
+
+-- Extends the life of the record to its full time after `at`.
+function Device.keep_after(device, record, at)
+    local expires_at = at + LIMITS.record_ttl
+    if expires_at > record.expires_at then
+        record.expires_at = expires_at
+        redis.call('ZADD', key('due:records'), expires_at, device)
+        Records.touch(device)
+    end
+end
+
+-- A new record; nil at the limit of devices.
+function Device.new_record(device, epoch, claimed)
+    if redis.call('ZCARD', key('due:records')) >= LIMITS.devices then
+        return nil
+    end
+    local record = {
+        epoch = epoch,
+        generation = generation,
+        claimed = claimed,
+        tokens = {},
+        waiting = {},
+        expires_at = now,
+        keys_expire_at = 0,
+        rate = 0,
+        newest = 0,
+        acknowledged = 0,
+        count = 0,
+        bytes = 0,
+    }
+    Records.insert(device, record)
+    redis.call('ZADD', key('due:records'), now, device)
+    return record
+end
+
+function Device.end_record(device, record)
+    redis.call('ZREM', key('due:records'), device)
+    for _, token in ipairs(record.tokens) do
+        redis.call('DEL', key('token', token))
+        redis.call('ZREM', key('due:tokens'), token)
+    end
+    if record.socket then
+        Sockets.finish(device, record, END_REASON.revoked)
+    end
+    if record.count > 0 then
+        local messages = Outbox.messages(device, '-inf', '+inf')
+        for _, message in ipairs(messages) do
+            Events.append('expired', device, '', record.epoch, message.seq)
+        end
+        Outbox.clear_deadlines(messages)
+    end
+    local waiting = record.waiting
+    record.waiting = {}
+    for _, it in ipairs(waiting) do
+        local half_ref = it[1]
+        local found = Authorisations.find(half_ref)
+        if found then
+            Authorisations.finish(half_ref, found, 'revoked')
+        end
+    end
+    Records.delete(device)
+end
+
+-- Whether the socket's gateway is known: it has a lease, or has expired and its sockets are being
+-- ended.
+local function gateway_is_known(gateway)
+    return redis.call('ZSCORE', key('gateways'), gateway) or redis.call('ZSCORE', key('expired-gateways'), gateway)
+end
+
+-- The record's time is over. A record with an open socket is kept.
+function Device.expire_record(device)
+    local record = Records.load(device)
+    if record and record.socket and not gateway_is_known(record.socket.gateway) then
+        Sockets.remove(device, record)
+    end
+    if not record then
+        redis.call('ZREM', key('due:records'), device)
+    elseif record.socket then
+        Device.keep_after(device, record, now)
+    else
+        Device.end_record(device, record)
+    end
+end
+
+local function describe(device)
+    local record = Records.load(device)
+    if not record then
+        return nil
+    elseif not record.socket then
+        return { device, record.count }
+    end
+    local socket = record.socket
+    return { device, record.count, socket.connection, socket.since, socket.link }
+end
+
+Call.operation('device', READ, function(device)
+    return { describe(device) }
+end)
+
+Call.operation('connected', READ, function(after, limit)
+    local from = after == '' and '-' or '(' .. after
+    local devices = redis.call('ZRANGE', key('connected'), from, '+', 'BYLEX', 'LIMIT', 0, limit)
+    local found = {}
+    for _, device in ipairs(devices) do
+        table.insert(found, describe(device))
+    end
+    return found
+end)
+
+Call.operation('disconnect', MAKE_ROOM, function(device)
+    local record = Records.load(device)
+    if record then
+        Device.end_record(device, record)
+    end
+    return { 'ok' }
+end)

@@ -1,0 +1,63 @@
+-- Notifications for the gateways that hold sockets and event streams: the caller gets its own with
+-- the reply, others get theirs through their channels. protocol.rs lists the kinds.
+
+local function notify(gateway, kind, detail)
+    local of_gateway = notifications[gateway] or {}
+    notifications[gateway] = of_gateway
+    table.insert(of_gateway, detail and kind .. ' ' .. detail or kind)
+end
+
+function Notifications.end_socket(socket, reason)
+    notify(socket.gateway, NOTIFICATION.end_socket, reason .. ' ' .. socket.connection)
+end
+
+function Notifications.message_queued(socket)
+    notify(socket.gateway, NOTIFICATION.message_queued, socket.connection)
+end
+
+-- Notifies the caller and every gateway that waits for an acknowledgement of the device.
+function Notifications.messages_acknowledged(device)
+    notify(caller, NOTIFICATION.messages_acknowledged, device)
+    local waiters = redis.call('SMEMBERS', key('waiters', device))
+    for _, gateway in ipairs(waiters) do
+        if gateway ~= caller then
+            notify(gateway, NOTIFICATION.messages_acknowledged, device)
+        end
+    end
+    if #waiters > 0 then
+        redis.call('DEL', key('waiters', device))
+    end
+end
+
+-- Notifies the caller and every gateway that has looked for events and found none.
+function Notifications.events_appended()
+    notify(caller, NOTIFICATION.events_appended)
+    local readers = redis.call('SMEMBERS', key('readers'))
+    for _, gateway in ipairs(readers) do
+        if gateway ~= caller then
+            notify(gateway, NOTIFICATION.events_appended)
+        end
+    end
+    if #readers > 0 then
+        redis.call('DEL', key('readers'))
+    end
+end
+
+-- A notification is a hint: a gateway that misses one compares its sockets with Redis when it joins
+-- again. So a failure to publish must not undo the operation.
+local function publish(gateway, message)
+    redis.pcall('PUBLISH', key('gateway', gateway), message)
+end
+
+function Notifications.publish()
+    for gateway, of_gateway in pairs(notifications) do
+        if gateway ~= caller then
+            publish(gateway, table.concat(of_gateway, '\n'))
+        end
+    end
+end
+
+-- Shows the caller that its channel works.
+function Notifications.publish_heartbeat()
+    publish(caller, NOTIFICATION.heartbeat)
+end

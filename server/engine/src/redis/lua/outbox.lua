@@ -1,0 +1,202 @@
+-- The outbox of a device: its messages by number in a hash, their deadlines and sizes in a sorted
+-- set by number (`queue`), and the deadlines of all devices in one sorted set (`due:messages`).
+
+-- The member of a message in its queue.
+local function queue_member(message)
+    return string.format('%.0f %.0f %d', message.seq, message.expires_at, message.size)
+end
+
+-- The member of a message among the deadlines of all devices. Where several messages have one
+-- deadline, they are in the order of device and number.
+local function deadline_member(message)
+    return string.format('%s %010.0f %d', message.device, message.seq, message.size)
+end
+
+-- The messages with a number in this range, in order, up to `at_most` where it is given.
+function Outbox.messages(device, from, to, at_most)
+    local members = redis.call('ZRANGE', key('queue', device), from, to, 'BYSCORE', 'LIMIT', 0, at_most or -1)
+    local messages = {}
+    for _, member in ipairs(members) do
+        local seq, expires_at, size = string.match(member, '^(%d+) (%d+) (%d+)$')
+        table.insert(messages, {
+            device = device, seq = tonumber(seq), expires_at = tonumber(expires_at), size = tonumber(size),
+        })
+    end
+    return messages
+end
+
+-- The first messages of any device that are due, up to `at_most`, in the order of their deadlines.
+local function due_messages(at_most)
+    local due = redis.call('ZRANGE', key('due:messages'), '-inf', now, 'BYSCORE', 'LIMIT', 0, at_most, 'WITHSCORES')
+    local messages = {}
+    for place = 1, #due, 2 do
+        local device, seq, size = string.match(due[place], '^(%S+) (%d+) (%d+)$')
+        table.insert(messages, {
+            device = device, seq = tonumber(seq), expires_at = tonumber(due[place + 1]), size = tonumber(size),
+        })
+    end
+    return messages
+end
+
+-- Calls a command with a member or field for each message, a batch at a time: Lua bounds how many
+-- arguments a call can have.
+local function remove_each(command, name, messages, member)
+    for first = 1, #messages, BATCH do
+        local members = {}
+        for place = first, math.min(first + BATCH - 1, #messages) do
+            table.insert(members, member(messages[place]))
+        end
+        redis.call(command, name, unpack(members))
+    end
+end
+
+function Outbox.clear_deadlines(messages)
+    remove_each('ZREM', key('due:messages'), messages, deadline_member)
+end
+
+local function remove(device, record, messages)
+    remove_each('HDEL', key('outbox', device), messages, function(message) return message.seq end)
+    remove_each('ZREM', key('queue', device), messages, queue_member)
+    Outbox.clear_deadlines(messages)
+    for _, message in ipairs(messages) do
+        record.count, record.bytes = record.count - 1, record.bytes - message.size
+    end
+    Records.touch(device)
+end
+
+-- Removes messages whose time is over, and remembers their numbers: they were not acknowledged.
+local function expire_of_device(device, record, messages)
+    remove(device, record, messages)
+    local expired, seqs = key('expired', device), {}
+    for _, message in ipairs(messages) do
+        table.insert(seqs, message.seq)
+    end
+    redis.call('RPUSH', expired, unpack(seqs))
+    redis.call('LTRIM', expired, -LIMITS.outbox_messages, -1)
+    Records.limit_ttl(record, expired)
+end
+
+-- Expires messages, which are in the order of their deadlines and at most a batch.
+local function expire(messages)
+    local by_device = {}
+    for _, message in ipairs(messages) do
+        by_device[message.device] = by_device[message.device] or {}
+        table.insert(by_device[message.device], message)
+    end
+    for device, of_device in pairs(by_device) do
+        local record = Records.load(device)
+        if record then
+            expire_of_device(device, record, of_device)
+        else
+            Outbox.clear_deadlines(of_device)
+        end
+    end
+    for _, message in ipairs(messages) do
+        local record = Records.load(message.device)
+        if record then
+            Events.append('expired', message.device, '', record.epoch, message.seq)
+        end
+    end
+end
+
+-- Expires what is due in the outboxes of all devices, up to `at_most`; returns how many messages.
+function Outbox.expire_due(at_most)
+    local due = due_messages(math.min(at_most, BATCH))
+    expire(due)
+    return #due
+end
+
+-- Expires what is due in the outbox of one device, up to a batch.
+local function expire_due_of(device)
+    local due = {}
+    for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
+        if message.expires_at <= now then
+            table.insert(due, message)
+        end
+    end
+    table.sort(due, function(one, other)
+        return one.expires_at < other.expires_at or one.expires_at == other.expires_at and one.seq < other.seq
+    end)
+    expire({ unpack(due, 1, math.min(#due, BATCH)) })
+end
+
+-- How long until the first message expires, in milliseconds.
+local function until_first_expires(device)
+    local first
+    for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
+        first = math.min(first or message.expires_at, message.expires_at)
+    end
+    return math.max((first or now) - now, 0)
+end
+
+local function is_full(record, size)
+    return record.count >= LIMITS.outbox_messages or record.bytes + size > LIMITS.outbox_bytes
+end
+
+-- How long until there is room for a message of this size, in milliseconds, where there is none.
+-- Messages that are due take no room, also before a gateway expires them.
+function Outbox.until_room(device, record, size)
+    if is_full(record, size) then
+        expire_due_of(device)
+    end
+    return is_full(record, size) and until_first_expires(device) or nil
+end
+
+-- Queues a message; returns its number.
+function Outbox.push(device, record, data, ttl)
+    local message = { device = device, seq = record.newest + 1, expires_at = now + ttl, size = #data }
+    record.newest, record.count, record.bytes = message.seq, record.count + 1, record.bytes + #data
+    Records.touch(device)
+    redis.call('HSET', key('outbox', device), message.seq, data)
+    redis.call('ZADD', key('queue', device), message.seq, queue_member(message))
+    redis.call('ZADD', key('due:messages'), message.expires_at, deadline_member(message))
+    Device.keep_after(device, record, now)
+    if record.count == 1 then
+        Records.limit_ttl(record, key('outbox', device))
+        Records.limit_ttl(record, key('queue', device))
+    end
+    return message.seq
+end
+
+-- Removes all messages up to a number.
+function Outbox.acknowledge(device, record, seq)
+    seq = math.min(seq, record.newest)
+    if seq > record.acknowledged then
+        record.acknowledged = seq
+        Records.touch(device)
+    end
+    if record.count > 0 then
+        remove(device, record, Outbox.messages(device, '-inf', seq))
+    end
+end
+
+-- Whether the prospect acknowledged a message. One that expired was passed over.
+function Outbox.has_acknowledged(device, record, seq)
+    return seq <= record.acknowledged and not redis.call('LPOS', key('expired', device), seq)
+end
+
+-- The messages after a number: at least one, then up to `bytes` bytes of them; numbers and data by
+-- turns.
+Call.operation('outbox', READ, function(device, connection, after, bytes)
+    local record, stale = Sockets.record_of(device, connection)
+    if not record then
+        return stale
+    end
+    local outcome, total = { 'ok' }, 0
+    local page = record.count > 0 and Outbox.messages(device, '(' .. after, '+inf', BATCH) or {}
+    while #page > 0 do
+        for _, message in ipairs(page) do
+            if total > 0 and total + message.size > tonumber(bytes) then
+                return outcome
+            end
+            if message.expires_at > now then
+                total = total + math.max(message.size, 1)
+                table.insert(outcome, message.seq)
+                table.insert(outcome, redis.call('HGET', key('outbox', device), message.seq))
+            end
+        end
+        local last = page[#page].seq
+        page = #page == BATCH and Outbox.messages(device, '(' .. last, '+inf', BATCH) or {}
+    end
+    return outcome
+end)

@@ -1,0 +1,214 @@
+//! The protocol between the functions in Lua and their caller in Rust.
+//!
+//! A call is `FCALL <library>_<operation> 1 <prefix> <arguments> <clock> <gateway> <writes>`. The
+//! last three arguments are the time in milliseconds (empty: Redis's own), the name of the gateway,
+//! and how often it has written by its own count. The reply is an array of three parts:
+//!
+//! | part | type | content |
+//! |---|---|---|
+//! | writes | integer | how often the gateway has written by Redis's count |
+//! | notifications | array of strings | what the calling gateway is notified of, in order |
+//! | outcome | array | a word (`ok` or why not) and values, or values alone; see below |
+//!
+//! An error `GATEWAY …` instead of a reply says that the gateway has to join again. The outcomes:
+//!
+//! | operation | outcome |
+//! |---|---|
+//! | `request_token` | `ok`, `device-claimed`, `devices-full` |
+//! | `check_token` | `ok`, `unknown`, `expired` |
+//! | `authorise` | `ok`, `unknown`, `expired`, `device-mismatch`, `half-ref-foreign`, `half-ref-spent`, `too-many` µs, `full` ms |
+//! | `redeem` | `ok` device epoch link, `unknown`, `spent`, `expired`, `revoked`, `events-full` |
+//! | `send` | `ok` epoch seq connected acknowledged, `unknown-device`, `outbox-full` ms, `key-reused`, `keys-full` ms |
+//! | `outbox` | `ok` seq data seq data …, `stale` reason |
+//! | `acknowledge` | `ok`, `stale` reason |
+//! | `accept` | `ok`, `events-full`, `stale` reason |
+//! | `is_acknowledged` | 0 or 1 |
+//! | `device`, `connected` | for each device an array: device unacknowledged \[connection since link\] |
+//! | `events` | oldest next entries |
+//! | `release`, `expire` | 1 where there may be more to do, else 0 |
+//! | `check_sockets` | for each connection `open`, `waiting` or a reason |
+//! | `list_sockets` | cursor device connection device connection … |
+//! | `close`, `disconnect`, `leave`, `ready`, `revoke_token`, `revoke_unconfirmed` | `ok` |
+//!
+//! `join` has no gateway yet: its reply is stream, gateway and writes. A reason is a word of
+//! [`reason`]. A link is stored after `=`, so that an empty one differs from none.
+//!
+//! Notifications for another gateway are published on its channel, one a line:
+//!
+//! | notification | effect |
+//! |---|---|
+//! | `heartbeat` | the channel works |
+//! | `events` | [`EngineListener::events_appended`](crate::EngineListener::events_appended) |
+//! | `acknowledged` device | [`EngineListener::messages_acknowledged`](crate::EngineListener::messages_acknowledged) |
+//! | `queued` connection | [`EngineListener::message_queued`](crate::EngineListener::message_queued) |
+//! | `end` reason connection | [`EngineListener::end`](crate::EngineListener::end) |
+
+use std::{sync::Arc, time::Duration};
+
+use redis::Value;
+
+use crate::{EndReason, Unavailable};
+
+/// The words for the reasons, with the names that Lua has for them.
+pub const END_REASONS: [(&str, &str, EndReason); 4] = [
+    ("superseded", "superseded", EndReason::Superseded),
+    ("revoked", "revoked", EndReason::Revoked),
+    ("token_expired", "token-expired", EndReason::TokenExpired),
+    ("lease_expired", "lease-expired", EndReason::LeaseExpired),
+];
+
+/// The reason that this word stands for.
+pub fn reason(word: &str) -> Option<EndReason> {
+    END_REASONS.into_iter().find(|(_, known, _)| *known == word).map(|(.., reason)| reason)
+}
+
+const HEARTBEAT: &str = "heartbeat";
+const EVENTS_APPENDED: &str = "events";
+const MESSAGES_ACKNOWLEDGED: &str = "acknowledged";
+const MESSAGE_QUEUED: &str = "queued";
+const END_SOCKET: &str = "end";
+
+/// The kinds of notifications, with the names that Lua has for them.
+pub const NOTIFICATIONS: [(&str, &str); 5] = [
+    ("heartbeat", HEARTBEAT),
+    ("events_appended", EVENTS_APPENDED),
+    ("messages_acknowledged", MESSAGES_ACKNOWLEDGED),
+    ("message_queued", MESSAGE_QUEUED),
+    ("end_socket", END_SOCKET),
+];
+
+/// A notification.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notification<'a> {
+    Heartbeat,
+    EventsAppended,
+    MessagesAcknowledged { device: &'a str },
+    MessageQueued { connection: &'a str },
+    EndSocket { reason: EndReason, connection: &'a str },
+}
+
+impl<'a> Notification<'a> {
+    /// Reads a notification; `None` where it is of no known kind.
+    pub fn read(notification: &'a [u8]) -> Option<Self> {
+        let notification = std::str::from_utf8(notification).ok()?;
+        Some(match notification.split_once(' ').unwrap_or((notification, "")) {
+            (HEARTBEAT, "") => Self::Heartbeat,
+            (EVENTS_APPENDED, "") => Self::EventsAppended,
+            (MESSAGES_ACKNOWLEDGED, device) => Self::MessagesAcknowledged { device },
+            (MESSAGE_QUEUED, connection) => Self::MessageQueued { connection },
+            (END_SOCKET, end) => {
+                let (word, connection) = end.split_once(' ')?;
+                Self::EndSocket { reason: reason(word)?, connection }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A link as Lua stores it.
+pub fn stored_link(link: Option<&str>) -> String {
+    link.map_or_else(String::new, |link| format!("={link}"))
+}
+
+/// The link that was stored.
+pub fn link(stored: &str) -> Option<Arc<str>> {
+    stored.strip_prefix('=').map(Into::into)
+}
+
+/// A value as text.
+pub fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A value as a number.
+pub fn int(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        other => text(other)?.parse().ok(),
+    }
+}
+
+/// The reply to a call.
+pub struct Reply {
+    /// How often the gateway has written, by Redis's count.
+    pub writes: u64,
+    /// What the gateway is notified of, in order.
+    pub notifications: Vec<Value>,
+    outcome: Vec<Value>,
+}
+
+impl Reply {
+    /// Reads a reply; `None` where it has another shape.
+    pub fn read(value: Value) -> Option<Self> {
+        let Value::Array(parts) = value else { return None };
+        let [writes, Value::Array(notifications), Value::Array(outcome)] =
+            <[Value; 3]>::try_from(parts).ok()?
+        else {
+            return None;
+        };
+        Some(Self { writes: int(&writes)?, notifications, outcome })
+    }
+
+    /// The first value of the outcome as a word; empty where it is none.
+    pub fn word(&self) -> &str {
+        self.outcome.first().and_then(text).unwrap_or_default()
+    }
+
+    /// All values of the outcome.
+    pub fn values(&self) -> &[Value] {
+        &self.outcome
+    }
+
+    /// The value of the outcome at `index`.
+    pub fn value(&self, index: usize) -> Result<&Value, Unavailable> {
+        self.outcome.get(index).ok_or_else(|| self.unexpected())
+    }
+
+    /// The value at `index` as text.
+    pub fn text(&self, index: usize) -> Result<Arc<str>, Unavailable> {
+        let found = text(self.value(index)?);
+        found.map(Into::into).ok_or_else(|| self.unexpected())
+    }
+
+    /// The value at `index` as a number.
+    pub fn int(&self, index: usize) -> Result<u64, Unavailable> {
+        int(self.value(index)?).ok_or_else(|| self.unexpected())
+    }
+
+    /// The value at `index` as a duration in milliseconds.
+    pub fn millis(&self, index: usize) -> Result<Duration, Unavailable> {
+        self.int(index).map(Duration::from_millis)
+    }
+
+    /// Logs an outcome that no function has, without its values: they may be secrets.
+    pub fn unexpected(&self) -> Unavailable {
+        tracing::error!(values = self.outcome.len(), "Redis gave an unexpected outcome");
+        Unavailable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_is_read_as_lua_writes_it() {
+        let end =
+            Notification::EndSocket { reason: EndReason::TokenExpired, connection: "connection" };
+        assert_eq!(Notification::read(b"heartbeat"), Some(Notification::Heartbeat));
+        assert_eq!(Notification::read(b"end token-expired connection"), Some(end));
+        assert_eq!(Notification::read(b"end unknown connection"), None);
+        assert_eq!(Notification::read(b"unknown"), None);
+    }
+
+    #[test]
+    fn an_empty_link_differs_from_none() {
+        for kept in [None, Some(""), Some("a link")] {
+            assert_eq!(link(&stored_link(kept)).as_deref(), kept);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! An outbox at its limit whose messages are due, while no gateway expires them.
+
+use std::time::Duration;
+
+use engine::{Engine, Limits, Outgoing, SendError, Sent};
+
+use crate::cluster::{Cluster, Member};
+
+/// Messages that an outbox takes here.
+const MESSAGES: usize = 3;
+
+/// How long the messages of these tests wait.
+const TTL: Duration = Duration::from_secs(10);
+
+/// The smallest step of time.
+const MOMENT: Duration = Duration::from_millis(1);
+
+fn cluster_with(limits: Limits) -> Cluster {
+    Cluster { limits, ..Cluster::new() }
+}
+
+async fn send(member: &Member, data: &str, ttl: Duration) -> Result<Sent, SendError> {
+    member.engine.send(Outgoing { device: "phone", data, ttl, idempotency: None }).await
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn messages_that_are_due_take_no_place_in_a_full_outbox() {
+    let cluster = cluster_with(Limits { outbox_messages: MESSAGES, ..Limits::default() });
+    let a = cluster.join().await;
+    a.claim("phone").await;
+    for ttl in [2 * TTL, TTL, TTL] {
+        send(&a, "1", ttl).await.unwrap();
+    }
+    cluster.jump(TTL.saturating_sub(MOMENT));
+    assert_eq!(send(&a, "1", TTL).await, Err(SendError::OutboxFull(MOMENT)));
+    assert!(a.events().await.is_empty());
+
+    cluster.jump(MOMENT);
+    assert_eq!(send(&a, "1", TTL).await.unwrap().seq, 4);
+    assert_eq!(a.events().await, ["phone expired 2", "phone expired 3"]);
+    a.open("phone", "c").await;
+    assert_eq!(a.waiting("phone", "c").await, [1, 4]);
+    // No message expires twice.
+    a.engine.expire().await.unwrap();
+    assert_eq!(a.events().await.len(), 3);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn messages_that_are_due_take_no_bytes_of_a_full_outbox() {
+    let cluster = cluster_with(Limits { outbox_bytes: 4, ..Limits::default() });
+    let a = cluster.join().await;
+    a.claim("phone").await;
+    send(&a, "100", TTL).await.unwrap();
+    assert_eq!(send(&a, "20", TTL).await, Err(SendError::OutboxFull(TTL)));
+    cluster.jump(TTL);
+    assert_eq!(send(&a, "20", TTL).await.unwrap().seq, 2);
+    assert_eq!(a.engine.device("phone").await.unwrap().unwrap().unacknowledged, 1);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_great_many_due_messages_expire_in_the_order_of_their_deadlines() {
+    const MANY: u64 = 250;
+    let cluster = Cluster::new();
+    let a = cluster.join().await;
+    for device in ["phone", "tablet"] {
+        a.claim(device).await;
+        for number in 0..MANY {
+            // Later messages expire earlier, several at a time.
+            let ttl = Duration::from_secs(MANY - number / 7);
+            let message = Outgoing { device, data: "1", ttl, idempotency: None };
+            a.engine.send(message).await.unwrap();
+        }
+    }
+    cluster.jump(Duration::from_secs(MANY));
+    a.engine.expire().await.unwrap();
+    let mut expected: Vec<_> = ["phone", "tablet"]
+        .into_iter()
+        .flat_map(|device| (0..MANY).map(move |number| (MANY - number / 7, device, number + 1)))
+        .collect();
+    expected.sort_unstable();
+    let expected: Vec<_> =
+        expected.into_iter().map(|(_, device, seq)| format!("{device} expired {seq}")).collect();
+    assert_eq!(a.events().await, expected);
+}
