@@ -1,5 +1,6 @@
-//! The operations over HTTP, as their users call them.
+//! The HTTP side of the gateway: operations, problems, settings, documents, logs and connections.
 
+mod bodies;
 mod connect_socket;
 mod cross_origin;
 mod descriptors;
@@ -10,8 +11,10 @@ mod logs;
 mod operator;
 mod problems;
 mod rates;
+mod request_ids;
+mod routing;
 mod settings;
 mod token;
 
-/// A key for gateways that are no trial.
+/// A key for gateways that are not a trial.
 const OPERATOR_KEY: &str = "one-operator-key-with-enough-characters";

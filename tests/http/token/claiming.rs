@@ -1,0 +1,99 @@
+//! The first request for a device claims it; later ones need its token.
+
+use tests::{DEVICE, Gateway, Socket, gateway::eventually, half_ref};
+
+use super::{authorise, wait_until_expired, with_short_lived_tokens};
+
+#[test]
+fn the_first_request_claims_the_device() {
+    let gateway = Gateway::trial();
+    for channel in ["browser", "android", "ios"] {
+        let device = format!("device-of-{channel}");
+        gateway.request_token(channel, &device, None).succeeds();
+        let stranger = gateway.request_token(channel, &device, None);
+        assert_eq!(stranger.status, 409);
+        assert_eq!(stranger.problem_name(), "device-claimed");
+    }
+}
+
+#[test]
+fn a_claimed_device_gets_no_token_through_any_channel() {
+    let gateway = Gateway::trial();
+    let _ = gateway.claim(DEVICE);
+    for channel in ["browser", "android", "ios", "test"] {
+        let answer = gateway.request_token(channel, DEVICE, None);
+        assert_eq!(answer.problem_name(), "device-claimed", "{channel}");
+    }
+}
+
+#[test]
+fn a_token_of_another_device_is_a_device_mismatch() {
+    let gateway = Gateway::trial();
+    let _ = gateway.claim(DEVICE);
+    let answer = authorise(&gateway, &gateway.claim("a-strangers-device"));
+    assert_eq!(answer.problem_name(), "device-mismatch");
+}
+
+#[test]
+fn an_unknown_half_ref_opens_no_socket() {
+    let gateway = Gateway::trial();
+    authorise(&gateway, &gateway.claim(DEVICE)).succeeds();
+    let handshake = tests::socket::handshake(&gateway, &half_ref());
+    let Err(answer) = Socket::try_open(&gateway, handshake) else {
+        panic!("a stranger's socket is open")
+    };
+    assert_eq!(answer.problem_name(), "half-ref-unknown");
+}
+
+#[test]
+fn refused_requests_leave_the_token_valid() {
+    let gateway = Gateway::trial();
+    let token = gateway.claim(DEVICE);
+    for channel in ["browser", "test"] {
+        assert_eq!(gateway.request_token(channel, DEVICE, None).status, 409);
+    }
+    authorise(&gateway, &token).succeeds();
+}
+
+#[test]
+fn a_claim_outlives_its_expired_token() {
+    let gateway = with_short_lived_tokens();
+    let token = gateway.claim(DEVICE);
+    wait_until_expired(&gateway, &token);
+    for channel in ["browser", "test"] {
+        let answer = gateway.request_token(channel, DEVICE, None);
+        assert_eq!(answer.problem_name(), "device-claimed", "{channel}");
+    }
+}
+
+#[test]
+fn a_claim_ends_with_its_record() {
+    let gateway = Gateway::builder().flag("--token-ttl", "1s").flag("--record-ttl", "1s").start();
+    let _ = gateway.claim(DEVICE);
+    eventually("the device can be claimed again", || {
+        gateway.request_token("browser", DEVICE, None).status == 200
+    });
+}
+
+#[test]
+fn a_device_over_the_limit_is_refused() {
+    let gateway = Gateway::builder().flag("--devices", "1").start();
+    let _ = gateway.claim(DEVICE);
+    let answer = gateway.request_token("browser", "one-too-many", None);
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.problem_name(), "devices-full");
+}
+
+#[test]
+fn known_devices_are_served_at_the_limit() {
+    let gateway = Gateway::builder().flag("--devices", "1").start();
+    let token = gateway.claim(DEVICE);
+    gateway.request_token("browser", DEVICE, Some(&token)).succeeds();
+}
+
+#[test]
+fn revoking_makes_room_for_another_device() {
+    let gateway = Gateway::builder().flag("--devices", "1").start();
+    assert_eq!(gateway.revoke_token(&gateway.claim(DEVICE)).status, 204);
+    gateway.request_token("browser", "another", None).succeeds();
+}
