@@ -12,7 +12,7 @@ use crate::{
     workshop::{Document, SHORT_LIVED_JVM, Workshop, files, pinned},
 };
 
-/// What a cell says of what no driver tried.
+/// The cell of a question that no driver tried.
 const NOT_TRIED: &str = "not tried";
 
 /// A folder with a generated client.

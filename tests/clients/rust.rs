@@ -13,7 +13,7 @@ use crate::{
 fn progenitor_works_live() {
     let workshop = Workshop::new("rust", "rust");
     let document = Document::V30;
-    // Its dependencies stay built from run to run; the client itself is generated anew.
+    // Its dependencies stay built from run to run; the client itself is generated each time.
     let target = below_target("cargo");
     workshop.run(
         Command::new(env!("CARGO"))

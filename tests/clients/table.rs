@@ -25,13 +25,13 @@ const CLIENTS: &[(&str, &str)] = &[
     ("Ruby", "openapi-generator-cli"),
 ];
 
-/// What a cell says where there is nothing to add.
+/// A yes with nothing to add.
 pub const YES: &str = "yes";
 
-/// What a cell says where there is no reason to give.
+/// A no without a reason.
 pub const NO: &str = "no";
 
-/// What a cell says of what was seen: a bare yes, or what there is to add.
+/// The cell of an observation: a bare yes, or what there is to add.
 pub fn told(seen: bool, otherwise: &'static str) -> &'static str {
     if seen { YES } else { otherwise }
 }

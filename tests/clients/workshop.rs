@@ -1,4 +1,4 @@
-//! Where a client is generated and compiled: a folder of its own below `target/`, made anew each time.
+//! The folder below `target/` in which a client is generated and compiled; it is emptied each time.
 
 use std::{
     fs,
@@ -84,7 +84,7 @@ impl Workshop {
         succeed(bounded(command).current_dir(&self.folder), "")
     }
 
-    /// Generates the client with openapi-generator, as the language's `openapi-generator.yaml` says.
+    /// Generates the client with openapi-generator and the language's `openapi-generator.yaml`.
     pub fn openapi_generator(&self, document: Document) {
         let generator = root().join("tests/python/.venv/bin/openapi-generator-cli");
         self.run(

@@ -86,13 +86,13 @@ fn each_operation_of_a_conversation_works_on_another_gateway() {
 
     let sent = Operator::of(&written_to).send(DEVICE, r#"{ "a" : 1.0 }"#).json();
     assert_eq!((&sent["seq"], &sent["connected"]), (&json!(1), &json!(true)));
-    let received = prospect.message();
+    let received = prospect.receive_message();
     assert_eq!((received.seq, received.data.as_str()), (1, r#"{ "a" : 1.0 }"#));
     assert_eq!(sent["epoch"], received.epoch.as_str());
 
-    prospect.tell("id", "[ 2 ]");
+    prospect.deliver("id", "[ 2 ]");
     let event = events.event();
-    assert_eq!((event.kind.as_str(), event.said().as_str()), ("message", "[ 2 ]"));
+    assert_eq!((event.kind.as_str(), event.message_data().as_str()), ("message", "[ 2 ]"));
     prospect.ack(1);
     eventually("it is acknowledged", || Operator::of(&claimed).unacknowledged(DEVICE) == 0);
     assert_eq!(Operator::of(&asked).release(&format!("?through={}", event.id)).status, 204);
@@ -111,7 +111,7 @@ fn a_waiting_sender_is_answered_by_an_acknowledgement_on_another_gateway() {
             let path = format!("/operator/prospects/{DEVICE}/messages?wait=ack");
             Operator::of(&b).call("POST", &path).json(&json!({"data": 1})).send()
         });
-        let seq = prospect.message().seq;
+        let seq = prospect.receive_message().seq;
         prospect.ack(seq);
         let answer = waiting.join().expect("an answer");
         assert_eq!((answer.status, &answer.json()["acknowledged"]), (200, &json!(true)));
@@ -158,7 +158,7 @@ fn a_newer_socket_supersedes_one_on_another_gateway() {
     let mut older = Prospect::open_with(&a, &token, DEVICE);
     let mut newer = Prospect::open_with(&b, &token, DEVICE);
     assert_eq!(closed(&mut older), 4004);
-    assert!(newer.has_read_all());
+    assert!(newer.has_received_all());
     assert_eq!(ends(Operator::of(&a), DEVICE), [Some(4004)]);
 }
 
@@ -202,11 +202,11 @@ fn a_gateway_paused_past_its_lease_closes_its_sockets() {
     a.signal("CONT");
     assert_eq!(closed(&mut moved), 4004);
     assert_eq!(closed(&mut stayed), 4103);
-    assert!(newer.has_read_all());
+    assert!(newer.has_received_all());
     assert_eq!(ends(operator, "moves"), [None]);
     assert_eq!(ends(operator, "stays"), [None]);
     eventually("it serves again", || a.get("/readyz").status == 200);
-    assert!(Prospect::open(&a, "another").has_read_all());
+    assert!(Prospect::open(&a, "another").has_received_all());
 }
 
 #[test]
@@ -266,8 +266,8 @@ fn requests_are_refused_while_redis_is_down_and_served_afterwards() {
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     let operator = Operator::of(&gateway);
     operator.queue(DEVICE, "1");
-    let first = prospect.message();
-    prospect.tell("one", "1");
+    let first = prospect.receive_message();
+    prospect.deliver("one", "1");
     let last = operator.history_of(DEVICE).pop().expect("an event");
 
     server.kill();
@@ -278,12 +278,12 @@ fn requests_are_refused_while_redis_is_down_and_served_afterwards() {
 
     // The socket has stayed open, and nothing is lost.
     operator.queue(DEVICE, "2");
-    let second = prospect.message();
+    let second = prospect.receive_message();
     assert_eq!((second.epoch, second.seq), (first.epoch, 2));
-    prospect.tell("two", "2");
+    prospect.deliver("two", "2");
     let mut events = operator.events_after(&last.id);
     let said = events.until(|event| event.kind == "message");
-    assert_eq!(said.last().expect("an event").said(), "2");
+    assert_eq!(said.last().expect("an event").message_data(), "2");
     assert!(said.iter().all(|event| event.kind != "gap"));
     assert!(!gateway.log().contains(&token));
 }
@@ -301,7 +301,7 @@ fn requests_are_refused_while_redis_is_paused_and_served_afterwards() {
     assert_eq!(closed(&mut prospect), 4103);
     eventually("it is ready", || gateway.get("/readyz").status == 200);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     assert_eq!(ends(Operator::of(&gateway), DEVICE).len(), 1);
 }
 
@@ -313,12 +313,12 @@ fn a_prospect_that_sends_while_redis_is_down_is_closed_with_4103() {
     let token = gateway.claim(DEVICE);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     server.kill();
-    prospect.say("lost", "1");
+    prospect.send_message("lost", "1");
     assert_eq!(closed(&mut prospect), 4103);
     server.start_again();
     eventually("it is ready", || gateway.get("/readyz").status == 200);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
-    prospect.tell("lost", "1");
+    prospect.deliver("lost", "1");
     assert_eq!(ends(Operator::of(&gateway), DEVICE).len(), 1);
 }
 
@@ -342,7 +342,7 @@ fn a_flush_ends_sockets_and_event_streams_and_new_ones_work() {
     for (gateway, last) in gateways.iter().zip(last) {
         eventually("it is ready", || gateway.get("/readyz").status == 200);
         let device = format!("device-{}", gateway.pid());
-        assert!(Prospect::open(gateway, &device).has_read_all());
+        assert!(Prospect::open(gateway, &device).has_received_all());
         let gap = Operator::of(gateway).events_after(&last).event();
         assert_eq!((gap.kind.as_str(), &gap.json()["requested"]), ("gap", &json!(last)));
     }
@@ -379,7 +379,7 @@ fn a_gateway_starts_before_its_redis_does() {
     assert_eq!(gateway.get("/readyz").status, 503);
     server.start_again();
     eventually("it is ready", || gateway.get("/readyz").status == 200);
-    assert!(Prospect::open(&gateway, DEVICE).has_read_all());
+    assert!(Prospect::open(&gateway, DEVICE).has_received_all());
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn the_password_of_redis_is_not_logged() {
     let () = server.run(&["CONFIG", "SET", "requirepass", "a-secret-password"]);
     let url = |password| server.url().replace("redis://", &format!("redis://:{password}@"));
     let gateway = start(builder(&url("a-secret-password")).flag("--log", "trace"));
-    assert!(Prospect::open(&gateway, DEVICE).has_read_all());
+    assert!(Prospect::open(&gateway, DEVICE).has_received_all());
     assert!(!gateway.log().contains("a-secret-password"));
 
     let wrong = builder(&url("a-wrong-password")).flag("--log", "trace").start();
@@ -464,8 +464,8 @@ fn the_documented_rights_of_a_redis_user_suffice() {
     let [a, b] = [(); 2].map(|()| start(builder(&url)));
     let mut prospect = Prospect::open(&a, DEVICE);
     Operator::of(&b).queue(DEVICE, "1");
-    assert_eq!(prospect.message().seq, 1);
-    prospect.tell("id", "1");
+    assert_eq!(prospect.receive_message().seq, 1);
+    prospect.deliver("id", "1");
     let logged: Vec<String> = server.run(&["ACL", "LOG"]);
     assert!(logged.is_empty(), "{logged:?}");
 }

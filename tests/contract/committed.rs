@@ -16,7 +16,7 @@ fn openapi(arguments: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn what_is_served_is_what_is_committed_byte_for_byte() {
+fn served_and_committed_documents_are_the_same_bytes() {
     let gateway = Gateway::trial();
     for path in PATHS.into_iter().chain(["/asyncapi.json"]) {
         let committed = fs::read(root().join(format!("openapi{path}"))).expect("a document");
@@ -25,7 +25,7 @@ fn what_is_served_is_what_is_committed_byte_for_byte() {
 }
 
 #[test]
-fn check_is_content_with_what_generate_writes() {
+fn check_accepts_what_generate_writes() {
     let folder = TempDir::new().expect("a folder");
     let folder = folder.path().to_str().expect("a path");
     assert!(openapi(&["--folder", folder, "generate"]).status.success());
@@ -55,7 +55,7 @@ fn check_shows_the_difference_of_a_stale_document() {
 }
 
 #[test]
-fn check_misses_a_document_that_is_not_there() {
+fn check_refuses_a_missing_document() {
     let folder = TempDir::new().expect("a folder");
     let checked = openapi(&["--folder", folder.path().to_str().expect("a path"), "check"]);
     assert!(!checked.status.success());

@@ -82,7 +82,7 @@ fn the_endpoint_has_its_title() {
 }
 
 #[test]
-fn the_description_begins_with_the_documents_own() {
+fn the_description_begins_with_the_documents() {
     hold(|document, _, operation| {
         let description = operation["description"].as_str().expect("a description");
         assert_eq!(description.split("\n\n").next(), Some(&*document.description));
@@ -90,7 +90,7 @@ fn the_description_begins_with_the_documents_own() {
 }
 
 #[test]
-fn the_properties_are_these_and_no_others() {
+fn the_properties_are_the_documents() {
     hold(|document, contract, operation| {
         let schema = contract.request_schema(operation);
         let served: Vec<_> = schema["properties"].as_object().expect("properties").keys().collect();
@@ -141,7 +141,7 @@ fn the_request_has_its_example() {
 }
 
 #[test]
-fn the_request_is_of_its_content_type_and_no_other() {
+fn the_request_has_its_content_type_and_no_other() {
     hold(|document, _, operation| {
         let stated =
             document.response.request_headers.iter().find(|header| header.header == "Content-Type");
@@ -156,7 +156,7 @@ fn the_request_body_is_required() {
 }
 
 #[test]
-fn the_token_travels_in_its_header_and_nothing_else_is_needed() {
+fn the_token_header_is_the_only_credential() {
     hold(|document, contract, operation| {
         let stated =
             document.response.request_headers.iter().find(|header| header.header == "token");
@@ -175,7 +175,7 @@ fn the_token_travels_in_its_header_and_nothing_else_is_needed() {
 }
 
 #[test]
-fn the_headers_of_the_table_are_the_requests_own() {
+fn the_response_has_no_token_header() {
     hold(|document, _, operation| {
         let headers = &operation["responses"][document.response.status.to_string()]["headers"];
         assert_eq!(headers["token"], Value::Null);
@@ -206,7 +206,7 @@ fn success_has_its_example() {
 }
 
 #[test]
-fn the_endpoint_is_marked_as_the_documents_and_the_others_are_not() {
+fn only_the_documents_endpoint_is_marked_as_such() {
     hold(|document, contract, _| {
         for (_, path, operation) in contract.operations() {
             let origin = if path == document.path { "document" } else { "gateway" };

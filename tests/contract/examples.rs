@@ -1,4 +1,4 @@
-//! The examples are what the gateway really says.
+//! The examples in the contract are what the gateway answers.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ fn send_message_refuses_each_bad_body_as_its_example_says() {
 }
 
 #[test]
-fn every_answer_that_refuses_has_an_example_of_its_status() {
+fn every_error_response_has_an_example_of_its_status() {
     let contract = Contract::newest();
     for (method, path, operation) in contract.operations() {
         for (status, response) in operation["responses"].as_object().expect("responses") {
@@ -82,10 +82,9 @@ fn every_answer_that_refuses_has_an_example_of_its_status() {
     }
 }
 
-/// The registry of the contract is the code's, and each operation's problems are of it. The few
-/// that no operation can name by itself are answers to what is no operation.
+/// The three exceptions belong to no operation over HTTP.
 #[test]
-fn every_problem_is_in_the_registry_and_all_but_a_few_in_an_operation() {
+fn every_problem_type_is_in_the_registry_and_all_but_three_in_an_operation() {
     let contract = Contract::newest();
     let registry = contract.0["x-problem-types"].as_array().expect("a registry");
     let listed: Vec<_> = registry.iter().map(|problem| problem["type"].clone()).collect();
@@ -105,7 +104,7 @@ fn every_problem_is_in_the_registry_and_all_but_a_few_in_an_operation() {
 }
 
 #[test]
-fn the_documents_example_is_accepted_as_it_stands() {
+fn the_documents_example_is_accepted_unchanged() {
     let gateway = Gateway::trial();
     let contract = Contract(gateway.get("/openapi.json").ok());
     let operation = contract.operation("POST", "/prospect/connectsocket");

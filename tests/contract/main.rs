@@ -1,4 +1,4 @@
-//! The contract: that it is the document's, that it is the code's, and that it is true.
+//! The contract: it agrees with the vendor's document, with the code and with the running gateway.
 
 mod committed;
 mod document;

@@ -1,4 +1,4 @@
-//! The contract in OpenAPI 3.0 says what the one in 3.1 says.
+//! The OpenAPI 3.0 document describes the same contract as the 3.1 document.
 
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ fn it_has_the_same_operations_and_schemas() {
 }
 
 #[test]
-fn its_schemas_use_no_word_that_is_new_in_31() {
+fn its_schemas_use_no_keyword_that_is_new_in_31() {
     let [_, older] = Contract::both();
     for (name, schema) in schemas(&older) {
         each_schema(schema, &mut |schema| {

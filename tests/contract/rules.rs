@@ -116,7 +116,7 @@ fn of_length(property: &Value, length: u64) -> Value {
 }
 
 #[test]
-fn a_lower_limit_holds_one_below_at_and_one_above() {
+fn a_minimum_length_is_enforced_at_its_boundary() {
     let (trial, mut tried) = (Trial::start(), 0);
     each_property(|operation, name, property| {
         let Some(limit) = property["minLength"].as_u64() else {
@@ -131,7 +131,7 @@ fn a_lower_limit_holds_one_below_at_and_one_above() {
 }
 
 #[test]
-fn an_upper_limit_holds_one_below_at_and_one_above() {
+fn a_maximum_length_is_enforced_at_its_boundary() {
     let (trial, mut tried) = (Trial::start(), 0);
     each_property(|operation, name, property| {
         let limit = property["maxLength"].as_u64().or(property["maxProperties"].as_u64());
@@ -152,7 +152,7 @@ fn an_upper_limit_holds_one_below_at_and_one_above() {
 }
 
 #[test]
-fn a_number_holds_below_at_and_above_its_limits() {
+fn a_numeric_range_is_enforced_at_its_boundaries() {
     let (trial, mut tried) = (Trial::start(), 0);
     each_property(|operation, name, property| {
         let (Some(least), Some(most)) =
@@ -208,7 +208,7 @@ fn a_pattern_allows_the_characters_that_the_schema_says_and_no_others() {
 }
 
 #[test]
-fn a_device_tag_is_no_dot_segment_of_a_path() {
+fn a_device_tag_is_not_a_dot_segment() {
     let trial = Trial::start();
     for operation in &operations()[..2] {
         for (tag, allowed) in
@@ -220,7 +220,7 @@ fn a_device_tag_is_no_dot_segment_of_a_path() {
 }
 
 #[test]
-fn a_name_in_a_list_is_accepted_and_no_other() {
+fn only_listed_enum_values_are_accepted() {
     let (trial, mut tried) = (Trial::start(), 0);
     each_property(|operation, name, property| {
         let Some(names) = property["enum"].as_array() else {
@@ -254,7 +254,7 @@ fn null_is_accepted_where_the_schema_says_so_and_nowhere_else() {
 }
 
 #[test]
-fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
+fn a_body_size_limit_is_enforced_at_its_boundary() {
     let trial = Trial::start();
     let body = operations()[0].accepted.to_string();
     let sent = |length: usize| {

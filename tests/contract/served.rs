@@ -61,7 +61,7 @@ impl Contract {
         }
     }
 
-    /// The types that a property takes and whether `null` is one: said differently in 3.0 and 3.1.
+    /// The types that a property takes and whether `null` is one: written differently in 3.0 and 3.1.
     pub fn types(schema: &Value) -> (Vec<String>, bool) {
         let types: Vec<String> = match &schema["type"] {
             Value::String(one) => vec![one.clone()],

@@ -1,9 +1,9 @@
-//! A gateway that is told to end, in the middle of a conversation.
+//! Sockets and event streams of a gateway that shuts down.
 
 use tests::{DEVICE, Event, Gateway, Operator, Prospect};
 
 #[test]
-fn a_prospect_with_messages_before_it_is_told_to_come_back() {
+fn a_prospect_with_undelivered_messages_gets_bye_4200() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     for _ in 0..3 {
@@ -18,7 +18,7 @@ fn a_prospect_with_messages_before_it_is_told_to_come_back() {
 }
 
 #[test]
-fn a_stream_ends_and_so_does_the_gateway() {
+fn an_open_stream_ends_when_the_gateway_shuts_down() {
     let mut gateway = Gateway::trial();
     let mut streams = [(); 2].map(|()| Operator::of(&gateway).events());
     gateway.signal("TERM");
@@ -29,7 +29,7 @@ fn a_stream_ends_and_so_does_the_gateway() {
 }
 
 #[test]
-fn a_stream_tells_of_every_socket_before_it_ends() {
+fn a_stream_sends_every_disconnected_event_before_it_ends() {
     let gateway = Gateway::trial();
     let devices: Vec<_> = (0..10).map(|n| format!("device-{n}")).collect();
     let _open: Vec<_> = devices.iter().map(|device| Prospect::open(&gateway, device)).collect();
@@ -42,7 +42,7 @@ fn a_stream_tells_of_every_socket_before_it_ends() {
 }
 
 #[test]
-fn a_gateway_ends_with_streams_that_nobody_reads() {
+fn unread_streams_do_not_hold_up_the_shutdown() {
     let mut gateway = Gateway::trial();
     let _streams = [(); 2].map(|()| Operator::of(&gateway).events());
     gateway.signal("TERM");

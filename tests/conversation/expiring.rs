@@ -2,7 +2,7 @@
 
 use tests::{DEVICE, Event, Gateway, Operator, Prospect};
 
-/// The epoch and the number that an event tells of.
+/// The `epoch` and `seq` of an `expired` event.
 fn place(event: &Event) -> (String, u64) {
     assert_eq!(event.kind, "expired");
     let said = event.json();
@@ -11,7 +11,7 @@ fn place(event: &Event) -> (String, u64) {
 }
 
 #[test]
-fn a_message_whose_time_ran_out_becomes_an_event() {
+fn an_expired_message_becomes_an_event() {
     let gateway = Gateway::trial();
     let _ = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);
@@ -23,7 +23,7 @@ fn a_message_whose_time_ran_out_becomes_an_event() {
 }
 
 #[test]
-fn a_message_whose_time_ran_out_is_not_delivered() {
+fn an_expired_message_is_not_delivered() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);
@@ -32,12 +32,12 @@ fn a_message_whose_time_ran_out_is_not_delivered() {
     operator.queue(DEVICE, r#""long""#);
     assert_eq!(place(&events.event()).1, 1);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
-    assert_eq!(prospect.numbers(1), [2]);
-    assert!(prospect.has_read_all());
+    assert_eq!(prospect.receive_seqs(1), [2]);
+    assert!(prospect.has_received_all());
 }
 
 #[test]
-fn messages_run_out_in_the_order_of_their_time() {
+fn messages_expire_in_the_order_of_their_deadlines() {
     let gateway = Gateway::trial();
     let _ = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);
@@ -51,18 +51,18 @@ fn messages_run_out_in_the_order_of_their_time() {
 }
 
 #[test]
-fn a_message_that_was_delivered_and_not_acknowledged_runs_out() {
+fn a_delivered_unacknowledged_message_expires() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let operator = Operator::of(&gateway);
     let mut events = operator.events();
     operator.queue_for(DEVICE, "1", 1);
-    assert_eq!(prospect.numbers(1), [1]);
+    assert_eq!(prospect.receive_seqs(1), [1]);
     assert_eq!(place(&events.event()).1, 1);
 }
 
 #[test]
-fn a_message_that_was_acknowledged_does_not_run_out() {
+fn an_acknowledged_message_does_not_expire() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let operator = Operator::of(&gateway);
@@ -70,27 +70,27 @@ fn a_message_that_was_acknowledged_does_not_run_out() {
     for _ in 0..2 {
         operator.queue_for(DEVICE, "1", 1);
     }
-    prospect.numbers(2);
+    prospect.receive_seqs(2);
     prospect.ack(1);
     // The second would come second.
     assert_eq!(place(&events.event()).1, 2);
 }
 
 #[test]
-fn a_prospect_may_acknowledge_what_ran_out_meanwhile() {
+fn a_prospect_can_acknowledge_an_expired_message() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let operator = Operator::of(&gateway);
     let mut events = operator.events();
     operator.queue_for(DEVICE, "1", 1);
-    prospect.numbers(1);
+    prospect.receive_seqs(1);
     assert_eq!(place(&events.event()).1, 1);
     prospect.ack(1);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
 }
 
 #[test]
-fn numbers_are_not_used_again() {
+fn sequence_numbers_of_expired_messages_are_not_reused() {
     let gateway = Gateway::trial();
     let _ = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);

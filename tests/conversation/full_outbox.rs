@@ -10,7 +10,7 @@ fn full(setting: &str, size: &str) -> (Gateway, Prospect) {
     for seq in 1..=3 {
         assert_eq!(operator.queue(DEVICE, r#""12345678""#), seq);
     }
-    assert_eq!(prospect.numbers(3), [1, 2, 3]);
+    assert_eq!(prospect.receive_seqs(3), [1, 2, 3]);
     (gateway, prospect)
 }
 
@@ -23,7 +23,7 @@ fn is_refused(answer: &Answer) {
 }
 
 #[test]
-fn a_message_above_the_number_is_refused() {
+fn a_message_over_the_count_limit_is_refused() {
     let (gateway, _prospect) = full("--outbox-messages", "3");
     let operator = Operator::of(&gateway);
     is_refused(&operator.send(DEVICE, "4"));
@@ -31,7 +31,7 @@ fn a_message_above_the_number_is_refused() {
 }
 
 #[test]
-fn a_message_above_the_bytes_is_refused() {
+fn a_message_over_the_byte_limit_is_refused() {
     let (gateway, _prospect) = full("--outbox-bytes", "30");
     let operator = Operator::of(&gateway);
     is_refused(&operator.send(DEVICE, "4"));
@@ -39,7 +39,7 @@ fn a_message_above_the_bytes_is_refused() {
 }
 
 #[test]
-fn a_message_that_fits_to_the_byte_is_taken() {
+fn a_message_that_fits_exactly_is_accepted() {
     let (gateway, _prospect) = full("--outbox-bytes", "33");
     let operator = Operator::of(&gateway);
     is_refused(&operator.send(DEVICE, "1234"));
@@ -53,25 +53,25 @@ fn an_acknowledgement_makes_room() {
         let operator = Operator::of(&gateway);
         is_refused(&operator.send(DEVICE, r#""12345678""#));
         prospect.ack(1);
-        assert!(prospect.has_read_all());
+        assert!(prospect.has_received_all());
         assert_eq!(operator.queue(DEVICE, r#""12345678""#), 4);
         is_refused(&operator.send(DEVICE, r#""12345678""#));
     }
 }
 
 #[test]
-fn a_message_that_was_refused_is_not_delivered() {
+fn a_refused_message_is_not_delivered() {
     let (gateway, mut prospect) = full("--outbox-messages", "3");
     is_refused(&Operator::of(&gateway).send(DEVICE, r#""refused""#));
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     prospect.ack(3);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     Operator::of(&gateway).queue(DEVICE, r#""taken""#);
-    assert_eq!(prospect.message().data, r#""taken""#);
+    assert_eq!(prospect.receive_message().data, r#""taken""#);
 }
 
 #[test]
-fn a_message_that_runs_out_makes_room() {
+fn an_expired_message_makes_room() {
     let gateway = Gateway::builder().flag("--outbox-messages", "1").start();
     let _ = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);
@@ -82,7 +82,7 @@ fn a_message_that_runs_out_makes_room() {
 }
 
 #[test]
-fn the_wait_is_until_the_first_message_runs_out() {
+fn retry_after_is_the_time_until_the_first_message_expires() {
     let gateway = Gateway::builder().flag("--outbox-messages", "2").start();
     let _ = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);
@@ -93,7 +93,7 @@ fn the_wait_is_until_the_first_message_runs_out() {
 }
 
 #[test]
-fn each_device_has_an_outbox_of_its_own() {
+fn the_outbox_is_per_device() {
     let (gateway, _prospect) = full("--outbox-messages", "3");
     let _ = gateway.token("another-device");
     assert_eq!(Operator::of(&gateway).queue("another-device", "1"), 1);

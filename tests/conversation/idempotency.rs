@@ -29,13 +29,13 @@ fn a_repeated_request_gets_the_first_answer_and_sends_once() {
 }
 
 #[test]
-fn the_first_answer_stands_whatever_happened_since() {
+fn a_repeated_request_gets_the_first_answer_after_other_operations() {
     let gateway = known();
     let first = send(&gateway, DEVICE, "a-key", r#"{"data":1}"#);
     let mut prospect = Prospect::open(&gateway, DEVICE);
-    let seq = prospect.message().seq;
+    let seq = prospect.receive_message().seq;
     prospect.ack(seq);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     let again = send(&gateway, DEVICE, "a-key", r#"{"data":1}"#);
     assert_eq!(first.json(), again.json());
 }
@@ -45,11 +45,11 @@ fn a_repeated_request_is_not_delivered_again() {
     let gateway = known();
     let _ = send(&gateway, DEVICE, "a-key", r#"{"data":1}"#);
     let mut prospect = Prospect::open(&gateway, DEVICE);
-    let seq = prospect.message().seq;
+    let seq = prospect.receive_message().seq;
     prospect.ack(seq);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     let _ = send(&gateway, DEVICE, "a-key", r#"{"data":1}"#);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn another_key_is_another_message() {
 }
 
 #[test]
-fn without_a_key_the_same_body_is_another_message() {
+fn the_same_body_without_a_key_is_another_message() {
     let gateway = known();
     let operator = Operator::of(&gateway);
     assert_eq!([(); 2].map(|()| operator.queue(DEVICE, "1")), [1, 2]);
@@ -79,7 +79,7 @@ fn a_key_with_another_body_is_refused_and_sends_nothing() {
 }
 
 #[test]
-fn each_device_has_keys_of_its_own() {
+fn keys_are_per_device() {
     let gateway = Gateway::trial();
     for device in ["phone", "tablet"] {
         let _ = gateway.token(device);
@@ -90,7 +90,7 @@ fn each_device_has_keys_of_its_own() {
 }
 
 #[test]
-fn a_longest_key_is_taken() {
+fn a_key_of_255_characters_is_accepted() {
     let gateway = known();
     let key = "~".repeat(255);
     let seqs = [(); 2].map(|()| send(&gateway, DEVICE, &key, r#"{"data":1}"#).json());
@@ -107,7 +107,7 @@ fn with_keys(gateway: &Gateway, keys: &[&str]) -> Answer {
 }
 
 #[test]
-fn what_is_no_key_is_refused_and_sends_nothing() {
+fn an_invalid_key_is_refused_and_sends_nothing() {
     let gateway = known();
     for wrong in ["", "a b", "a\tb", "é", &"x".repeat(256)] {
         let answer = with_keys(&gateway, &[wrong]);
@@ -118,7 +118,7 @@ fn what_is_no_key_is_refused_and_sends_nothing() {
 }
 
 #[test]
-fn two_keys_are_no_key() {
+fn two_keys_are_refused() {
     let gateway = known();
     for keys in [["one", "two"], ["one", "one"]] {
         let answer = with_keys(&gateway, &keys);
@@ -127,7 +127,7 @@ fn two_keys_are_no_key() {
 }
 
 #[test]
-fn requests_at_the_same_time_under_one_key_send_once() {
+fn concurrent_requests_with_the_same_key_send_once() {
     let gateway = known();
     let seqs = thread::scope(|scope| {
         let ask = || send(&gateway, DEVICE, "a-key", r#"{"data":1}"#).json()["seq"].clone();
@@ -139,20 +139,20 @@ fn requests_at_the_same_time_under_one_key_send_once() {
 }
 
 #[test]
-fn a_key_whose_message_was_refused_is_not_used_up() {
+fn a_key_can_be_used_again_after_a_refusal() {
     let gateway = Gateway::builder().flag("--outbox-messages", "1").start();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let seq = Operator::of(&gateway).queue(DEVICE, "1");
     let refused = send(&gateway, DEVICE, "a-key", r#"{"data":2}"#);
     assert_eq!(refused.problem_name(), "outbox-full");
-    prospect.message();
+    prospect.receive_message();
     prospect.ack(seq);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     assert_eq!(send(&gateway, DEVICE, "a-key", r#"{"data":3}"#).status, 202);
 }
 
 #[test]
-fn a_repeated_request_is_answered_though_the_outbox_is_full() {
+fn a_repeated_request_is_answered_when_the_outbox_is_full() {
     let gateway = Gateway::builder().flag("--outbox-messages", "1").start();
     let _ = gateway.token(DEVICE);
     let first = send(&gateway, DEVICE, "a-key", r#"{"data":1}"#);
@@ -160,7 +160,7 @@ fn a_repeated_request_is_answered_though_the_outbox_is_full() {
 }
 
 #[test]
-fn more_keys_than_are_remembered_are_refused() {
+fn a_key_over_the_limit_is_refused() {
     let gateway = Gateway::builder().flag("--idempotency-keys", "1").start();
     let _ = gateway.token(DEVICE);
     assert_eq!(send(&gateway, DEVICE, "a-key", r#"{"data":1}"#).status, 202);

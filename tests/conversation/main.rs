@@ -1,4 +1,4 @@
-//! The conversation: what the operator sends, what prospects say, and what each is told of it.
+//! Messages in both directions: outbox, event stream, limits, and the operator's view of prospects.
 
 mod accepting;
 mod delivering;
@@ -17,8 +17,8 @@ mod waiting;
 
 use tests::{Event, Gateway};
 
-/// A gateway on which a test may speak, connect and read as often as it likes.
-fn patient() -> Gateway {
+/// A gateway whose rates a test does not reach.
+fn unlimited() -> Gateway {
     Gateway::builder()
         .flag("--frames-per-second", "1000")
         .flag("--authorisations-per-second", "1000")
@@ -26,7 +26,7 @@ fn patient() -> Gateway {
         .start()
 }
 
-/// What kinds of things happened, in order.
+/// The kinds of events, in order.
 fn kinds(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.kind.as_str()).collect()
 }

@@ -1,4 +1,4 @@
-//! Prospects that say too much, and prospects that read nothing.
+//! Prospects that send too fast, and prospects and operators that do not read.
 
 use std::fs;
 
@@ -12,12 +12,12 @@ mod too_fast {
     use super::*;
 
     #[test]
-    fn a_prospect_that_floods_for_a_while_loses_nothing() {
+    fn a_short_flood_loses_no_message() {
         let gateway = Gateway::builder().flag("--frames-per-second", "100").start();
         let mut prospect = Prospect::open(&gateway, DEVICE);
         let ids: Vec<_> = (0..300).map(|id| id.to_string()).collect();
         for id in &ids {
-            prospect.say(id, "1");
+            prospect.send_message(id, "1");
         }
         for id in &ids {
             assert_eq!(prospect.socket.frame(), json!({"type": "accepted", "id": id}));
@@ -26,13 +26,13 @@ mod too_fast {
     }
 
     #[test]
-    fn a_prospect_that_floods_gets_its_messages_meanwhile() {
+    fn messages_are_delivered_during_a_flood() {
         let gateway = Gateway::builder().flag("--frames-per-second", "10").start();
         let mut prospect = Prospect::open(&gateway, DEVICE);
         for _ in 0..80 {
             prospect.send(r#"{"type":"ping"}"#);
         }
-        // As many pongs as the burst allows; from then on it is slowed.
+        // As many pongs as the burst allows; after that the gateway reads slower.
         for _ in 0..20 {
             assert_eq!(prospect.socket.frame(), json!({"type": "pong"}));
         }
@@ -43,7 +43,7 @@ mod too_fast {
     }
 
     #[test]
-    fn a_prospect_that_keeps_flooding_is_closed() {
+    fn a_long_flood_closes_the_socket() {
         let gateway = Gateway::trial();
         let mut prospect = Prospect::open(&gateway, DEVICE);
         for _ in 0..2000 {
@@ -90,19 +90,19 @@ mod too_fast {
 mod too_slow {
     use super::*;
 
-    /// What the device's messages and a gateway at work may take at the most, in KiB.
+    /// The most memory that the device's messages and the gateway's work may add, in KiB.
     const GROWTH_AT_MOST: u64 = 24 * 1024;
 
-    /// The memory of its own that a process has, in KiB.
+    /// The anonymous memory of the gateway's process, in KiB.
     fn memory(gateway: &Gateway) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("Linux");
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let line = line.expect("the kernel tells").trim();
+        let line = line.expect("RssAnon").trim();
         line.strip_suffix(" kB").and_then(|size| size.parse().ok()).expect("a number")
     }
 
     #[test]
-    fn a_prospect_that_reads_nothing_costs_no_more_than_its_outbox() {
+    fn a_prospect_that_does_not_read_costs_at_most_its_outbox() {
         let gateway = Gateway::builder()
             .flag("--outbox-bytes", "8000000")
             .flag("--authorisations-per-second", "1000")
@@ -115,19 +115,19 @@ mod too_slow {
         for seq in 1..=900 {
             assert_eq!(operator.queue(DEVICE, &data), seq);
         }
-        // Each takes over from the one before it and has everything sent to it anew.
+        // Each takes over from the one before and is sent everything again.
         let silent: Vec<_> =
             (0..20).map(|_| Prospect::open_with(&gateway, &token, DEVICE)).collect();
-        other.tell("m1", "1");
+        other.deliver("m1", "1");
         operator.queue("another-device", "1");
-        assert_eq!(other.numbers(1), [1]);
+        assert_eq!(other.receive_seqs(1), [1]);
         let after = memory(&gateway);
         assert!(after.saturating_sub(before) < GROWTH_AT_MOST, "{before} KiB, {after} KiB");
         drop(silent);
     }
 
     #[test]
-    fn a_thousand_messages_wait_for_a_prospect_that_reads_nothing_and_others_are_served() {
+    fn a_prospect_that_does_not_read_does_not_hold_up_others() {
         let gateway = Gateway::trial();
         let operator = Operator::of(&gateway);
         let mut silent = Prospect::open(&gateway, DEVICE);
@@ -136,13 +136,13 @@ mod too_slow {
         for seq in 1..=1000 {
             assert_eq!(operator.queue(DEVICE, &data), seq);
         }
-        other.tell("m1", "1");
+        other.deliver("m1", "1");
         assert_eq!(operator.unacknowledged(DEVICE), 1000);
-        assert_eq!(silent.numbers(1000), (1..=1000).collect::<Vec<_>>());
+        assert_eq!(silent.receive_seqs(1000), (1..=1000).collect::<Vec<_>>());
     }
 
     #[test]
-    fn a_prospect_that_takes_nothing_is_closed_and_loses_nothing() {
+    fn a_prospect_that_does_not_read_is_closed_and_loses_no_message() {
         let gateway = Gateway::builder()
             .flag("--outbox-bytes", "20000000")
             .flag("--pong-timeout", "500ms")
@@ -160,18 +160,18 @@ mod too_slow {
         assert_eq!((event.kind.as_str(), &event.json()["code"]), ("disconnected", &json!(4102)));
         drop(silent);
         let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
-        assert_eq!(prospect.numbers(300), (1..=300).collect::<Vec<_>>());
+        assert_eq!(prospect.receive_seqs(300), (1..=300).collect::<Vec<_>>());
     }
 
     #[test]
-    fn an_operator_that_does_not_read_its_stream_holds_nobody_up() {
+    fn an_unread_event_stream_holds_up_no_prospect() {
         let gateway = Gateway::builder().flag("--frames-per-second", "1000").start();
         let operator = Operator::of(&gateway);
         let mut prospect = Prospect::open(&gateway, DEVICE);
         let mut stream = operator.events();
         let data = format!("\"{}\"", "x".repeat(3000));
         for id in 0..2000 {
-            prospect.tell(&id.to_string(), &data);
+            prospect.deliver(&id.to_string(), &data);
         }
         assert_eq!(message_ids(&stream.events(2000)).len(), 2000);
     }

@@ -2,11 +2,11 @@
 
 use tests::{Bookkeeper, Load};
 
-use crate::patient;
+use crate::unlimited;
 
 #[test]
 fn no_message_is_lost_or_doubled_over_many_reconnects() {
-    let gateway = patient();
+    let gateway = unlimited();
     let load = Load { devices: 5, messages: 100, reconnect_one_in: 12 };
     let bookkeeper = Bookkeeper::start(gateway.authority(), &gateway.operator_key, load);
     let sockets = bookkeeper.finish();

@@ -38,7 +38,7 @@ fn refused(body: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_message_is_answered_with_its_place() {
+fn a_message_is_answered_with_epoch_and_seq() {
     let gateway = known();
     let answer = Operator::of(&gateway).send(DEVICE, "1");
     assert_eq!(answer.status, 202);
@@ -57,7 +57,7 @@ fn messages_are_numbered_from_one_in_one_epoch() {
 }
 
 #[test]
-fn each_device_has_numbers_of_its_own() {
+fn numbering_is_per_device() {
     let gateway = Gateway::trial();
     let _ = ["phone", "tablet"].map(|device| gateway.token(device));
     let [phone, tablet] =
@@ -67,7 +67,7 @@ fn each_device_has_numbers_of_its_own() {
 }
 
 #[test]
-fn the_epoch_is_the_one_that_the_prospect_is_told() {
+fn the_epoch_is_that_of_the_prospects_hello() {
     let gateway = Gateway::trial();
     let prospect = Prospect::open(&gateway, DEVICE);
     let answer = Operator::of(&gateway).send(DEVICE, "1");
@@ -75,7 +75,7 @@ fn the_epoch_is_the_one_that_the_prospect_is_told() {
 }
 
 #[test]
-fn the_epoch_stays_while_sockets_come_and_go() {
+fn the_epoch_is_kept_over_reconnects() {
     let gateway = known();
     let operator = Operator::of(&gateway);
     let before = operator.send(DEVICE, "1").json();
@@ -120,7 +120,7 @@ fn every_operation_of_the_operator_needs_a_key() {
 }
 
 #[test]
-fn the_shortest_and_the_longest_lifetime_are_taken() {
+fn the_shortest_and_the_longest_ttl_are_accepted() {
     let gateway = known();
     for seconds in [1, 86_400] {
         Operator::of(&gateway).queue_for(DEVICE, "1", seconds);
@@ -128,7 +128,7 @@ fn the_shortest_and_the_longest_lifetime_are_taken() {
 }
 
 #[test]
-fn a_lifetime_out_of_its_range_is_refused() {
+fn a_ttl_out_of_range_is_refused() {
     for seconds in ["0", "86401", "-1", "1.5", "4294967296", "1e400"] {
         let fields = refused(&format!(r#"{{"data":1,"ttlSeconds":{seconds}}}"#));
         assert_eq!(fields, ["/ttlSeconds value"], "{seconds}");
@@ -136,7 +136,7 @@ fn a_lifetime_out_of_its_range_is_refused() {
 }
 
 #[test]
-fn a_lifetime_that_is_no_number_is_refused() {
+fn a_ttl_that_is_not_a_number_is_refused() {
     for seconds in [r#""60""#, "true", "[60]", "{}"] {
         let fields = refused(&format!(r#"{{"data":1,"ttlSeconds":{seconds}}}"#));
         assert_eq!(fields, ["/ttlSeconds type"], "{seconds}");
@@ -154,35 +154,35 @@ fn a_message_without_data_is_refused() {
 }
 
 #[test]
-fn data_that_is_given_twice_is_refused() {
+fn duplicate_data_is_refused() {
     assert_eq!(refused(r#"{"data":1,"data":1}"#), ["/data duplicate"]);
 }
 
 #[test]
-fn a_body_that_is_no_object_is_refused() {
+fn a_body_that_is_not_an_object_is_refused() {
     for body in ["[1]", "1", "null", r#""data""#] {
         assert_eq!(refused(body), [" type"], "{body}");
     }
 }
 
 #[test]
-fn data_of_the_largest_size_reaches_the_prospect_whole() {
+fn data_of_the_maximum_size_is_delivered() {
     for size in [LARGEST - 1, LARGEST] {
         let gateway = Gateway::trial();
         let mut prospect = Prospect::open(&gateway, DEVICE);
         Operator::of(&gateway).queue(DEVICE, &text_of(size));
-        assert!(prospect.message().data == text_of(size), "{size}");
+        assert!(prospect.receive_message().data == text_of(size), "{size}");
     }
 }
 
 #[test]
-fn data_over_the_largest_size_is_refused() {
+fn data_over_the_maximum_size_is_refused() {
     let body = format!(r#"{{"data":{}}}"#, text_of(LARGEST + 1));
     assert_eq!(refused(&body), ["/data length"]);
 }
 
 #[test]
-fn a_body_of_the_largest_size_is_taken() {
+fn a_body_of_the_maximum_size_is_accepted() {
     let gateway = known();
     let body = body_of(LARGEST_BODY);
     let answer = Operator::of(&gateway).message(DEVICE).json_text(body).send();
@@ -190,7 +190,7 @@ fn a_body_of_the_largest_size_is_taken() {
 }
 
 #[test]
-fn a_body_over_the_largest_size_is_refused() {
+fn a_body_over_the_maximum_size_is_refused() {
     let gateway = known();
     let body = body_of(LARGEST_BODY + 1);
     let answer = Operator::of(&gateway).message(DEVICE).json_text(body).send();

@@ -1,10 +1,10 @@
-//! Data is any JSON and goes through byte for byte, both ways.
+//! Data is any JSON and arrives byte for byte, in both directions.
 
 use tests::{DEVICE, Operator, Prospect};
 
-use crate::patient;
+use crate::unlimited;
 
-/// JSON that is easily changed by whoever reads and writes it.
+/// JSON that a parser and serializer would easily change.
 fn samples() -> Vec<String> {
     let samples = [
         "null",
@@ -35,63 +35,63 @@ fn samples() -> Vec<String> {
 }
 
 #[test]
-fn what_the_operator_sends_reaches_the_prospect_as_it_is() {
-    let gateway = patient();
+fn data_from_the_operator_arrives_byte_for_byte() {
+    let gateway = unlimited();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     for sample in samples().into_iter().chain(["[\r\n1,\r2]".to_owned()]) {
         Operator::of(&gateway).queue(DEVICE, &sample);
-        assert_eq!(prospect.message().data, sample);
+        assert_eq!(prospect.receive_message().data, sample);
     }
 }
 
 #[test]
-fn what_waited_in_the_outbox_reaches_the_prospect_as_it_is() {
-    let gateway = patient();
+fn data_from_the_outbox_arrives_byte_for_byte() {
+    let gateway = unlimited();
     let token = gateway.token(DEVICE);
     for sample in samples() {
         Operator::of(&gateway).queue(DEVICE, &sample);
     }
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     for sample in samples() {
-        assert_eq!(prospect.message().data, sample);
+        assert_eq!(prospect.receive_message().data, sample);
     }
 }
 
 #[test]
-fn what_the_prospect_says_reaches_the_operator_as_it_is() {
-    let gateway = patient();
+fn data_from_the_prospect_arrives_byte_for_byte() {
+    let gateway = unlimited();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut stream = Operator::of(&gateway).events();
     for (place, sample) in samples().into_iter().enumerate() {
-        prospect.tell(&place.to_string(), &sample);
-        assert_eq!(stream.event().said(), sample);
+        prospect.deliver(&place.to_string(), &sample);
+        assert_eq!(stream.event().message_data(), sample);
     }
 }
 
 #[test]
-fn whitespace_around_data_is_no_part_of_it() {
-    let gateway = patient();
+fn whitespace_around_data_is_dropped() {
+    let gateway = unlimited();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     Operator::of(&gateway).queue(DEVICE, " \n [1 ] \t");
-    assert_eq!(prospect.message().data, "[1 ]");
+    assert_eq!(prospect.receive_message().data, "[1 ]");
 }
 
 #[test]
-fn a_carriage_return_between_the_parts_of_data_changes_no_value() {
-    let gateway = patient();
+fn a_carriage_return_in_data_changes_no_value() {
+    let gateway = unlimited();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut stream = Operator::of(&gateway).events();
-    prospect.tell("1", "[1,\r2,\r\n3]");
+    prospect.deliver("1", "[1,\r2,\r\n3]");
     // An event stream cannot carry one: there it ends a line.
     assert_eq!(stream.event().json()["data"], serde_json::json!([1, 2, 3]));
 }
 
 #[test]
-fn an_id_reaches_the_operator_as_it_is() {
-    let gateway = patient();
+fn a_message_id_arrives_byte_for_byte() {
+    let gateway = unlimited();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut stream = Operator::of(&gateway).events();
     let id = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~";
-    prospect.tell(id, "1");
+    prospect.deliver(id, "1");
     assert_eq!(stream.event().json()["id"], id);
 }

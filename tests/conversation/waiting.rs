@@ -1,10 +1,10 @@
-//! `?wait=ack`: the answer waits for the prospect.
+//! `?wait=ack`: the answer waits for the acknowledgement.
 
 use std::time::Duration;
 
 use tests::{Answer, Connection, DEVICE, Gateway, Operator, Prospect, connection::request};
 
-/// More than the 30 seconds that an answer waits at the most.
+/// Longer than the default `--ack-wait` of 30 seconds.
 const DEADLINE: Duration = Duration::from_secs(50);
 
 /// Sends a message on a connection of its own and leaves the answer for later.
@@ -21,19 +21,19 @@ fn ask(gateway: &Gateway, key: &str, body: &str) -> Connection {
     connection
 }
 
-/// Whether an answer says that the message was acknowledged.
+/// Whether an answer reports the message as acknowledged.
 fn is_acknowledged(answer: &Answer) -> bool {
-    let said = answer.json()["acknowledged"].as_bool().expect("a word");
+    let said = answer.json()["acknowledged"].as_bool().expect("a boolean");
     assert_eq!(answer.status, if said { 200 } else { 202 });
     said
 }
 
 #[test]
-fn the_answer_comes_with_the_acknowledgement() {
+fn an_acknowledgement_answers_the_request() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut asked = ask(&gateway, "", r#"{"data":1}"#);
-    let seq = prospect.message().seq;
+    let seq = prospect.receive_message().seq;
     prospect.ack(seq);
     let answer = asked.answer();
     assert!(is_acknowledged(&answer));
@@ -41,22 +41,22 @@ fn the_answer_comes_with_the_acknowledgement() {
 }
 
 #[test]
-fn a_prospect_may_connect_and_acknowledge_while_the_answer_waits() {
+fn a_prospect_that_connects_later_can_answer_the_request() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let mut asked = ask(&gateway, "", r#"{"data":1}"#);
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
-    let seq = prospect.message().seq;
+    let seq = prospect.receive_message().seq;
     prospect.ack(seq);
     assert!(is_acknowledged(&asked.answer()));
 }
 
 #[test]
-fn an_acknowledgement_of_a_later_message_answers_all_that_wait() {
+fn an_acknowledgement_of_a_later_message_answers_all_waiting_requests() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut asked = [(); 3].map(|()| ask(&gateway, "", r#"{"data":1}"#));
-    let newest = *prospect.numbers(3).last().expect("a number");
+    let newest = *prospect.receive_seqs(3).last().expect("a number");
     prospect.ack(newest);
     for asked in &mut asked {
         assert!(is_acknowledged(&asked.answer()));
@@ -64,11 +64,11 @@ fn an_acknowledgement_of_a_later_message_answers_all_that_wait() {
 }
 
 #[test]
-fn a_repeated_request_for_what_is_acknowledged_is_answered_at_once() {
+fn a_repeated_request_for_an_acknowledged_message_is_answered_at_once() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut first = ask(&gateway, "a-key", r#"{"data":1}"#);
-    let seq = prospect.message().seq;
+    let seq = prospect.receive_message().seq;
     prospect.ack(seq);
     let first = first.answer();
     let again = ask(&gateway, "a-key", r#"{"data":1}"#).answer();
@@ -77,17 +77,17 @@ fn a_repeated_request_for_what_is_acknowledged_is_answered_at_once() {
 }
 
 #[test]
-fn a_message_that_nobody_acknowledges_is_answered_at_the_deadline() {
+fn an_unacknowledged_message_is_answered_at_the_deadline() {
     let gateway = Gateway::builder().flag("--ack-wait", "200ms").start();
     let mut prospect = Prospect::open(&gateway, DEVICE);
     let mut asked = ask(&gateway, "", r#"{"data":1}"#);
-    prospect.message();
+    prospect.receive_message();
     asked.wait_up_to(DEADLINE);
     assert!(!is_acknowledged(&asked.answer()));
 }
 
 #[test]
-fn a_message_that_expired_is_not_acknowledged_with_a_later_one() {
+fn an_expired_message_is_not_acknowledged_by_a_later_acknowledgement() {
     let gateway = Gateway::builder().flag("--ack-wait", "200ms").start();
     let token = gateway.token(DEVICE);
     let operator = Operator::of(&gateway);
@@ -98,9 +98,9 @@ fn a_message_that_expired_is_not_acknowledged_with_a_later_one() {
     assert_eq!(events.event().kind, "expired");
     operator.queue(DEVICE, "2");
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
-    assert_eq!(prospect.numbers(1), [2]);
+    assert_eq!(prospect.receive_seqs(1), [2]);
     prospect.ack(2);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     let mut asked = ask(&gateway, "a-key", r#"{"data":1,"ttlSeconds":1}"#);
     asked.wait_up_to(DEADLINE);
     assert!(!is_acknowledged(&asked.answer()));

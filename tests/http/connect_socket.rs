@@ -36,7 +36,7 @@ fn the_documents_curl_snippet_works() {
 }
 
 #[test]
-fn a_header_is_known_by_its_name_in_any_case() {
+fn header_names_are_case_insensitive() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let body = json!({"halfRef": half_ref(), "deviceTag": DEVICE}).to_string();
@@ -45,7 +45,7 @@ fn a_header_is_known_by_its_name_in_any_case() {
 }
 
 #[test]
-fn the_same_request_can_be_sent_again() {
+fn the_same_request_is_repeatable() {
     let gateway = Gateway::trial();
     let (token, half_ref) = (gateway.token(DEVICE), half_ref());
     for _ in 0..5 {
@@ -55,7 +55,7 @@ fn the_same_request_can_be_sent_again() {
 }
 
 #[test]
-fn the_same_half_ref_can_be_sent_with_another_token_of_the_device() {
+fn a_half_ref_is_repeatable_with_another_token_of_the_device() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
     for token in [gateway.token(DEVICE), gateway.token(DEVICE)] {
@@ -64,7 +64,7 @@ fn the_same_half_ref_can_be_sent_with_another_token_of_the_device() {
 }
 
 #[test]
-fn the_same_half_ref_can_be_sent_with_another_link() {
+fn a_half_ref_is_repeatable_with_another_linkinjected() {
     let gateway = Gateway::trial();
     let (token, half_ref) = (gateway.token(DEVICE), half_ref());
     for link in [json!("one"), json!("other"), json!(null)] {
@@ -74,7 +74,7 @@ fn the_same_half_ref_can_be_sent_with_another_link() {
 }
 
 #[test]
-fn a_half_ref_whose_time_ran_out_unused_can_be_sent_again() {
+fn an_expired_half_ref_can_be_authorised_again() {
     let gateway = Gateway::builder()
         .flag("--authorisation-ttl", "1s")
         .flag("--open-authorisations", "1")
@@ -104,7 +104,7 @@ fn a_fourth_open_authorisation_is_refused() {
 }
 
 #[test]
-fn asking_again_takes_no_further_room() {
+fn a_repeated_request_does_not_count_twice() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let half_refs = [half_ref(), half_ref(), half_ref()];
@@ -126,7 +126,7 @@ fn an_opened_socket_makes_room_for_an_authorisation() {
 }
 
 #[test]
-fn the_open_authorisations_of_one_device_leave_the_others_room() {
+fn open_authorisations_are_counted_per_device() {
     let gateway = Gateway::builder().flag("--open-authorisations", "1").start();
     for device in ["one", "other"] {
         let token = gateway.token(device);
@@ -135,7 +135,7 @@ fn the_open_authorisations_of_one_device_leave_the_others_room() {
 }
 
 #[test]
-fn a_device_that_asks_too_often_is_told_when_to_come_back() {
+fn a_device_over_its_rate_gets_a_retry_after() {
     let gateway = Gateway::builder().flag("--authorisations-per-second", "1").start();
     let (token, half_ref) = (gateway.token(DEVICE), half_ref());
     let refused = (0..100)
@@ -148,7 +148,7 @@ fn a_device_that_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[test]
-fn a_device_that_asks_too_often_leaves_the_others_alone() {
+fn the_rate_is_per_device() {
     let gateway = Gateway::builder().flag("--authorisations-per-second", "1").start();
     let (token, half_ref) = (gateway.token(DEVICE), half_ref());
     let refused = (0..100).any(|_| gateway.connect_socket(&token, DEVICE, &half_ref).status == 429);
@@ -158,7 +158,7 @@ fn a_device_that_asks_too_often_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_token_authorises_its_own_device_only() {
+fn a_token_of_another_device_is_refused() {
     let gateway = Gateway::trial();
     let answer = gateway.connect_socket(&gateway.token("another"), DEVICE, &half_ref());
     assert_eq!(answer.status, 403);
@@ -187,7 +187,7 @@ fn a_half_ref_of_another_device_is_refused() {
 }
 
 #[test]
-fn a_spent_half_ref_of_another_device_is_still_that_devices() {
+fn a_spent_half_ref_of_another_device_is_foreign() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
     gateway.connect_socket(&gateway.token("another"), "another", &half_ref).succeeds();
@@ -197,14 +197,14 @@ fn a_spent_half_ref_of_another_device_is_still_that_devices() {
 }
 
 #[test]
-fn a_missing_token_is_told_before_anything_of_the_body() {
+fn a_missing_token_is_reported_before_the_body() {
     let answer = Gateway::trial().call("POST", "/prospect/connectsocket").body("{").send();
     assert_eq!(answer.problem_name(), "token-missing");
     assert_eq!(answer.header("www-authenticate"), "Token");
 }
 
 #[test]
-fn a_malformed_token_is_told_before_anything_of_the_body() {
+fn a_malformed_token_is_reported_before_the_body() {
     let gateway = Gateway::trial();
     let call = gateway.call("POST", "/prospect/connectsocket");
     let answer = call.header("token", "not-a-token").body("{").send();
@@ -212,7 +212,7 @@ fn a_malformed_token_is_told_before_anything_of_the_body() {
 }
 
 #[test]
-fn an_unknown_token_is_told_before_anything_of_the_body() {
+fn an_unknown_token_is_reported_before_the_body() {
     let gateway = Gateway::trial();
     let call = gateway.call("POST", "/prospect/connectsocket");
     let answer = call.header("token", &"x".repeat(64)).body("{").send();
@@ -220,7 +220,7 @@ fn an_unknown_token_is_told_before_anything_of_the_body() {
 }
 
 #[test]
-fn an_expired_token_is_told_before_anything_of_the_body() {
+fn an_expired_token_is_reported_before_the_body() {
     let gateway = Gateway::builder().flag("--token-ttl", "1s").start();
     let token = gateway.token(DEVICE);
     let call = || gateway.call("POST", "/prospect/connectsocket");
@@ -231,7 +231,7 @@ fn an_expired_token_is_told_before_anything_of_the_body() {
 }
 
 #[test]
-fn a_token_before_a_body_too_large_is_told_first() {
+fn a_missing_token_is_reported_before_a_body_too_large() {
     let gateway = Gateway::trial();
     let call = gateway.call("POST", "/prospect/connectsocket");
     let answer = call.json_text(" ".repeat(20_000)).send();
@@ -239,7 +239,7 @@ fn a_token_before_a_body_too_large_is_told_first() {
 }
 
 #[test]
-fn two_tokens_are_none() {
+fn two_tokens_are_malformed() {
     let gateway = Gateway::trial();
     let token = gateway.token(DEVICE);
     let answer = gateway
@@ -261,27 +261,27 @@ fn a_body_that_is_refused_does_not_use_the_token() {
 }
 
 #[test]
-fn a_link_can_be_null() {
+fn linkinjected_can_be_null() {
     with_link(&json!(null)).succeeds();
 }
 
 #[test]
-fn a_link_can_be_empty() {
+fn linkinjected_can_be_empty() {
     with_link(&json!("")).succeeds();
 }
 
 #[test]
-fn a_link_is_any_text() {
+fn linkinjected_can_be_any_text() {
     with_link(&json!("javascript:alert(1) — ŧêxt \u{1f680} \u{0}")).succeeds();
 }
 
 #[test]
-fn a_link_has_at_most_2048_characters() {
+fn linkinjected_has_at_most_2048_characters() {
     with_link(&json!("é".repeat(2048))).succeeds();
     assert_eq!(with_link(&json!("é".repeat(2049))).field_errors(), ["/linkinjected length"]);
 }
 
 #[test]
-fn a_link_that_is_no_text_is_refused() {
+fn linkinjected_that_is_not_a_string_is_refused() {
     assert_eq!(with_link(&json!(7)).field_errors(), ["/linkinjected type"]);
 }

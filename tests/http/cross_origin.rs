@@ -25,13 +25,13 @@ fn listed(answer: &Answer, header: &str) -> Vec<String> {
     list.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
-/// Where no origin is allowed, nothing else that a browser may be told counts.
-fn lets_nobody_in(answer: &Answer) {
+/// Checks that the answer has no header that allows anything.
+fn assert_not_allowed(answer: &Answer) {
     let mut names = answer.headers.keys().map(ToString::to_string);
     assert!(!names.any(|name| name.starts_with("access-control-allow-")), "{answer:?}");
 }
 
-fn lets_in(answer: &Answer) {
+fn assert_allowed(answer: &Answer) {
     assert_eq!(answer.header("access-control-allow-origin"), ALLOWED);
 }
 
@@ -40,14 +40,14 @@ fn from(call: Call, origin: &str) -> Answer {
 }
 
 #[test]
-fn a_page_of_an_allowed_origin_may_ask() {
+fn a_preflight_from_an_allowed_origin_succeeds() {
     let answer = preflight(&gateway(), ALLOWED, "PUT", "token, content-type");
     assert!((200..300).contains(&answer.status), "{answer:?}");
-    lets_in(&answer);
+    assert_allowed(&answer);
 }
 
 #[test]
-fn a_page_may_send_the_header_token() {
+fn the_token_header_is_allowed() {
     let answer = preflight(&gateway(), ALLOWED, "POST", "token");
     let allowed = listed(&answer, "access-control-allow-headers");
     for name in ["token", "content-type", "authorization"] {
@@ -56,7 +56,7 @@ fn a_page_may_send_the_header_token() {
 }
 
 #[test]
-fn a_page_may_use_every_method() {
+fn every_method_is_allowed() {
     let answer = preflight(&gateway(), ALLOWED, "DELETE", "token");
     let allowed = listed(&answer, "access-control-allow-methods");
     for name in ["get", "post", "put", "delete"] {
@@ -65,29 +65,29 @@ fn a_page_may_use_every_method() {
 }
 
 #[test]
-fn a_page_may_not_send_other_headers() {
+fn other_headers_are_not_allowed() {
     let answer = preflight(&gateway(), ALLOWED, "PUT", "token, x-other");
     let allowed = listed(&answer, "access-control-allow-headers");
     assert!(!allowed.iter().any(|header| header == "x-other" || header == "*"));
 }
 
 #[test]
-fn no_cookies_are_asked_for() {
+fn cookies_are_not_allowed() {
     let answer = preflight(&gateway(), ALLOWED, "PUT", "token");
     assert!(!answer.headers.contains_key("access-control-allow-credentials"));
 }
 
 #[test]
-fn a_page_of_an_allowed_origin_reads_the_answer() {
+fn an_allowed_origin_can_read_the_answer() {
     let gateway = gateway();
     let body = json!({"channel": "test", "deviceTag": DEVICE});
     let answer = from(gateway.call("PUT", "/token").json(&body), ALLOWED);
     answer.succeeds();
-    lets_in(&answer);
+    assert_allowed(&answer);
 }
 
 #[test]
-fn a_page_reads_the_request_id_and_when_to_come_back() {
+fn request_id_and_retry_after_are_exposed() {
     let answer = from(gateway().call("GET", "/livez"), ALLOWED);
     let exposed = listed(&answer, "access-control-expose-headers");
     for name in ["x-request-id", "retry-after"] {
@@ -96,7 +96,7 @@ fn a_page_reads_the_request_id_and_when_to_come_back() {
 }
 
 #[test]
-fn a_page_of_an_allowed_origin_reads_the_problem() {
+fn an_allowed_origin_can_read_problems() {
     let gateway = gateway();
     for (method, path, status) in [
         ("DELETE", "/token", 401),
@@ -108,22 +108,22 @@ fn a_page_of_an_allowed_origin_reads_the_problem() {
     ] {
         let answer = from(gateway.call(method, path), ALLOWED);
         assert_eq!(answer.status, status, "{method} {path}");
-        lets_in(&answer);
+        assert_allowed(&answer);
     }
 }
 
 #[test]
-fn a_page_of_an_allowed_origin_reads_what_is_wrong_with_its_body() {
+fn an_allowed_origin_can_read_body_errors() {
     let gateway = gateway();
     for (body, problem) in [("{", "malformed-json"), ("{}", "invalid-fields")] {
         let answer = from(gateway.call("PUT", "/token").json_text(body), ALLOWED);
         assert_eq!(answer.problem_name(), problem);
-        lets_in(&answer);
+        assert_allowed(&answer);
     }
 }
 
 #[test]
-fn a_page_of_an_allowed_origin_reads_that_it_asked_too_often() {
+fn an_allowed_origin_can_read_a_429() {
     let gateway = Gateway::builder()
         .flag("--allowed-origin", ALLOWED)
         .flag("--token-requests-per-second", "1")
@@ -131,20 +131,20 @@ fn a_page_of_an_allowed_origin_reads_that_it_asked_too_often() {
     let refused = (0..1000)
         .map(|_| from(gateway.call("PUT", "/token"), ALLOWED))
         .find(|answer| answer.status == 429);
-    lets_in(&refused.expect("a rate"));
+    assert_allowed(&refused.expect("a rate"));
 }
 
 #[test]
-fn a_page_of_an_allowed_origin_reads_that_the_gateway_is_full() {
+fn an_allowed_origin_can_read_a_503() {
     let gateway = Gateway::builder().flag("--allowed-origin", ALLOWED).descriptors(300).start();
     let _held = crate::descriptors::fill(&gateway);
     let answer = from(gateway.call("PUT", "/token"), ALLOWED);
     assert_eq!(answer.problem_name(), "out-of-descriptors");
-    lets_in(&answer);
+    assert_allowed(&answer);
 }
 
 #[test]
-fn every_allowed_origin_is_let_in_by_its_own_name() {
+fn every_allowed_origin_is_named_in_its_answers() {
     let gateway = Gateway::builder()
         .flag("--allowed-origin", ALLOWED)
         .flag("--allowed-origin", OTHER)
@@ -156,7 +156,7 @@ fn every_allowed_origin_is_let_in_by_its_own_name() {
 }
 
 #[test]
-fn caches_are_told_that_the_answer_depends_on_the_origin() {
+fn answers_vary_by_origin() {
     let gateway = gateway();
     for origin in [ALLOWED, OTHER] {
         let answer = from(gateway.call("GET", "/livez"), origin);
@@ -166,20 +166,20 @@ fn caches_are_told_that_the_answer_depends_on_the_origin() {
 }
 
 #[test]
-fn a_page_of_another_origin_may_not_ask() {
-    lets_nobody_in(&preflight(&gateway(), OTHER, "PUT", "token"));
+fn a_preflight_from_another_origin_is_refused() {
+    assert_not_allowed(&preflight(&gateway(), OTHER, "PUT", "token"));
 }
 
 #[test]
-fn a_page_of_another_origin_reads_nothing() {
+fn another_origin_cannot_read_the_answer() {
     let gateway = gateway();
     for path in ["/livez", "/nowhere", "/openapi.json"] {
-        lets_nobody_in(&from(gateway.call("GET", path), OTHER));
+        assert_not_allowed(&from(gateway.call("GET", path), OTHER));
     }
 }
 
 #[test]
-fn an_origin_that_only_resembles_an_allowed_one_is_another() {
+fn a_similar_origin_is_not_allowed() {
     let gateway = gateway();
     for origin in [
         "http://www.example.com",
@@ -190,19 +190,19 @@ fn an_origin_that_only_resembles_an_allowed_one_is_another() {
         "*",
         "",
     ] {
-        lets_nobody_in(&from(gateway.call("GET", "/livez"), origin));
+        assert_not_allowed(&from(gateway.call("GET", "/livez"), origin));
     }
 }
 
 #[test]
-fn nobody_is_let_in_by_default() {
+fn no_origin_is_allowed_by_default() {
     let gateway = Gateway::trial();
-    lets_nobody_in(&preflight(&gateway, ALLOWED, "PUT", "token"));
-    lets_nobody_in(&from(gateway.call("GET", "/livez"), ALLOWED));
+    assert_not_allowed(&preflight(&gateway, ALLOWED, "PUT", "token"));
+    assert_not_allowed(&from(gateway.call("GET", "/livez"), ALLOWED));
 }
 
 #[test]
-fn a_request_that_says_its_origin_is_answered_all_the_same() {
+fn a_request_from_another_origin_is_answered() {
     let gateway = Gateway::trial();
     let body = json!({"channel": "test", "deviceTag": DEVICE});
     let call = gateway.call("PUT", "/token").json(&body);
@@ -210,7 +210,7 @@ fn a_request_that_says_its_origin_is_answered_all_the_same() {
 }
 
 #[test]
-fn a_preflight_from_elsewhere_is_a_problem_if_it_is_refused() {
+fn a_refused_preflight_is_a_problem() {
     let answer = preflight(&gateway(), OTHER, "PUT", "token");
     if answer.status >= 400 {
         assert_eq!(answer.problem()["status"], answer.status);

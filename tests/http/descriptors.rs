@@ -1,4 +1,4 @@
-//! The limit of descriptors: known, said, and never run into.
+//! The limit of connections, which follows from the limit of file descriptors.
 
 use tests::{Connection, DEVICE, Gateway, GatewayBuilder, Socket, gateway::eventually, half_ref};
 
@@ -29,7 +29,7 @@ pub fn fill(gateway: &Gateway) -> Vec<Connection> {
 }
 
 #[test]
-fn the_limit_is_said_at_the_start() {
+fn the_limit_is_logged_at_start() {
     let log = small().start().log();
     let line = log.lines().find(|line| line.contains("listening"));
     let line = line.expect("a line");
@@ -38,7 +38,7 @@ fn the_limit_is_said_at_the_start() {
 }
 
 #[test]
-fn a_limit_that_leaves_no_room_is_refused_at_the_start() {
+fn a_limit_that_is_too_low_is_refused_at_start() {
     let output = Gateway::builder().descriptors(256).refused();
     assert_eq!(output.status.code(), Some(2));
     let sentence = String::from_utf8_lossy(&output.stderr);
@@ -46,7 +46,7 @@ fn a_limit_that_leaves_no_room_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_newcomer_is_refused_when_the_gateway_is_full() {
+fn a_connection_over_the_limit_is_refused() {
     let gateway = small().start();
     let _held = fill(&gateway);
     let answer = gateway.request_token("test", DEVICE, None);
@@ -55,7 +55,7 @@ fn a_newcomer_is_refused_when_the_gateway_is_full() {
 }
 
 #[test]
-fn a_newcomer_is_refused_however_few_workers_there_are() {
+fn a_connection_over_the_limit_is_refused_with_one_worker() {
     let gateway = small().flag("--workers", "1").start();
     let _held = fill(&gateway);
     let answer = gateway.request_token("test", DEVICE, None);
@@ -63,7 +63,7 @@ fn a_newcomer_is_refused_however_few_workers_there_are() {
 }
 
 #[test]
-fn a_newcomer_is_refused_however_many_workers_there_are() {
+fn a_connection_over_the_limit_is_refused_with_many_workers() {
     let gateway = small().flag("--workers", "8").start();
     let _held = fill(&gateway);
     let answer = gateway.request_token("test", DEVICE, None);
@@ -71,7 +71,7 @@ fn a_newcomer_is_refused_however_many_workers_there_are() {
 }
 
 #[test]
-fn a_newcomer_that_is_refused_leaves_no_connection_behind() {
+fn a_refused_connection_is_closed() {
     let gateway = small().start();
     let _held = fill(&gateway);
     let mut newcomer = Connection::open(&gateway);
@@ -80,7 +80,7 @@ fn a_newcomer_that_is_refused_leaves_no_connection_behind() {
 }
 
 #[test]
-fn a_websocket_is_refused_when_the_gateway_is_full() {
+fn a_websocket_over_the_limit_is_refused() {
     let gateway = small().start();
     let half_ref = half_ref();
     gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref).succeeds();
@@ -91,7 +91,7 @@ fn a_websocket_is_refused_when_the_gateway_is_full() {
 }
 
 #[test]
-fn open_sockets_take_room() {
+fn open_sockets_count_towards_the_limit() {
     let gateway = small().flag("--sockets-per-address", "100").start();
     let open = |n| {
         let (device, half_ref) = (format!("device-{n}"), half_ref());
@@ -108,7 +108,7 @@ fn open_sockets_take_room() {
 }
 
 #[test]
-fn probes_are_answered_when_the_gateway_is_full() {
+fn probes_are_answered_at_the_limit() {
     let gateway = small().flag("--metrics", "open").start();
     let _held = fill(&gateway);
     for path in ["/livez", "/readyz", "/metrics"] {

@@ -1,4 +1,4 @@
-//! The contract as it is served, and what every answer tells a browser.
+//! The served contract documents and Swagger UI, and the security headers of every answer.
 
 use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
 
@@ -17,7 +17,7 @@ fn get_unless(gateway: &Gateway, path: &str, tag: &str) -> Answer {
 }
 
 #[test]
-fn people_are_sent_to_the_swagger_ui() {
+fn the_root_redirects_to_the_swagger_ui() {
     let gateway = Gateway::trial();
     for path in ["/", "/swagger-ui", "/?from=somewhere"] {
         let answer = gateway.get(path);
@@ -27,7 +27,7 @@ fn people_are_sent_to_the_swagger_ui() {
 }
 
 #[test]
-fn every_page_says_what_it_is() {
+fn every_page_has_its_content_type() {
     let gateway = Gateway::trial();
     for (path, content_type) in FILES {
         let answer = gateway.get(path);
@@ -65,7 +65,7 @@ fn the_documents_are_of_the_versions_that_they_are_named_after() {
 }
 
 #[test]
-fn a_page_that_is_known_is_not_sent_again() {
+fn a_page_with_a_matching_etag_is_not_sent_again() {
     let gateway = Gateway::trial();
     for (path, _) in FILES {
         let tag = gateway.get(path).header("etag").to_owned();
@@ -77,7 +77,7 @@ fn a_page_that_is_known_is_not_sent_again() {
 }
 
 #[test]
-fn a_page_is_known_among_others_and_by_a_weak_tag() {
+fn an_etag_matches_in_a_list_and_as_a_weak_one() {
     let gateway = Gateway::trial();
     let tag = gateway.get("/openapi.json").header("etag").to_owned();
     for tags in [format!("\"other\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
@@ -86,7 +86,7 @@ fn a_page_is_known_among_others_and_by_a_weak_tag() {
 }
 
 #[test]
-fn a_page_of_another_tag_is_sent() {
+fn a_page_with_another_etag_is_sent() {
     let gateway = Gateway::trial();
     for tag in ["\"other\"", "not a tag", ""] {
         assert_eq!(get_unless(&gateway, "/openapi.json", tag).status, 200, "{tag}");
@@ -94,7 +94,7 @@ fn a_page_of_another_tag_is_sent() {
 }
 
 #[test]
-fn every_page_has_a_tag_of_its_own() {
+fn every_page_has_its_own_etag() {
     let gateway = Gateway::trial();
     let tag = |path| gateway.get(path).header("etag").to_owned();
     assert_eq!(tag("/swagger-ui/"), tag("/swagger-ui/index.html"));
@@ -102,7 +102,7 @@ fn every_page_has_a_tag_of_its_own() {
 }
 
 #[test]
-fn a_known_page_behind_head_is_not_sent_either() {
+fn head_with_a_matching_etag_is_304() {
     let gateway = Gateway::trial();
     let tag = gateway.get("/openapi.json").header("etag").to_owned();
     let call = gateway.call("HEAD", "/openapi.json");
@@ -110,7 +110,7 @@ fn a_known_page_behind_head_is_not_sent_either() {
 }
 
 #[test]
-fn pages_are_asked_for_again_each_time() {
+fn pages_are_revalidated() {
     let gateway = Gateway::trial();
     for (path, _) in FILES {
         let answer = gateway.get(path);
@@ -130,7 +130,7 @@ fn an_unknown_file_is_not_found() {
 }
 
 #[test]
-fn no_path_leads_out_of_the_folder() {
+fn a_path_cannot_leave_the_folder() {
     let gateway = Gateway::trial();
     for path in [
         "/swagger-ui/../openapi.json",
@@ -213,7 +213,7 @@ fn every_answer_has_a_strict_content_security_policy() {
 }
 
 #[test]
-fn no_answer_of_an_operation_is_stored() {
+fn answers_of_operations_are_not_cached() {
     let gateway = Gateway::trial();
     for answer in every_kind_of_answer(&gateway) {
         let is_a_page = !answer.header("etag").is_empty();
@@ -223,7 +223,7 @@ fn no_answer_of_an_operation_is_stored() {
 }
 
 #[test]
-fn a_page_that_asks_to_be_upgraded_is_served() {
+fn a_page_request_with_an_upgrade_is_served() {
     let gateway = Gateway::trial();
     let headers = [("connection", "upgrade"), ("upgrade", "websocket")];
     for (path, _) in FILES {

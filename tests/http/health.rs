@@ -47,7 +47,7 @@ fn metrics_need_the_operators_key() {
 }
 
 #[test]
-fn metrics_are_the_operators() {
+fn metrics_are_served_with_the_operator_key() {
     let gateway = Gateway::trial();
     let bearer = format!("Bearer {}", gateway.operator_key);
     let call = gateway.call("GET", "/metrics");
@@ -57,14 +57,14 @@ fn metrics_are_the_operators() {
 }
 
 #[test]
-fn metrics_can_be_open_to_everyone() {
+fn metrics_can_be_public() {
     let gateway =
         Gateway::builder().flag("--metrics", "open").flag("--operator-key", OPERATOR_KEY).start();
     assert_eq!(gateway.get("/metrics").status, 200);
 }
 
 #[test]
-fn metrics_end_as_their_format_asks() {
+fn metrics_end_with_eof() {
     let text = open_metrics().get("/metrics").text();
     assert!(text.ends_with("# EOF\n"), "{text}");
 }
@@ -124,7 +124,7 @@ fn metrics_count_closed_sockets_by_their_code() {
 }
 
 #[test]
-fn metrics_tell_the_connections_and_their_limit() {
+fn metrics_show_connections_and_their_limit() {
     let text = Gateway::builder()
         .flag("--metrics", "open")
         .descriptors(300)
@@ -136,17 +136,17 @@ fn metrics_tell_the_connections_and_their_limit() {
 }
 
 #[test]
-fn a_gateway_ends_on_sigterm() {
+fn sigterm_shuts_the_gateway_down() {
     ends_cleanly("TERM");
 }
 
 #[test]
-fn a_gateway_ends_on_ctrl_c() {
+fn sigint_shuts_the_gateway_down() {
     ends_cleanly("INT");
 }
 
 #[test]
-fn the_end_is_logged() {
+fn the_shutdown_is_logged() {
     let mut gateway = Gateway::trial();
     gateway.signal("TERM");
     let _ = gateway.ended();
@@ -156,7 +156,7 @@ fn the_end_is_logged() {
 }
 
 #[test]
-fn a_gateway_ends_though_a_client_keeps_its_connection() {
+fn an_idle_connection_does_not_hold_up_the_shutdown() {
     let mut gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     connection.ask("GET /livez", &[], "").succeeds();
@@ -166,7 +166,7 @@ fn a_gateway_ends_though_a_client_keeps_its_connection() {
 }
 
 #[test]
-fn a_gateway_ends_though_a_socket_does_not_answer() {
+fn a_silent_socket_does_not_hold_up_the_shutdown() {
     let mut gateway = Gateway::trial();
     let _socket = open_socket(&gateway);
     gateway.signal("TERM");
@@ -174,7 +174,7 @@ fn a_gateway_ends_though_a_socket_does_not_answer() {
 }
 
 #[test]
-fn an_open_socket_is_told_that_the_gateway_goes_away() {
+fn an_open_socket_gets_bye_4200_on_shutdown() {
     let gateway = Gateway::trial();
     let mut socket = open_socket(&gateway);
     gateway.signal("TERM");
@@ -184,7 +184,7 @@ fn an_open_socket_is_told_that_the_gateway_goes_away() {
     assert!(bye["retryAfterMs"].is_u64(), "{bye}");
 }
 
-/// A socket that was told to go and does not answer holds the gateway back for a while.
+/// A socket that does not answer the close holds up the shutdown for a while.
 fn draining(gateway: &Gateway) -> (Socket, Connection) {
     let mut socket = open_socket(gateway);
     let mut connection = Connection::open(gateway);
@@ -195,7 +195,7 @@ fn draining(gateway: &Gateway) -> (Socket, Connection) {
 }
 
 #[test]
-fn a_gateway_that_goes_away_is_not_ready() {
+fn a_draining_gateway_is_not_ready() {
     let gateway = Gateway::trial();
     let (_socket, mut connection) = draining(&gateway);
     let answer = connection.ask("GET /readyz", &[], "");
@@ -204,14 +204,14 @@ fn a_gateway_that_goes_away_is_not_ready() {
 }
 
 #[test]
-fn a_gateway_that_goes_away_is_still_alive() {
+fn a_draining_gateway_is_alive() {
     let gateway = Gateway::trial();
     let (_socket, mut connection) = draining(&gateway);
     connection.ask("GET /livez", &[], "").succeeds();
 }
 
 #[test]
-fn a_gateway_that_goes_away_opens_no_socket() {
+fn a_draining_gateway_opens_no_socket() {
     let gateway = Gateway::trial();
     let half_ref = half_ref();
     let token = gateway.token("another");
@@ -223,7 +223,7 @@ fn a_gateway_that_goes_away_opens_no_socket() {
 }
 
 #[test]
-fn a_second_signal_ends_a_gateway_that_still_waits() {
+fn a_second_signal_ends_a_draining_gateway_at_once() {
     let mut gateway =
         Gateway::builder().flag("--drain-timeout", "10m").flag("--body-timeout", "10m").start();
     let mut slow = Connection::open(&gateway);

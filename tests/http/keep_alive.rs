@@ -66,7 +66,7 @@ fn a_wrong_content_type_keeps_the_connection() {
 }
 
 #[test]
-fn broken_json_keeps_the_connection() {
+fn malformed_json_keeps_the_connection() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     assert_eq!(connection.ask("PUT /token", &[JSON], "{").status, 400);
@@ -92,7 +92,7 @@ fn a_claimed_device_keeps_the_connection() {
 }
 
 #[test]
-fn a_rate_keeps_the_connection() {
+fn an_exceeded_rate_keeps_the_connection() {
     let gateway = Gateway::builder().flag("--token-requests-per-second", "1").start();
     let mut connection = Connection::open(&gateway);
     let refused = (0..100).any(|_| connection.ask("PUT /token", &[JSON], "{}").status == 429);
@@ -101,7 +101,7 @@ fn a_rate_keeps_the_connection() {
 }
 
 #[test]
-fn a_socket_that_is_asked_for_without_an_upgrade_keeps_the_connection() {
+fn a_socket_request_without_an_upgrade_keeps_the_connection() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     assert_eq!(connection.ask("GET /prospect/socket", &[], "").status, 426);
@@ -109,7 +109,7 @@ fn a_socket_that_is_asked_for_without_an_upgrade_keeps_the_connection() {
 }
 
 #[test]
-fn a_body_that_nobody_needs_keeps_the_connection() {
+fn an_unneeded_body_keeps_the_connection() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     for _ in 0..3 {
@@ -129,7 +129,7 @@ fn many_refusals_keep_the_connection() {
 }
 
 #[test]
-fn a_connection_that_is_to_close_is_closed() {
+fn connection_close_is_honoured() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     connection.ask("GET /livez", &[("connection", "close")], "").succeeds();
@@ -147,7 +147,7 @@ fn a_body_that_does_not_arrive_in_time_is_refused() {
 }
 
 #[test]
-fn a_body_that_nobody_needs_is_not_waited_for_either() {
+fn an_unneeded_body_is_not_awaited_for_ever() {
     let gateway = Gateway::builder().flag("--body-timeout", "200ms").start();
     for path in ["/livez", "/readyz", "/openapi.json", "/openapi-3.0.json"] {
         let mut connection = Connection::open(&gateway);
@@ -165,7 +165,7 @@ fn a_connection_whose_body_did_not_arrive_is_closed() {
 }
 
 #[test]
-fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
+fn expect_100_continue_is_answered() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
@@ -178,7 +178,7 @@ fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
 }
 
 #[test]
-fn head_goes_wherever_get_goes() {
+fn head_is_answered_like_get() {
     let gateway = Gateway::trial();
     let key = format!("Bearer {}", gateway.operator_key);
     for path in [
@@ -226,7 +226,7 @@ fn head_of_a_refusal_has_no_body() {
 }
 
 #[test]
-fn requests_sent_together_are_answered_in_order() {
+fn pipelined_requests_are_answered_in_order() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     let mut both = request("GET /readyz", &[], "");
@@ -237,7 +237,7 @@ fn requests_sent_together_are_answered_in_order() {
 }
 
 #[test]
-fn a_request_behind_a_refused_body_is_answered() {
+fn a_pipelined_request_after_a_refused_body_is_answered() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     let mut both = request("POST /prospect/connectsocket", &[JSON], "{}");
@@ -248,7 +248,7 @@ fn a_request_behind_a_refused_body_is_answered() {
 }
 
 #[test]
-fn a_connection_goes_from_refusals_to_a_token() {
+fn a_connection_serves_requests_after_refusals() {
     let gateway = Gateway::trial();
     let mut connection = Connection::open(&gateway);
     let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();

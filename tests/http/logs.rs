@@ -9,7 +9,7 @@ use tungstenite::Message;
 
 use crate::OPERATOR_KEY;
 
-/// What no log may hold: noted where it is used.
+/// The secrets of a test, which no log may contain.
 #[derive(Default)]
 struct Secrets(BTreeSet<String>);
 
@@ -220,7 +220,7 @@ fn the_key_of_a_trial_is_shown_and_not_logged() {
 }
 
 #[test]
-fn trials_never_have_the_same_key() {
+fn every_trial_has_its_own_key() {
     let (one, other) = (Gateway::trial(), Gateway::trial());
     assert_ne!(one.operator_key, other.operator_key);
 }
@@ -247,7 +247,7 @@ fn logs_json() -> Gateway {
 }
 
 #[test]
-fn the_line_of_a_request_tells_its_route_and_status() {
+fn a_request_is_logged_with_route_and_status() {
     let gateway = logs_json();
     let answer = gateway.issue_token(&gateway.operator_key, DEVICE);
     let line = line_of(&gateway, answer.header("x-request-id"));
@@ -259,7 +259,7 @@ fn the_line_of_a_request_tells_its_route_and_status() {
 }
 
 #[test]
-fn the_line_of_a_refusal_tells_its_problem_and_its_route() {
+fn a_refusal_is_logged_with_problem_and_route() {
     let gateway = logs_json();
     let answer = gateway.call("PUT", "/token").json_text("{").send();
     let line = line_of(&gateway, answer.header("x-request-id"));
@@ -269,7 +269,7 @@ fn the_line_of_a_refusal_tells_its_problem_and_its_route() {
 }
 
 #[test]
-fn the_line_of_a_refusal_by_its_headers_tells_its_route_too() {
+fn a_refusal_by_its_headers_is_logged_with_its_route() {
     let gateway = logs_json();
     let answer = gateway.call("DELETE", "/token").send();
     let line = line_of(&gateway, answer.header("x-request-id"));
@@ -278,7 +278,7 @@ fn the_line_of_a_refusal_by_its_headers_tells_its_route_too() {
 }
 
 #[test]
-fn the_line_of_a_method_that_nobody_knows_does_not_repeat_it() {
+fn an_unknown_method_is_not_logged() {
     let gateway = logs_json();
     let answer = gateway.call("S3CRET", "/token").send();
     assert_eq!(answer.status, 405);
@@ -286,7 +286,7 @@ fn the_line_of_a_method_that_nobody_knows_does_not_repeat_it() {
 }
 
 #[test]
-fn a_length_that_is_none_is_not_logged_as_it_is() {
+fn an_invalid_content_length_is_not_logged() {
     let gateway = Gateway::builder().flag("--log", "trace").start();
     let mut connection = Connection::open(&gateway);
     connection.send("PUT /token HTTP/1.1\r\ncontent-length: S3CRET\r\n\r\n");
@@ -295,7 +295,7 @@ fn a_length_that_is_none_is_not_logged_as_it_is() {
 }
 
 #[test]
-fn the_line_of_head_tells_head() {
+fn a_head_request_is_logged_as_head() {
     let gateway = logs_json();
     let answer = gateway.call("HEAD", "/livez").send();
     let line = line_of(&gateway, answer.header("x-request-id"));
@@ -303,7 +303,7 @@ fn the_line_of_head_tells_head() {
 }
 
 #[test]
-fn a_request_has_one_line() {
+fn a_request_is_logged_once() {
     let gateway = logs_json();
     let answer = gateway.get("/livez");
     let id = answer.header("x-request-id");

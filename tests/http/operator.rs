@@ -44,21 +44,21 @@ fn the_scheme_takes_any_case() {
 }
 
 #[test]
-fn a_prospects_token_is_no_key() {
+fn a_prospects_token_is_refused_as_a_key() {
     let gateway = Gateway::trial();
     let answer = gateway.issue_token(&gateway.token(DEVICE), DEVICE);
     assert_eq!(answer.problem_name(), "operator-key-unknown");
 }
 
 #[test]
-fn a_token_works_for_a_device_that_nobody_claims() {
+fn an_issued_token_works_for_an_unclaimed_device() {
     let gateway = Gateway::trial();
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
     gateway.connect_socket(&token, DEVICE, &half_ref()).succeeds();
 }
 
 #[test]
-fn a_token_works_for_a_device_that_is_claimed() {
+fn an_issued_token_works_for_a_claimed_device() {
     let gateway = Gateway::trial();
     let _ = gateway.claim(DEVICE);
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
@@ -66,7 +66,7 @@ fn a_token_works_for_a_device_that_is_claimed() {
 }
 
 #[test]
-fn a_token_leaves_the_one_before_it_good_until_it_is_used() {
+fn the_previous_token_works_until_the_issued_one_is_used() {
     let gateway = Gateway::trial();
     let before = gateway.claim(DEVICE);
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
@@ -77,7 +77,7 @@ fn a_token_leaves_the_one_before_it_good_until_it_is_used() {
 }
 
 #[test]
-fn a_token_claims_the_device() {
+fn an_issued_token_claims_the_device() {
     let gateway = Gateway::trial();
     let token = gateway.issue_token(&gateway.operator_key, DEVICE).token();
     let stranger = gateway.request_token("browser", DEVICE, None);
@@ -86,7 +86,7 @@ fn a_token_claims_the_device() {
 }
 
 #[test]
-fn what_cannot_be_a_device_tag_is_not_found() {
+fn an_invalid_device_tag_is_not_found() {
     let gateway = Gateway::trial();
     let long = "x".repeat(129);
     for tag in ["a%20b", "a%2Fb", "%2e", "%2e%2e", "%C3%A9", "%FF", "%00", "a!b", &long] {
@@ -97,7 +97,7 @@ fn what_cannot_be_a_device_tag_is_not_found() {
 }
 
 #[test]
-fn what_cannot_be_a_device_tag_is_not_looked_at_without_a_key() {
+fn an_invalid_device_tag_without_a_key_is_401() {
     let answer = Gateway::trial().call("POST", &route("a%20b")).send();
     assert_eq!(answer.problem_name(), "operator-key-unknown");
 }
@@ -128,14 +128,14 @@ fn a_device_tag_needs_no_percent_encoding() {
 }
 
 #[test]
-fn a_longest_device_tag_is_served() {
+fn a_device_tag_of_128_characters_is_accepted() {
     let gateway = Gateway::trial();
     let answer = gateway.issue_token(&gateway.operator_key, &"x".repeat(128));
     assert_eq!(answer.status, 200);
 }
 
 #[test]
-fn a_body_changes_nothing() {
+fn a_body_is_ignored() {
     let gateway = Gateway::trial();
     let key = format!("Bearer {}", gateway.operator_key);
     let mut connection = Connection::open(&gateway);

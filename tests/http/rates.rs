@@ -22,7 +22,7 @@ fn use_up(mut ask: impl FnMut() -> Answer) -> Answer {
 }
 
 #[test]
-fn an_address_that_asks_for_tokens_too_often_is_told_when_to_come_back() {
+fn an_address_over_its_token_rate_gets_a_retry_after() {
     let gateway = Gateway::builder().flag("--token-requests-per-second", "2").start();
     let answer = use_up(|| gateway.request_token("test", DEVICE, None));
     assert_eq!(answer.problem_name(), "too-many-token-requests");
@@ -37,7 +37,7 @@ fn a_refused_request_counts_as_well() {
 }
 
 #[test]
-fn an_address_that_asked_too_often_can_do_all_else() {
+fn an_address_over_its_token_rate_can_use_other_operations() {
     let gateway = strict().start();
     let token = gateway.token(DEVICE);
     let _ = use_up(|| gateway.request_token("test", DEVICE, None));
@@ -45,7 +45,7 @@ fn an_address_that_asked_too_often_can_do_all_else() {
 }
 
 #[test]
-fn nobody_is_believed_by_default() {
+fn forwarded_addresses_are_ignored_by_default() {
     let gateway = strict().start();
     let mut addresses = (0..250).cycle();
     let answer = use_up(|| from(&gateway, &format!("192.0.2.{}", addresses.next().unwrap())));
@@ -53,21 +53,21 @@ fn nobody_is_believed_by_default() {
 }
 
 #[test]
-fn a_peer_that_is_no_trusted_proxy_is_not_believed() {
+fn a_forwarded_address_from_an_untrusted_peer_is_ignored() {
     let gateway = strict().flag("--trusted-proxy", "10.0.0.0/8").start();
     let mut addresses = (0..250).cycle();
     let _ = use_up(|| from(&gateway, &format!("192.0.2.{}", addresses.next().unwrap())));
 }
 
 #[test]
-fn a_trusted_proxy_is_believed() {
+fn a_forwarded_address_from_a_trusted_proxy_is_used() {
     let gateway = strict().flag("--trusted-proxy", "127.0.0.0/8").start();
     let _ = use_up(|| from(&gateway, "192.0.2.1"));
     from(&gateway, "192.0.2.2").succeeds();
 }
 
 #[test]
-fn what_a_client_wrote_before_its_proxy_is_not_believed() {
+fn a_forwarded_address_written_by_the_client_is_ignored() {
     let gateway = strict().flag("--trusted-proxy", "127.0.0.0/8").start();
     let mut lies = (0..250).cycle();
     let _ = use_up(|| {
@@ -77,7 +77,7 @@ fn what_a_client_wrote_before_its_proxy_is_not_believed() {
 }
 
 #[test]
-fn proxies_behind_proxies_are_passed_over() {
+fn trusted_proxies_in_a_chain_are_skipped() {
     let gateway = strict()
         .flag("--trusted-proxy", "127.0.0.0/8")
         .flag("--trusted-proxy", "10.0.0.0/8")
@@ -87,21 +87,21 @@ fn proxies_behind_proxies_are_passed_over() {
 }
 
 #[test]
-fn neighbours_in_an_ipv6_network_share_a_rate() {
+fn addresses_of_one_ipv6_network_share_a_rate() {
     let gateway = strict().flag("--trusted-proxy", "127.0.0.0/8").start();
     let mut hosts = (1..60_000).cycle();
     let _ = use_up(|| from(&gateway, &format!("2001:db8::{:x}", hosts.next().unwrap())));
 }
 
 #[test]
-fn another_ipv6_network_has_a_rate_of_its_own() {
+fn ipv6_networks_have_separate_rates() {
     let gateway = strict().flag("--trusted-proxy", "127.0.0.0/8").start();
     let _ = use_up(|| from(&gateway, "2001:db8:0:1::1"));
     from(&gateway, "2001:db8:0:2::1").succeeds();
 }
 
 #[test]
-fn an_address_that_sends_wrong_keys_too_often_is_told_when_to_come_back() {
+fn an_address_over_its_wrong_key_rate_gets_a_retry_after() {
     let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     let answer = use_up(|| gateway.issue_token("wrong", DEVICE));
     assert_eq!(answer.problem_name(), "too-many-wrong-keys");
@@ -116,14 +116,14 @@ fn wrong_keys_count_on_every_route_of_the_operator() {
 }
 
 #[test]
-fn the_right_key_is_known_however_many_wrong_ones_came() {
+fn the_right_key_is_accepted_after_many_wrong_ones() {
     let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     let _ = use_up(|| gateway.issue_token("wrong", DEVICE));
     gateway.issue_token(&gateway.operator_key, DEVICE).succeeds();
 }
 
 #[test]
-fn the_right_key_is_never_too_often() {
+fn the_right_key_has_no_rate() {
     let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     for _ in 0..20 {
         gateway.issue_token(&gateway.operator_key, DEVICE).succeeds();

@@ -1,4 +1,4 @@
-//! The journal's folder: whose it is, and what is refused.
+//! The data folder: its owner and mode, and when it is refused.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,7 +9,7 @@ use super::{KEY, journaled};
 fn refused(folder: &Path) -> String {
     let output = journaled(folder).refused();
     assert_eq!(output.status.code(), Some(2));
-    String::from_utf8(output.stderr).expect("a sentence")
+    String::from_utf8(output.stderr).expect("UTF-8")
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_second_gateway_on_the_folder_is_refused() {
 }
 
 #[test]
-fn the_folder_is_made_for_the_gateways_user_alone() {
+fn a_created_folder_is_private_to_the_gateways_user() {
     let parent = tempfile::tempdir().expect("a folder");
     let folder = parent.path().join("made/for/it");
     let _gateway = journaled(&folder).start();
@@ -30,7 +30,7 @@ fn the_folder_is_made_for_the_gateways_user_alone() {
 }
 
 #[test]
-fn the_files_are_for_the_gateways_user_alone() {
+fn the_files_are_private_to_the_gateways_user() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("for everybody");
     let gateway = journaled(folder.path()).start();
@@ -45,7 +45,7 @@ fn the_files_are_for_the_gateways_user_alone() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_refused() {
+fn a_folder_that_cannot_be_created_is_refused() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let sentence = refused(file.path());
     assert!(sentence.contains("cannot be used"), "{sentence}");
@@ -65,7 +65,7 @@ fn no_secret_is_in_the_folder() {
     let half_ref = tests::half_ref();
     gateway.connect_socket(&token, "phone", &half_ref).succeeds();
     let mut prospect = Prospect::redeem(&gateway, &half_ref);
-    prospect.tell("one", r#""to be found""#);
+    prospect.deliver("one", r#""to be found""#);
     let files = fs::read_dir(folder.path()).expect("the folder");
     let mut written = Vec::new();
     for file in files {
@@ -79,7 +79,7 @@ fn no_secret_is_in_the_folder() {
 }
 
 #[test]
-fn a_message_waits_through_a_restart() {
+fn a_queued_message_survives_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut gateway = journaled(folder.path()).start();
     let token = gateway.claim("phone");
@@ -88,5 +88,5 @@ fn a_message_waits_through_a_restart() {
     assert!(gateway.ended().success());
     let gateway = journaled(folder.path()).start();
     let mut prospect = Prospect::open_with(&gateway, &token, "phone");
-    assert_eq!(prospect.message().data, r#""hello""#);
+    assert_eq!(prospect.receive_message().data, r#""hello""#);
 }

@@ -1,4 +1,4 @@
-//! The disk is full for a while: what is refused has not happened, and what was answered stays.
+//! A disk that is full for a while: a refused operation has no effect, an answered one stays.
 
 use std::thread;
 
@@ -7,21 +7,21 @@ use tests::{Answer, Bookkeeper, Gateway, Load, Operator, Prospect, gateway::even
 
 use super::{KEY, free_port, journaled, journaled_at};
 
-/// Where the disk ends, in bytes.
+/// The size of a file at which the disk is full, in bytes.
 const FULL: u64 = 1_500_000;
 
 #[test]
-fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
+fn a_full_disk_is_answered_with_503_and_loses_no_message() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled_at(free_port(), folder.path()).file_size(FULL).start();
     let bookkeeper = Bookkeeper::start(gateway.authority(), KEY, Load::RESTARTS);
     eventually("the disk is full", || gateway.get("/readyz").status == 503);
     gateway.lift_file_size();
-    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    eventually("the gateway recovers", || gateway.get("/readyz").status == 200);
     let _ = bookkeeper.finish();
 }
 
-/// Claims one device after the other until the disk is full; gives the one that was refused.
+/// Claims one device after the other until the disk is full; gives the number of the refused one.
 fn fill(gateway: &Gateway) -> u32 {
     let refused = (1..10_000).find(|n| claim(gateway, *n).status != 200);
     refused.expect("the disk is full at last")
@@ -32,7 +32,7 @@ fn claim(gateway: &Gateway, n: u32) -> Answer {
 }
 
 #[test]
-fn what_a_full_disk_refuses_has_not_happened() {
+fn an_operation_refused_by_a_full_disk_has_no_effect() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled(folder.path()).file_size(FULL).start();
     let refused = fill(&gateway);
@@ -40,24 +40,24 @@ fn what_a_full_disk_refuses_has_not_happened() {
     let answer = claim(refused);
     assert_eq!((answer.status, answer.problem_name().as_str()), (503, "engine-unavailable"));
     gateway.lift_file_size();
-    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
-    // Had the first attempt claimed it, it would be somebody else's now.
+    eventually("the gateway recovers", || gateway.get("/readyz").status == 200);
+    // Had the first attempt claimed the device, this one would be refused.
     assert_eq!(claim(refused).status, 200);
     assert_eq!(claim(refused - 1).status, 409);
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_in_nobodys_way() {
+fn a_full_disk_is_survived_when_the_log_cannot_be_written_either() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled(folder.path()).file_size(FULL).log("/dev/full").start();
     let refused = fill(&gateway);
     gateway.lift_file_size();
-    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    eventually("the gateway recovers", || gateway.get("/readyz").status == 200);
     assert_eq!(claim(&gateway, refused).status, 200);
 }
 
 #[test]
-fn a_message_that_is_queued_is_not_refused_because_the_disk_is_full_later() {
+fn a_queued_message_is_not_refused_when_the_disk_fills_up_later() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled(folder.path()).file_size(FULL).flag("--ack-wait", "15s").start();
     let _token = gateway.claim("phone");
@@ -75,7 +75,7 @@ fn a_message_that_is_queued_is_not_refused_because_the_disk_is_full_later() {
 }
 
 #[test]
-fn a_socket_is_told_to_come_back_later_where_the_disk_is_full() {
+fn a_full_disk_closes_a_sending_socket_with_4103() {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = journaled(folder.path()).file_size(FULL).start();
     let token = gateway.claim("phone");
@@ -83,7 +83,7 @@ fn a_socket_is_told_to_come_back_later_where_the_disk_is_full() {
     let data = json!("x".repeat(2000)).to_string();
     let mut accepted = 0;
     let code = loop {
-        prospect.say(&format!("message-{accepted}"), &data);
+        prospect.send_message(&format!("message-{accepted}"), &data);
         let frame = prospect.socket.frame();
         if frame["type"] == "bye" {
             break frame["code"].clone();
@@ -93,9 +93,9 @@ fn a_socket_is_told_to_come_back_later_where_the_disk_is_full() {
     };
     assert_eq!(code, 4103);
     gateway.lift_file_size();
-    eventually("the gateway goes on", || gateway.get("/readyz").status == 200);
+    eventually("the gateway recovers", || gateway.get("/readyz").status == 200);
     let mut prospect = Prospect::open_with(&gateway, &token, "phone");
-    prospect.tell(&format!("message-{accepted}"), &data);
+    prospect.deliver(&format!("message-{accepted}"), &data);
     let said = Operator::of(&gateway).history_of("phone");
     let said = said.iter().filter(|event| event.kind == "message").count();
     assert_eq!(said, accepted + 1);

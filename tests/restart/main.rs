@@ -1,5 +1,5 @@
-//! What the gateway's journal is worth: the real binary is killed, ended, starved of disk and
-//! started again, and prospects and operator lose nothing.
+//! The journal: the real binary is killed, stopped, started again and run on a full disk, and no
+//! message is lost.
 
 mod folder;
 mod full_disk;
@@ -29,7 +29,7 @@ fn free_port() -> u16 {
     }
 }
 
-/// A gateway with a journal, on which a test may speak and connect as often as it likes.
+/// A gateway with a journal, whose rates a test does not reach.
 fn journaled(folder: &Path) -> GatewayBuilder {
     Gateway::builder()
         .flag("--data-dir", folder.to_str().expect("a path"))

@@ -238,7 +238,7 @@ impl Bookkeeper {
 fn messages(events: &[&Event]) -> Vec<u64> {
     let messages = events.iter().filter(|event| event.kind == "message");
     let number = |event: &&Event| {
-        let message = event.said().parse().expect("a number");
+        let message = event.message_data().parse().expect("a number");
         assert_eq!(event.json()["id"], message_id(message));
         message
     };

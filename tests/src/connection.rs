@@ -1,4 +1,4 @@
-//! A bare connection, for what an HTTP client hides: which request went over which connection, and
+//! A raw TCP connection, for what an HTTP client hides: which request uses which connection, and
 //! requests that no client would send.
 
 use std::{
@@ -28,7 +28,7 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    /// From now on waits this long for what is expected to come.
+    /// Sets how long reads wait.
     ///
     /// # Panics
     /// When that cannot be set.
@@ -44,7 +44,7 @@ impl Connection {
         self.try_send(bytes).expect("sent");
     }
 
-    /// Sends these bytes to a gateway that may not take them.
+    /// Sends these bytes to a gateway that may have closed the connection.
     ///
     /// # Errors
     /// When it does not.
@@ -73,7 +73,7 @@ impl Connection {
         answer
     }
 
-    /// The next answer, where none of its body is sent, whatever its headers say.
+    /// The next answer, which has no body whatever its headers announce.
     ///
     /// # Panics
     /// When there is none.
@@ -124,7 +124,7 @@ impl Connection {
         bytes
     }
 
-    /// Waits for the gateway to close the connection, and gives what it still sends.
+    /// Waits until the gateway closes the connection, and gives the bytes that came before.
     ///
     /// # Panics
     /// When it does not.
@@ -138,7 +138,7 @@ impl Connection {
         rest
     }
 
-    /// Waits for the gateway to close the connection; what it still sends is read past.
+    /// Waits until the gateway closes the connection.
     ///
     /// # Panics
     /// When it does not.
@@ -147,8 +147,7 @@ impl Connection {
     }
 }
 
-/// A request as it goes over the wire. A body brings its length along, unless a header says how
-/// it ends.
+/// The bytes of a request. `content-length` is added to a body unless a header sets its framing.
 #[must_use]
 pub fn request(what: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();

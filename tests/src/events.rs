@@ -12,13 +12,13 @@ use crate::{Answer, Connection, Gateway, connection::request, gateway::PATIENCE,
 pub struct Event {
     /// Its id; empty where it has none.
     pub id: String,
-    /// What kind of thing happened.
+    /// Its kind, such as `connected`.
     pub kind: String,
-    /// What happened, as it was written.
+    /// Its data: the text of one JSON object.
     pub data: String,
 }
 
-/// What is said of nearly every event, whatever else is in it.
+/// The members that nearly every event has.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Head {
@@ -27,7 +27,7 @@ struct Head {
 }
 
 impl Event {
-    /// What happened.
+    /// Its data as JSON.
     ///
     /// # Panics
     /// When it is no JSON.
@@ -36,7 +36,7 @@ impl Event {
         serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Who it is about; empty where it is nobody.
+    /// Its `deviceTag`; empty where it has none.
     ///
     /// # Panics
     /// When it is no JSON.
@@ -45,7 +45,7 @@ impl Event {
         self.head().device_tag
     }
 
-    /// The connection that it is about; empty where it is none.
+    /// Its `connectionId`; empty where it has none.
     ///
     /// # Panics
     /// When it is no JSON.
@@ -58,16 +58,16 @@ impl Event {
         serde_json::from_str(&self.data).expect("JSON")
     }
 
-    /// What the prospect said, byte for byte.
+    /// The `data` of a `message` event, byte for byte.
     ///
     /// # Panics
-    /// When it said nothing.
+    /// When the event has no data.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn message_data(&self) -> String {
         raw_data(&self.data)
     }
 
-    /// The name of the stream that the id is of.
+    /// The stream that its id belongs to.
     ///
     /// # Panics
     /// When the event has no id.
@@ -88,7 +88,7 @@ impl Event {
     pub(crate) fn read(block: &str) -> Option<Self> {
         let mut event = Self { id: String::new(), kind: String::new(), data: String::new() };
         let mut data = Vec::new();
-        // Each of the three ends a line (WHATWG HTML, section 9.2.6).
+        // CR LF, LF and CR each end a line (WHATWG HTML, section 9.2.6).
         let lines = block.replace("\r\n", "\n").replace('\r', "\n");
         for line in lines.split('\n') {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
@@ -109,7 +109,7 @@ impl Event {
 /// An open event stream.
 pub struct EventStream {
     connection: Connection,
-    /// What arrived of events that are not read.
+    /// Received bytes that are not parsed yet.
     arrived: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! A gateway under test: the real binary, on a free port, ended with the test.
+//! A gateway under test: the real binary, on a free port, killed when the test ends.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::client::{Answer, Call};
 
-/// How long anything may take that is expected to happen.
+/// The longest time to wait for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The gateway's binary, built once by the test run.
@@ -47,7 +47,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
 }
 
-/// How a gateway is to be started.
+/// The flags, variables and process limits that a gateway starts with.
 #[derive(Default)]
 pub struct GatewayBuilder {
     flags: Vec<String>,
@@ -73,7 +73,7 @@ impl GatewayBuilder {
         self
     }
 
-    /// With this operator key, which the test goes on with.
+    /// With this operator key, which the harness then uses.
     #[must_use]
     pub fn operator_key(mut self, key: &str) -> Self {
         key.clone_into(&mut self.operator_key);
@@ -94,15 +94,15 @@ impl GatewayBuilder {
         self
     }
 
-    /// In a process that may hold so many descriptors.
+    /// In a process that may open so many file descriptors.
     #[must_use]
     pub fn descriptors(mut self, at_most: u32) -> Self {
         self.descriptors = Some(at_most);
         self
     }
 
-    /// In a process whose files may have so many bytes: to it, a disk that is full then. The limit
-    /// can be lifted, see [`Gateway::lift_file_size`].
+    /// In a process whose files may have at most so many bytes, which acts as a full disk until
+    /// [`Gateway::lift_file_size`].
     #[must_use]
     pub fn file_size(mut self, at_most: u64) -> Self {
         self.file_size = Some(at_most);
@@ -112,7 +112,7 @@ impl GatewayBuilder {
     fn program(&self) -> Command {
         let limits = [
             self.descriptors.map(|at_most| format!("ulimit -n {at_most}")),
-            // Who ignores the signal gets an error where it would be ended.
+            // A process that ignores the signal gets an error instead of being killed.
             self.file_size.map(|at_most| {
                 format!("trap '' XFSZ && prlimit --pid $$ --fsize={at_most}:unlimited")
             }),
@@ -131,7 +131,7 @@ impl GatewayBuilder {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONNECTSOCKET_")) {
             command.env_remove(name);
         }
-        // A test calls much faster than a prospect, and from one address.
+        // A test sends requests faster than a prospect does, and from one address.
         if !self.flags.iter().any(|flag| flag.starts_with("--token-requests-per-second")) {
             command.args(["--token-requests-per-second", "1000"]);
         }
@@ -182,7 +182,7 @@ impl GatewayBuilder {
             || self.variables.iter().any(|(name, _)| keys(name))
     }
 
-    /// Runs it where it is expected to end by itself.
+    /// Starts it and expects it to exit by itself.
     ///
     /// # Panics
     /// When it does not end.
@@ -224,12 +224,12 @@ pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// A running gateway. It is killed when the test lets go of it.
+/// A running gateway. It is killed when dropped.
 pub struct Gateway {
     child: Child,
     /// Where it listens, without a slash at the end.
     pub url: String,
-    /// The key that a trial made, or that the test gave it to go on with; empty otherwise.
+    /// The key that a trial printed or that `operator_key` set; empty otherwise.
     pub operator_key: String,
     log: PathBuf,
     _folder: TempDir,
@@ -251,7 +251,7 @@ impl Gateway {
     /// Host and port.
     ///
     /// # Panics
-    /// Never: the gateway said its URL itself.
+    /// Never: the gateway printed the URL itself.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.url.strip_prefix("http://").expect("an http URL")
@@ -289,7 +289,7 @@ impl Gateway {
         self.request_token("test", device, None).token()
     }
 
-    /// The token of whoever claims the device: the first.
+    /// Claims a device and gives its token.
     ///
     /// # Panics
     /// When the gateway gives none.
@@ -343,7 +343,7 @@ impl Gateway {
         assert!(sent.success());
     }
 
-    /// Its files may be of any size from now on.
+    /// Lifts the limit that [`GatewayBuilder::file_size`] set.
     ///
     /// # Panics
     /// When the limit cannot be lifted.
@@ -353,7 +353,7 @@ impl Gateway {
         assert!(lifted.expect("prlimit runs").success());
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until it exits.
     ///
     /// # Panics
     /// When it does not.

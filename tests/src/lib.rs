@@ -1,4 +1,14 @@
-//! The harness of the suites: a real gateway to test, and clients that read like sentences.
+//! The harness of the suites: the real binary under test, and clients that share no code with it.
+//!
+//! A test reads like this:
+//!
+//! ```no_run
+//! # use tests::{DEVICE, Gateway, Operator, Prospect};
+//! let gateway = Gateway::trial();
+//! let mut prospect = Prospect::open(&gateway, DEVICE);
+//! Operator::of(&gateway).queue(DEVICE, r#""hello""#);
+//! assert_eq!(prospect.receive_message().data, r#""hello""#);
+//! ```
 
 pub mod bookkeeper;
 pub mod client;
@@ -24,7 +34,7 @@ pub use proxy::Proxy;
 pub use redis::RedisServer;
 pub use socket::Socket;
 
-/// A `halfRef` that is good and unlike every other.
+/// A new valid `halfRef`.
 #[must_use]
 pub fn half_ref() -> String {
     format!("half-ref-{}", server::secret::new_token())

@@ -1,4 +1,4 @@
-//! A prospect with an open socket: it does what it is told to and nothing by itself.
+//! A prospect with an open socket. It does nothing by itself, not even acknowledge.
 
 use serde_json::{Value, json};
 use tungstenite::Message;
@@ -16,18 +16,18 @@ pub struct Prospect {
 /// A message from the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The numbering.
+    /// The epoch of its number.
     pub epoch: String,
     /// Its number.
     pub seq: u64,
-    /// What it says, byte for byte.
+    /// Its data, byte for byte.
     pub data: String,
 }
 
-/// Why a frame was refused.
+/// An `error` frame: why a frame was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The message's id, where it is told.
+pub struct FrameError {
+    /// The message's id, where the frame has one.
     pub id: Option<String>,
     /// The name of the problem.
     pub problem: String,
@@ -43,7 +43,7 @@ impl Prospect {
         Self::open_with(gateway, &gateway.token(device), device)
     }
 
-    /// Opens a socket by right of this token.
+    /// Opens a device's socket with this token.
     ///
     /// # Panics
     /// When it does not open.
@@ -65,13 +65,13 @@ impl Prospect {
         Self { socket, hello }
     }
 
-    /// The name of its connection.
+    /// Its `connectionId`.
     ///
     /// # Panics
-    /// When it was told none.
+    /// When the hello has none.
     #[must_use]
     pub fn connection(&self) -> String {
-        self.hello["connectionId"].as_str().expect("a name").to_owned()
+        self.hello["connectionId"].as_str().expect("a connectionId").to_owned()
     }
 
     /// Sends a frame as it stands.
@@ -86,16 +86,16 @@ impl Prospect {
     ///
     /// # Panics
     /// When it cannot be sent.
-    pub fn say(&mut self, id: &str, data: &str) {
+    pub fn send_message(&mut self, id: &str, data: &str) {
         self.send(&format!(r#"{{"type":"message","id":"{id}","data":{data}}}"#));
     }
 
-    /// Sends a message and waits until it is accepted.
+    /// Sends a message and waits for its `accepted`.
     ///
     /// # Panics
     /// When it is not.
-    pub fn tell(&mut self, id: &str, data: &str) {
-        self.say(id, data);
+    pub fn deliver(&mut self, id: &str, data: &str) {
+        self.send_message(id, data);
         assert_eq!(self.socket.frame(), json!({"type": "accepted", "id": id}));
     }
 
@@ -111,39 +111,39 @@ impl Prospect {
     ///
     /// # Panics
     /// When something else comes.
-    pub fn message(&mut self) -> Received {
+    pub fn receive_message(&mut self) -> Received {
         let text = self.socket.text();
         Received::read(&text).unwrap_or_else(|| panic!("no message: {text}"))
     }
 
-    /// The numbers of the next messages, as many as these.
+    /// Receives this many messages and gives their `seq`.
     ///
     /// # Panics
     /// When something else comes.
-    pub fn numbers(&mut self, count: usize) -> Vec<u64> {
-        (0..count).map(|_| self.message().seq).collect()
+    pub fn receive_seqs(&mut self, count: usize) -> Vec<u64> {
+        (0..count).map(|_| self.receive_message().seq).collect()
     }
 
-    /// Why a frame was refused, as the next frame says.
+    /// The next frame, which must be an `error`.
     ///
     /// # Panics
     /// When something else comes.
-    pub fn refused(&mut self) -> Refused {
+    pub fn receive_error(&mut self) -> FrameError {
         let frame = self.socket.frame();
         assert_eq!(frame["type"], "error", "{frame}");
         assert_eq!(frame["problem"]["success"], false, "{frame}");
         let uri = frame["problem"]["type"].as_str().expect("a type");
         let problem = uri.strip_prefix("urn:connect-socket:problem:").expect("one of ours");
         let id = frame["id"].as_str().map(ToOwned::to_owned);
-        Refused { id, problem: problem.to_owned() }
+        FrameError { id, problem: problem.to_owned() }
     }
 
-    /// Whether the socket lives and everything that was sent to it has been read: the answer to a
-    /// ping is the next that comes.
+    /// Whether the socket is open and everything sent to it has been received: the next frame is
+    /// the answer to a ping.
     ///
     /// # Panics
     /// When nothing comes.
-    pub fn has_read_all(&mut self) -> bool {
+    pub fn has_received_all(&mut self) -> bool {
         self.send(r#"{"type":"ping"}"#);
         self.socket.frame() == json!({"type": "pong"})
     }

@@ -1,5 +1,4 @@
-//! A plain TCP proxy: it passes bytes on and knows nothing of them, and does to them what a bad
-//! network does.
+//! A TCP proxy that can slow down, hold back and cut connections, as a bad network does.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// A running proxy. It cuts everything when the test lets go of it.
+/// A running proxy. It cuts every connection when dropped.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -33,7 +32,7 @@ struct State {
     /// How long bytes wait, and how many of them go at a time.
     delay: Duration,
     at_a_time: Option<usize>,
-    /// Whether bytes wait until they may go on: those to the targets, and those back.
+    /// Whether bytes are held back: those to the targets, and those from them.
     silent: [bool; 2],
     open: Vec<TcpStream>,
 }
@@ -43,7 +42,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits as the bytes of a direction have to; says how many may go at once.
+    /// Waits until bytes of a direction may pass; gives how many may pass at once.
     fn wait(&self, direction: usize) -> usize {
         let mut state = self.lock();
         while state.silent[direction] && !self.ended.load(Ordering::Acquire) {
@@ -67,7 +66,7 @@ impl Shared {
             }
             targets
         };
-        // Who refuses is passed over, as a balancer does.
+        // A target that refuses is skipped, as a load balancer does.
         targets.into_iter().find_map(|target| TcpStream::connect(target).ok())
     }
 
@@ -135,19 +134,19 @@ impl Proxy {
         self.address.port()
     }
 
-    /// From now on new connections go to these ports.
+    /// Directs new connections to these ports.
     pub fn lead_to(&self, ports: &[u16]) {
         let local = |port: &u16| SocketAddr::from(([127, 0, 0, 1], *port));
         self.shared.lock().targets = ports.iter().map(local).collect();
     }
 
-    /// From now on bytes go so many at a time, and each time they wait first.
+    /// Passes this many bytes at a time, each time after a delay.
     pub fn slow_down(&self, at_a_time: usize, delay: Duration) {
         let mut state = self.shared.lock();
         (state.at_a_time, state.delay) = (Some(at_a_time), delay);
     }
 
-    /// From now on bytes go as they come.
+    /// Passes bytes as they come.
     pub fn speed_up(&self) {
         let mut state = self.shared.lock();
         (state.at_a_time, state.delay, state.silent) = (None, Duration::ZERO, [false; 2]);
@@ -155,17 +154,17 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
-    /// From now on nothing goes through, and nobody is told.
+    /// Holds back all bytes without closing a connection.
     pub fn fall_silent(&self) {
         self.shared.lock().silent = [true; 2];
     }
 
-    /// From now on nothing comes back, and nobody is told.
+    /// Holds back the bytes from the targets without closing a connection.
     pub fn deafen(&self) {
         self.shared.lock().silent = [false, true];
     }
 
-    /// Cuts every connection, in the middle of what is under way.
+    /// Cuts every connection.
     pub fn cut(&self) {
         for stream in self.shared.lock().open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -179,7 +178,7 @@ impl Drop for Proxy {
         self.lead_to(&[]);
         self.speed_up();
         self.cut();
-        // The listener hears of its end with its next client.
+        // The listener notices at its next connection.
         let _ = TcpStream::connect(self.address);
     }
 }

@@ -1,4 +1,4 @@
-//! A Redis under test: the real server, on a free port, in a folder of its own, ended with the test.
+//! The real Redis server, on a free port and in its own folder, killed when the test ends.
 
 use std::{
     fs,
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::gateway::PATIENCE;
 
-/// Runs a server and ends it when its own input ends, so that the server does not outlive a test,
-/// however that ends. The first line it prints is the number of the server's process.
+/// Runs the server and kills it when the script's standard input closes, so that the server does not
+/// outlive a test that is killed. The first line of output is the server's process id.
 const KEEPER: &str =
     r#"redis-server "$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -KILL $!; wait"#;
 
@@ -45,19 +45,19 @@ fn free_port() -> u16 {
 }
 
 impl RedisServer {
-    /// One that keeps nothing on disk.
+    /// Starts a server without persistence.
     #[must_use]
     pub fn start() -> Self {
         Self::with(&[])
     }
 
-    /// One that writes everything to disk before it answers.
+    /// Starts a server that syncs each write to disk before it answers.
     #[must_use]
     pub fn durable() -> Self {
         Self::with(&["--appendonly", "yes", "--appendfsync", "always"])
     }
 
-    /// One with options of its own.
+    /// Starts a server with these options.
     ///
     /// # Panics
     /// When it does not come up.
@@ -66,7 +66,7 @@ impl RedisServer {
         let options = options.iter().map(ToString::to_string).collect();
         let folder = TempDir::new().expect("a temporary folder");
         let mut server = Self { folder, port: 0, options, process: None };
-        // Somebody else may take the port before the server does.
+        // Another process may take the port before the server does.
         for _ in 0..5 {
             server.port = free_port();
             if server.try_again() {
@@ -76,7 +76,7 @@ impl RedisServer {
         panic!("redis-server does not start: {}", server.log());
     }
 
-    /// Starts it once more, on its port and with what is on its disk.
+    /// Starts it again, on the same port and with the same folder.
     ///
     /// # Panics
     /// When it does not come up.
@@ -115,7 +115,7 @@ impl RedisServer {
         !stat.is_empty() && !stat.contains(") Z ")
     }
 
-    /// Whether it answers; while it reads its disk it does not.
+    /// Whether it answers; it does not while it loads its data.
     #[must_use]
     pub fn answers(&self) -> bool {
         let Ok(client) = redis::Client::open(self.url()) else { return false };
@@ -143,7 +143,7 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// Kills it, which leaves on its disk what it has written so far.
+    /// Kills it. What it has written to disk stays.
     ///
     /// # Panics
     /// When it lives on.

@@ -42,10 +42,10 @@ pub fn run(command: &mut Command, input: &str) -> Output {
     child.wait_with_output().expect("its output")
 }
 
-/// Runs a program that is to succeed, and gives what it printed.
+/// Runs a program that must succeed, and gives its standard output.
 ///
 /// # Panics
-/// With all it said, when it fails.
+/// With its output, when it fails.
 pub fn succeed(command: &mut Command, input: &str) -> String {
     let output = run(command, input);
     let (out, err) =

@@ -17,7 +17,7 @@ fn spectral_and_redocly_find_nothing() {
 
 #[test]
 #[ignore = "needs Node"]
-fn the_linters_exceptions_hold_for_the_places_they_name_and_no_others() {
+fn the_linter_exceptions_apply_only_where_they_say() {
     succeed(node("--test").arg("lint.test.mjs"), "");
 }
 

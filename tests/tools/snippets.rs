@@ -1,4 +1,4 @@
-//! The document's snippets work as they are printed, but for base URL, token and quoting.
+//! The document's snippets work as printed once the base URL and token are filled in.
 
 use std::{fs, process::Command};
 
@@ -50,7 +50,7 @@ fn the_curl_snippet_is_answered_as_the_document_says() {
 
 #[test]
 #[ignore = "needs curl"]
-fn the_curl_snippet_can_be_run_again_and_again() {
+fn the_curl_snippet_is_repeatable() {
     let gateway = Gateway::trial();
     let (snippets, token) = (snippets(), gateway.token(DEVICE));
     let line = filled(&snippets.curl, &[(&snippets.curl_base_url, &gateway.url), (TOKEN, &token)]);
@@ -70,10 +70,10 @@ fn the_axios_snippet_is_answered_as_the_document_says() {
     assert_eq!(printed.trim(), r#"{"success":true}"#);
 }
 
-/// The snippet itself prints what it was refused with, so a page's developer sees the problem.
+/// The snippet prints the problem, so that a developer sees it.
 #[test]
 #[ignore = "needs Node"]
-fn the_axios_snippet_shows_a_refusal() {
+fn the_axios_snippet_prints_a_problem() {
     let gateway = Gateway::trial();
     let mut script = node("axios.mjs");
     let printed = succeed(script.arg(&gateway.url).env("TOKEN", "no-token"), &snippets().axios);

@@ -1,4 +1,4 @@
-//! A newcomer's way through the Swagger UI, in a real browser.
+//! The Swagger UI in a real browser.
 
 use tempfile::TempDir;
 use tests::{
@@ -7,10 +7,10 @@ use tests::{
 };
 
 /// Token, Authorize, Execute, 200 seen; no error in the console and no request to anywhere else.
-/// The screenshots stay where `SCREENSHOTS` says.
+/// The variable `SCREENSHOTS` names a folder in which to keep the screenshots.
 #[test]
 #[ignore = "needs Node and Chromium"]
-fn a_newcomer_gets_a_200() {
+fn a_new_user_executes_an_operation_in_the_browser() {
     let gateway = Gateway::trial();
     let folder = TempDir::new().expect("a folder");
     let screenshots = std::env::var_os("SCREENSHOTS").unwrap_or_else(|| folder.path().into());

@@ -6,11 +6,11 @@ use tests::{DEVICE, Event, EventStream, Gateway, Operator, Prospect, Socket, hal
 use tungstenite::{Message, protocol::CloseFrame};
 
 use super::with_messages;
-use crate::{kinds, patient};
+use crate::{kinds, unlimited};
 
 /// The events of a device whose socket opens and then ends in this way.
 fn history_of_socket(end: impl FnOnce(&Gateway, Prospect)) -> Vec<Event> {
-    let gateway = patient();
+    let gateway = unlimited();
     let prospect = Prospect::open(&gateway, DEVICE);
     let mut stream = Operator::of(&gateway).events();
     end(&gateway, prospect);
@@ -115,7 +115,7 @@ fn a_socket_that_takes_over_connects_after_the_older_disconnects() {
 
 #[test]
 fn a_half_ref_that_opens_no_socket_is_no_event() {
-    let gateway = patient();
+    let gateway = unlimited();
     let half_ref = half_ref();
     gateway.connect_socket(&gateway.token(DEVICE), DEVICE, &half_ref).succeeds();
     let _prospect = Prospect::redeem(&gateway, &half_ref);
@@ -143,7 +143,7 @@ fn two_gateways_have_different_streams() {
 fn every_reader_gets_every_event() {
     let (gateway, mut prospect) = with_messages(0);
     let mut readers = [(); 3].map(|()| Operator::of(&gateway).events());
-    prospect.tell("m1", "1");
+    prospect.deliver("m1", "1");
     let events = readers.each_mut().map(EventStream::event);
     assert_eq!(events[0].kind, "message");
     assert!(events.iter().all(|event| *event == events[0]));

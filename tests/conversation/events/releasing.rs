@@ -42,7 +42,7 @@ fn numbering_continues_after_everything_is_released() {
     let operator = Operator::of(&gateway);
     let newest = operator.events_after("0").events(2).pop().expect("an event");
     operator.release_through(&newest);
-    prospect.tell("next", "1");
+    prospect.deliver("next", "1");
     let next = operator.events_after("0").event();
     assert_eq!((next.stream(), next.number()), (newest.stream(), newest.number() + 1));
 }
@@ -54,7 +54,7 @@ fn an_open_stream_continues_after_everything_is_released() {
     let mut stream = operator.events_after("0");
     let newest = stream.events(2).pop().expect("an event");
     operator.release_through(&newest);
-    prospect.tell("next", "1");
+    prospect.deliver("next", "1");
     assert_eq!(message_ids(&[stream.event()]), ["next"]);
 }
 

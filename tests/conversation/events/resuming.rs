@@ -28,7 +28,7 @@ fn an_id_begins_with_the_next_event() {
 fn without_an_id_only_new_events_come() {
     let (gateway, mut prospect) = with_messages(3);
     let mut stream = Operator::of(&gateway).events();
-    prospect.tell("now", "1");
+    prospect.deliver("now", "1");
     assert_eq!(message_ids(&[stream.event()]), ["now"]);
 }
 
@@ -38,7 +38,7 @@ fn after_the_newest_id_only_new_events_come() {
     let operator = Operator::of(&gateway);
     let newest = operator.events_after("0").events(2).pop().expect("an event");
     let mut stream = operator.events_after(&newest.id);
-    prospect.tell("now", "1");
+    prospect.deliver("now", "1");
     assert_eq!(message_ids(&[stream.event()]), ["now"]);
 }
 
@@ -82,7 +82,7 @@ fn a_reader_that_reconnects_gets_each_event_once() {
     let operator = Operator::of(&gateway);
     let mut read = operator.events_after("0").events(1);
     for turn in 0..10 {
-        prospect.tell(&format!("more-{turn}"), "1");
+        prospect.deliver(&format!("more-{turn}"), "1");
         let last = read.last().expect("an event").id.clone();
         read.extend(operator.events_after(&last).events(5));
     }

@@ -5,7 +5,7 @@ use tests::{Answer, DEVICE, Gateway, Operator, Prospect, half_ref};
 use tungstenite::Message;
 
 use super::open_claimed;
-use crate::{kinds, patient};
+use crate::{kinds, unlimited};
 
 /// How a device's record is ended: by the operator, or by the prospect with its token.
 type Disconnect = fn(&Gateway, &str) -> Answer;
@@ -64,15 +64,15 @@ fn the_device_can_be_claimed_again() {
 #[test]
 fn unacknowledged_messages_become_expired_events() {
     for (how, end) in DISCONNECTS {
-        let gateway = patient();
+        let gateway = unlimited();
         let (mut prospect, token) = open_claimed(&gateway);
         let operator = Operator::of(&gateway);
         for _ in 0..3 {
             operator.queue(DEVICE, "1");
         }
-        prospect.numbers(3);
+        prospect.receive_seqs(3);
         prospect.ack(1);
-        assert!(prospect.has_read_all());
+        assert!(prospect.has_received_all());
         let _ = end(&gateway, &token);
         let events = operator.history_of(DEVICE);
         assert_eq!(kinds(&events), ["connected", "disconnected", "expired", "expired"], "{how}");
@@ -98,25 +98,25 @@ fn a_new_record_has_a_new_epoch_and_an_empty_outbox() {
         assert_eq!(after["seq"], 1, "{how}");
         let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
         assert_eq!(prospect.hello["epoch"], after["epoch"], "{how}");
-        assert_eq!(prospect.message().data, r#""anew""#, "{how}");
+        assert_eq!(prospect.receive_message().data, r#""anew""#, "{how}");
     }
 }
 
 #[test]
 fn message_ids_and_idempotency_keys_are_deleted() {
     for (how, end) in DISCONNECTS {
-        let gateway = patient();
+        let gateway = unlimited();
         let operator = Operator::of(&gateway);
         let send = |data: u32| {
             let call = operator.message(DEVICE).header("idempotency-key", "a-key");
             call.json(&json!({"data": data})).send().status
         };
         let (mut prospect, token) = open_claimed(&gateway);
-        prospect.tell("m1", "1");
+        prospect.deliver("m1", "1");
         assert_eq!(send(1), 202);
         let _ = end(&gateway, &token);
         let (mut prospect, _) = open_claimed(&gateway);
-        prospect.tell("m1", "1");
+        prospect.deliver("m1", "1");
         assert_eq!(send(2), 202, "{how}");
         let events = operator.history_of(DEVICE);
         assert_eq!(crate::message_ids(&events), ["m1", "m1"], "{how}");
@@ -165,17 +165,17 @@ fn other_devices_stay_connected() {
         let mut other = Prospect::open(&gateway, "another-device");
         let _ = end(&gateway, &token);
         Operator::of(&gateway).queue("another-device", "1");
-        assert_eq!(other.numbers(1), [1], "{how}");
+        assert_eq!(other.receive_seqs(1), [1], "{how}");
     }
 }
 
 #[test]
 fn a_message_sent_afterwards_is_dropped() {
     for (how, end) in DISCONNECTS {
-        let gateway = patient();
+        let gateway = unlimited();
         let (mut prospect, token) = open_claimed(&gateway);
         let _ = end(&gateway, &token);
-        // The gateway may have closed already; then there is nobody to send to.
+        // The gateway may have closed the socket already.
         let message = r#"{"type":"message","id":"m1","data":1}"#;
         prospect.socket.send(Message::text(message));
         let events = Operator::of(&gateway).history_of(DEVICE);

@@ -52,9 +52,9 @@ fn unacknowledged_messages_are_counted() {
         operator.queue(DEVICE, "1");
     }
     assert_eq!(operator.unacknowledged(DEVICE), 3);
-    prospect.numbers(3);
+    prospect.receive_seqs(3);
     prospect.ack(2);
-    assert!(prospect.has_read_all());
+    assert!(prospect.has_received_all());
     assert_eq!(operator.unacknowledged(DEVICE), 1);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{Answer, DEVICE, Gateway, Operator, Prospect};
 
-use crate::patient;
+use crate::unlimited;
 
 /// The devices on a page, and the query of the next.
 fn read_page(answer: &Answer) -> (Vec<String>, Option<String>) {
@@ -80,7 +80,7 @@ fn a_full_page_without_a_next_one_has_no_cursor() {
 
 #[test]
 fn a_connected_device_is_listed_once_while_others_come_and_go() {
-    let gateway = patient();
+    let gateway = unlimited();
     let operator = Operator::of(&gateway);
     let mut here = open(&gateway, &["b", "d", "f", "h"]);
     let mut events = operator.events();
@@ -98,7 +98,7 @@ fn a_connected_device_is_listed_once_while_others_come_and_go() {
 
 #[test]
 fn a_cursor_at_the_end_gets_an_empty_page() {
-    let gateway = patient();
+    let gateway = unlimited();
     let operator = Operator::of(&gateway);
     let mut here = open(&gateway, &["a", "b"]);
     let mut events = operator.events();

@@ -192,7 +192,7 @@ fn all_hold(cases: &[Case]) {
     for case in cases {
         let device = case.device();
         let of_case = |event: &&Event| event.kind == "message" && event.device() == device;
-        let messages: Vec<_> = history.iter().filter(of_case).map(Event::said).collect();
+        let messages: Vec<_> = history.iter().filter(of_case).map(Event::message_data).collect();
         // Not `assert_eq!`, which would print a MiB.
         assert!(messages == case.messages, "{case}: the operator gets the messages");
     }
