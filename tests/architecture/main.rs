@@ -15,7 +15,7 @@ use std::fmt::Write;
 use layers::{CRATES, Crate, TO_BE_REMOVED};
 use sources::{Arrow, Sources, name};
 
-/// The arrows of a crate but for those that are still to be removed.
+/// The arrows of a crate, except those that are still to be removed.
 fn arrows(of: &Crate, sources: &Sources) -> Vec<Arrow> {
     let mut arrows = sources.arrows();
     arrows.retain(|arrow| !is_to_be_removed(of, arrow));
@@ -88,7 +88,7 @@ fn every_module_has_its_layer() {
         assert!(
             modules.is_empty(),
             "tests/architecture/layers.rs does not list these modules of {}: {modules:?}. Add each\n\
-             to the highest layer that its users are still above of.",
+             to a layer below every module that uses it.",
             of.folder
         );
     }

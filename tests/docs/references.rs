@@ -1,9 +1,6 @@
 //! Every link, path, test, suite and flag that the documentation names exists.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use clap::CommandFactory;
 use regex::Regex;
@@ -100,23 +97,11 @@ fn exists(path: &str) -> bool {
     names.into_iter().any(|name| name.starts_with(prefix) && name.ends_with(after))
 }
 
-/// The Rust files of a suite's folder, with those in folders below it.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries
-        .flat_map(|path| match path.is_dir() {
-            true => sources(&path),
-            false if path.extension().is_some_and(|it| it == "rs") => vec![path],
-            false => Vec::new(),
-        })
-        .collect()
-}
-
 /// A test is named `suite::module::name`, as `cargo test -p tests --test suite module::name` runs it;
 /// `suite::module` names a file of tests.
 #[test]
 fn every_test_that_is_named_exists() {
-    let test_like = Regex::new(r"^([a-z]+)((?:::[a-z0-9_]+)+)$").expect("a pattern");
+    let test_like = Regex::new(r"^([a-z]+)(::[a-z0-9_]+)+$").expect("a pattern");
     let wrong = problems(|_, text| {
         spans(text)
             .into_iter()
@@ -126,16 +111,16 @@ fn every_test_that_is_named_exists() {
                 if !folder.join("main.rs").exists() {
                     return false;
                 }
-                let names: Vec<_> = found[2].split("::").filter(|name| !name.is_empty()).collect();
-                let (name, modules) = names.split_last().expect("a name");
-                if root().join("tests").join(span.replace("::", "/")).with_extension("rs").exists()
-                {
+                let path = root().join("tests").join(span.replace("::", "/"));
+                if path.with_extension("rs").exists() || path.join("mod.rs").exists() {
                     return false;
                 }
-                let module = modules.iter().fold(folder.clone(), |path, name| path.join(name));
-                let mut files = sources(&module);
-                files.extend([module.with_extension("rs"), folder.join("main.rs")]);
-                let declared = Regex::new(&format!(r"\bfn {name}\b")).expect("a pattern");
+                let module = path.parent().expect("a folder");
+                let name = path.file_name().expect("a name").to_string_lossy();
+                let files =
+                    [module.with_extension("rs"), module.join("mod.rs"), module.join("main.rs")];
+                let declared = Regex::new(&format!(r"\b(fn |conformance!\(){name}\b"));
+                let declared = declared.expect("a pattern");
                 !files
                     .iter()
                     .any(|file| declared.is_match(&fs::read_to_string(file).unwrap_or_default()))

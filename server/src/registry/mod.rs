@@ -117,7 +117,7 @@ impl Registry {
         self.lock().controls.is_empty()
     }
 
-    /// Requests that up to `limit` sockets close which were not asked to before.
+    /// Requests that up to `limit` sockets close, of those that have no close request yet.
     pub fn drain_some(&self, limit: usize) {
         let open: Vec<_> = {
             let sockets = self.lock();

@@ -1,4 +1,4 @@
-//! The device that most tests of the conversation are about, in the states that they begin with.
+//! The device that most tests of the conversation use, in the states that they start from.
 
 use engine::Limits;
 
@@ -16,7 +16,7 @@ pub async fn phone_with(backend: Backend, limits: Limits) -> TestEngine {
     engine
 }
 
-/// A claimed phone with an open socket, `connection`, and nothing to tell of it.
+/// A claimed phone with an open socket, `connection`, whose events are read already.
 pub async fn open_phone(backend: Backend) -> TestEngine {
     open_phone_with(backend, Limits::default()).await
 }

@@ -18,7 +18,7 @@ pub struct Client {
     /// Its messages that it does not know to be accepted, the oldest first: id and data.
     pub unaccepted: Vec<(String, String)>,
     /// How many of these it has sent on this socket.
-    pub said: usize,
+    pub sent: usize,
 }
 
 impl Client {
@@ -27,13 +27,13 @@ impl Client {
         if self.epoch != epoch {
             *self = Self { epoch: epoch.to_owned(), ..Self::default() };
         }
-        (self.connection, self.said) = (Some(connection.to_owned()), 0);
+        (self.connection, self.sent) = (Some(connection.to_owned()), 0);
     }
 
-    /// The message to send next: first what was not sent on this socket yet. A new one is `None`,
-    /// unless too many wait for their answer.
+    /// What to send next: first the messages that were not sent again on this socket yet, then a new
+    /// one, unless too many are unaccepted.
     pub fn next(&self) -> Next {
-        match self.unaccepted.get(self.said) {
+        match self.unaccepted.get(self.sent) {
             Some((id, data)) => Next::Again(id.clone(), data.clone()),
             None if self.unaccepted.len() < UNACCEPTED => Next::New,
             None => Next::Wait,

@@ -342,7 +342,7 @@ impl Run {
             Next::Wait => return self.know_accepted(device),
         };
         if self.accept("accept", device, &name, &id, &data).await {
-            self.clients.of(device).said += 1;
+            self.clients.of(device).sent += 1;
             if answered {
                 self.know_accepted(device);
             }
@@ -352,10 +352,10 @@ impl Run {
     /// The client gets the answers to all that it sent on this socket.
     fn know_accepted(&mut self, device: Device) {
         let client = self.clients.of(device);
-        for (id, _) in client.unaccepted.drain(..client.said) {
+        for (id, _) in client.unaccepted.drain(..client.sent) {
             self.invariants.accepted(device, id);
         }
-        client.said = 0;
+        client.sent = 0;
     }
 
     async fn repeat(&mut self, device: Device, id: usize) {

@@ -1,5 +1,5 @@
-//! The head of a request that asks for a socket: what is let in asks as RFC 6455 says and offers one
-//! `halfRef`, however its offers are spread over headers.
+//! The head of a handshake: an accepted one is valid by RFC 6455 and offers one `halfRef`, however its
+//! offers are spread over headers.
 #![no_main]
 
 use actix_http::{
@@ -53,7 +53,7 @@ fn one_by_one(headers: &HeaderMap) -> Option<HeaderMap> {
     Some(spread)
 }
 
-/// Whether this is unpadded base64url, whose last character has no bits too many.
+/// Whether this is unpadded base64url whose last character has no surplus bits.
 fn is_base64url(text: &str) -> bool {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let values = text.bytes().map(|byte| alphabet.iter().position(|known| *known == byte));
@@ -67,8 +67,8 @@ fn is_base64url(text: &str) -> bool {
     }
 }
 
-/// Whether these are to be let in, in other words than the gateway's.
-fn offers_one(spread: &HeaderMap) -> bool {
+/// Whether these offers are valid: an implementation that shares nothing with the gateway's.
+fn is_valid_offer(spread: &HeaderMap) -> bool {
     let offers = spread.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     let offers: Vec<_> = offers.filter_map(|offer| offer.to_str().ok()).map(str::trim).collect();
     let half_refs: Vec<_> =
@@ -86,7 +86,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let half_ref = offered_half_ref(&head.headers);
     if let Some(spread) = one_by_one(&head.headers) {
-        assert_eq!(half_ref.is_ok(), offers_one(&spread));
+        assert_eq!(half_ref.is_ok(), is_valid_offer(&spread));
         assert_eq!(offered_half_ref(&spread).ok(), half_ref.ok());
     }
 });
