@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
+    path::Path,
     sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
@@ -380,6 +381,29 @@ fn a_gateway_starts_before_its_redis_does() {
     server.start_again();
     eventually("it is ready", || gateway.get("/readyz").status == 200);
     assert!(Prospect::open(&gateway, DEVICE).has_received_all());
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn no_secret_is_in_a_dump_of_redis() {
+    let server = RedisServer::with(&["--rdbcompression", "no"]);
+    let gateway = on(&server);
+    let (token, half_ref) = (gateway.claim(DEVICE), half_ref());
+    gateway.connect_socket(&token, DEVICE, &half_ref).succeeds();
+    Prospect::redeem(&gateway, &half_ref).deliver("one", r#""to be found""#);
+    let key = "a-key-that-repeats-a-request";
+    let send = gateway.call("POST", &format!("/operator/prospects/{DEVICE}/messages"));
+    let send = send.header("authorization", &format!("Bearer {KEY}"));
+    assert_eq!(send.header("idempotency-key", key).json(&json!({"data": 1})).send().status, 202);
+
+    let () = server.run(&["SAVE"]);
+    let (_, folder): (String, String) = server.run(&["CONFIG", "GET", "dir"]);
+    let dump = fs::read(Path::new(&folder).join("dump.rdb")).expect("a dump");
+    let holds = |text: &str| dump.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("to be found"));
+    for secret in [&*token, &*half_ref, key, KEY] {
+        assert!(!holds(secret), "{secret}");
+    }
 }
 
 #[test]
