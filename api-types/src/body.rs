@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use regex::Regex;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor},
@@ -120,7 +121,13 @@ fn misfits<T: RequestBody>(members: &[(String, &RawValue)], text: &str) -> Vec<F
         None => Some(FieldError::new(&pointer(name), FieldCode::Unknown, "is not a known field")),
         Some(property) => misfit(&pointer(name), &resolved(property, &referred), value),
     });
-    let errors = FieldError::list(missing.chain(wrong));
+    let mut errors: Vec<_> = missing.chain(wrong).collect();
+    // As where only rules are broken, those come in the order of their fields' names.
+    errors.sort_by_key(|error| match error.code {
+        FieldCode::Length | FieldCode::Pattern => Some(error.pointer.clone()),
+        _ => None,
+    });
+    let errors = FieldError::list(errors.into_iter());
     if errors.is_empty() { vec![deeper::<T>(text)] } else { errors }
 }
 
@@ -154,12 +161,30 @@ fn misfit(pointer: &str, property: &Value, value: &RawValue) -> Option<FieldErro
         let detail = format!("must be {}", allowed.join(" or "));
         return Some(FieldError::new(pointer, FieldCode::Type, &detail));
     }
-    let listed = property["enum"].as_array()?;
     let value: Value = serde_json::from_str(value.get()).ok()?;
-    (!listed.contains(&value)).then(|| {
+    if let Some(listed) = property["enum"].as_array()
+        && !listed.contains(&value)
+    {
         let names: Vec<_> = listed.iter().filter_map(Value::as_str).collect();
         let detail = format!("must be one of {}", names.join(", "));
-        FieldError::new(pointer, FieldCode::Value, &detail)
+        return Some(FieldError::new(pointer, FieldCode::Value, &detail));
+    }
+    let (length, min, max) = match &value {
+        Value::String(text) => (text.chars().count(), "minLength", "maxLength"),
+        Value::Object(members) => (members.len(), "minProperties", "maxProperties"),
+        _ => return None,
+    };
+    let (min, max) = (property.get(min), property.get(max));
+    let bound = |bound: Option<&Value>| bound.and_then(Value::as_u64);
+    let length = length as u64;
+    if bound(min).is_some_and(|min| length < min) || bound(max).is_some_and(|max| length > max) {
+        let detail = format!("must have a length {}", range(min, max));
+        return Some(FieldError::new(pointer, FieldCode::Length, &detail));
+    }
+    let pattern = Regex::new(property["pattern"].as_str()?).ok()?;
+    let text = value.as_str()?;
+    (!pattern.is_match(text)).then(|| {
+        FieldError::new(pointer, FieldCode::Pattern, "has a character that is not allowed")
     })
 }
 
@@ -204,13 +229,17 @@ fn broken_rule(pointer: &str, rule: &ValidationError) -> FieldError {
             return FieldError::new(pointer, FieldCode::Pattern, detail);
         }
     };
-    let detail = match (rule.params.get("min"), rule.params.get("max")) {
-        (Some(min), Some(max)) => format!("must {what} of {min} to {max}"),
-        (Some(min), None) => format!("must {what} of at least {min}"),
-        (None, Some(max)) => format!("must {what} of at most {max}"),
-        (None, None) => format!("must {what} that is allowed"),
-    };
-    FieldError::new(pointer, code, &detail)
+    let range = range(rule.params.get("min"), rule.params.get("max"));
+    FieldError::new(pointer, code, &format!("must {what} {range}"))
+}
+
+fn range(min: Option<&Value>, max: Option<&Value>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) => format!("of {min} to {max}"),
+        (Some(min), None) => format!("of at least {min}"),
+        (None, Some(max)) => format!("of at most {max}"),
+        (None, None) => "that is allowed".to_owned(),
+    }
 }
 
 /// One step of a JSON Pointer (RFC 6901).

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{body::RequestBody, pattern};
+use crate::{body::RequestBody, device_tag::DeviceTag, pattern};
 
 /// The longest `halfRef`, in characters.
 pub const HALF_REF_AT_MOST: usize = 512;
@@ -27,13 +27,8 @@ pub struct ConnectSocketRequest {
     pub half_ref: String,
 
     /// The device tag (id)
-    #[validate(length(min = 1, max = 128), regex(path = *pattern::DEVICE_TAG))]
-    #[schema(
-        min_length = 1,
-        max_length = 128,
-        pattern = r"^(\.*[A-Za-z0-9_:@~+=-][A-Za-z0-9._:@~+=-]*|\.{3,})$"
-    )]
-    pub device_tag: String,
+    #[schema(schema_with = DeviceTag::property)]
+    pub device_tag: DeviceTag,
 
     /// A link to another user
     #[validate(length(max = 2048))]

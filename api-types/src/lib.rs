@@ -7,6 +7,7 @@
 
 pub mod body;
 pub mod connect_socket;
+pub mod device_data;
 pub mod device_tag;
 pub mod frame;
 pub mod health;

@@ -12,7 +12,7 @@ const CONTEXT: usize = 6;
 
 /// The file names of the documents and their generated texts.
 fn generated() -> [(&'static str, String); 3] {
-    let documents = Documents::of(&server::app::contract());
+    let documents = Documents::of(&server::routes::contract());
     [
         ("openapi.json", documents.openapi),
         ("openapi-3.0.json", documents.openapi_30),

@@ -1,49 +1,65 @@
-//! How many connections the process can hold, and how many it does.
+//! The descriptors of the process: how many connections it can hold, and how many it does.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-/// Descriptors that are kept for what is no connection: listeners, log and libraries.
+/// Descriptors reserved for everything that is no connection: listeners, log and libraries.
 const OWN: usize = 64;
 
-/// Descriptors that are kept for telling newcomers that there is no room, and for probes.
+/// Descriptors reserved for answering connections beyond the limit with 503, and probes.
 const RECEPTION: usize = 64;
 
-/// The process's descriptors.
+/// The gateway needs more descriptors than this.
+const MIN_LIMIT: usize = 2 * (OWN + RECEPTION);
+
+/// Why the process's descriptors do not suffice.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptorsError {
+    /// The operating system does not say.
+    #[error("The limit of descriptors cannot be read: {0}.")]
+    Unreadable(io::Error),
+    /// The limit is this low.
+    #[error(
+        "The limit of {0} descriptors leaves no room for connections: give the gateway more than \
+         {MIN_LIMIT} (ulimit -n)."
+    )]
+    TooFew(usize),
+}
+
+/// The limit of the process's descriptors, and the connections that use them.
 #[derive(Debug)]
 pub struct Descriptors {
     limit: usize,
     connections: AtomicUsize,
 }
 
-/// Whether there is room for a connection that has just come.
+/// Whether there is room for a connection that was just accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
-    /// There is.
+    /// It is served.
     Yes,
-    /// Only to answer a probe, or to say that there is none.
+    /// It is beyond the limit: probes are answered, everything else is refused.
     Reception,
-    /// Not even that.
+    /// The reserve is used up too: it is closed at once.
     No,
 }
 
 impl Descriptors {
-    /// Reads the limit, after raising it as far as the process may.
+    /// Raises the limit as far as the process may, and reads it.
     ///
     /// # Errors
-    /// A sentence, when the limit leaves no room for connections.
-    pub fn of_this_process() -> Result<Self, String> {
-        let limit = rlimit::increase_nofile_limit(u64::MAX)
-            .map_err(|error| format!("The limit of descriptors cannot be read: {error}."))?;
+    /// The limit cannot be read, or leaves no room for connections.
+    pub fn of_this_process() -> Result<Self, DescriptorsError> {
+        let limit =
+            rlimit::increase_nofile_limit(u64::MAX).map_err(DescriptorsError::Unreadable)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let least = 2 * (OWN + RECEPTION);
-        if limit <= least {
-            return Err(format!(
-                "The limit of {limit} descriptors leaves no room for connections: \
-                 give the gateway more than {least} (ulimit -n)."
-            ));
+        if limit <= MIN_LIMIT {
+            return Err(DescriptorsError::TooFew(limit));
         }
         Ok(Self { limit, connections: AtomicUsize::new(0) })
     }
@@ -54,25 +70,25 @@ impl Descriptors {
         self.limit
     }
 
-    /// How many connections are held before newcomers are refused.
+    /// How many connections are served; further ones are refused.
     #[must_use]
     pub fn room(&self) -> usize {
         self.limit - OWN - RECEPTION
     }
 
-    /// How many connections are accepted at the most, those among them that are refused.
+    /// How many connections are accepted, including those that are refused.
     #[must_use]
     pub fn accepted(&self) -> usize {
         self.limit - OWN
     }
 
-    /// How many connections are held now.
+    /// How many connections are open now.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Counts one connection for as long as it lives.
+    /// Counts one connection until the returned value is dropped.
     #[must_use]
     pub fn connect(self: &Arc<Self>) -> Arc<Connection> {
         let held = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
@@ -88,7 +104,7 @@ impl Descriptors {
 /// One counted connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// Whether there was room when it came.
+    /// Whether there was room when it was accepted.
     pub room: Room,
     descriptors: Arc<Descriptors>,
 }
@@ -104,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newcomers_are_received_while_there_is_a_reception_and_then_not_at_all() {
+    fn connections_beyond_the_limit_are_answered_while_the_reserve_lasts() {
         let descriptors = Arc::new(Descriptors { limit: 300, connections: AtomicUsize::new(0) });
         let connections: Vec<_> = (0..300).map(|_| descriptors.connect()).collect();
         let count = |room| connections.iter().filter(|connection| connection.room == room).count();

@@ -1,15 +1,25 @@
 //! The Connect Socket gateway as a library: the binary, the program that writes the contract and the
-//! tests all use it.
+//! tests use it. Modules depend on each other in one direction only:
+//!
+//! ```text
+//! start -> server, shutdown -> routes -> operations, contract -> websocket -> http -> state -> engine
+//! ```
 
-pub mod app;
+mod address_rate;
 pub mod config;
 pub mod contract;
 pub mod descriptors;
 mod http;
+mod logging;
 pub mod metrics;
 pub mod operations;
 pub mod problem;
 pub mod registry;
+mod request_id;
+pub mod routes;
 pub mod secret;
+mod server;
+mod shutdown;
+pub mod start;
 pub mod state;
 pub mod websocket;

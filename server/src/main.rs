@@ -2,15 +2,18 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use server::{app, config::Config};
+use server::{
+    config::Config,
+    start::{self, StartError},
+};
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    match Config::refuse_unknown_variables().and_then(|()| app::run(config)) {
+    let checked = Config::refuse_unknown_variables().map_err(StartError::from);
+    match checked.and_then(|()| start::run(config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("error: {sentence}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }

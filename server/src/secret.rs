@@ -1,11 +1,11 @@
-//! The secrets that the gateway makes: tokens, and a trial's operator key.
+//! Secrets: tokens and operator keys, their form and how they are made.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// The length of a token: 48 random bytes, 384 bits, in unpadded base64url.
 pub const TOKEN_LENGTH: usize = 64;
 
-/// A new token. The caller hands it out and keeps its digest.
+/// A new token. Only its digest is stored.
 #[must_use]
 pub fn new_token() -> String {
     random::<48>()
@@ -22,6 +22,18 @@ pub fn is_token(text: &[u8]) -> bool {
 #[must_use]
 pub fn new_operator_key() -> String {
     random::<32>()
+}
+
+/// The shortest operator key, in characters.
+pub const MIN_OPERATOR_KEY_LENGTH: usize = 32;
+
+/// Two keys at a time, so that one can be rotated.
+pub const MAX_OPERATOR_KEYS: usize = 2;
+
+/// Whether `text` may serve as an operator key: long enough, and nothing that a header cannot carry.
+#[must_use]
+pub fn is_operator_key(text: &str) -> bool {
+    text.len() >= MIN_OPERATOR_KEY_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn random<const BYTES: usize>() -> String {

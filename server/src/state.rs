@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state of the gateway that all requests and sockets share.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -12,37 +12,49 @@ use engine::{
 };
 
 use crate::{
-    config::{Config, OperatorKeys, Switch},
+    address_rate::AddressRate,
+    config::{Config, ConfigError, OperatorKeys, Switch},
     descriptors::Descriptors,
-    http::{rate::AddressRate, request_id::RequestIds},
     metrics::Metrics,
     registry::Registry,
+    request_id::RequestIds,
 };
+
+/// Why the engine of a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A setting of the engine is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The journal in `--data-dir` cannot be used.
+    #[error("{0}")]
+    Journal(String),
+}
 
 /// One gateway.
 pub struct Gateway {
-    /// Its settings.
+    /// The operator's settings.
     pub config: Config,
-    /// What it remembers.
+    /// Where devices, tokens, messages and events are kept.
     pub engine: Arc<dyn Engine>,
-    /// Its open sockets.
+    /// The open sockets of this process.
     pub registry: Arc<Registry>,
-    /// Its connections.
+    /// The connections of this process, counted against its limit.
     pub descriptors: Arc<Descriptors>,
-    /// Its counters.
+    /// The counters of `/metrics`.
     pub metrics: Metrics,
-    /// The rate of token requests.
+    /// Counts token requests.
     pub token_requests: AddressRate,
-    /// The rate of wrong operator keys.
+    /// Counts requests with a wrong operator key.
     pub wrong_keys: AddressRate,
-    /// Where requests get their names from.
+    /// Makes request ids.
     pub request_ids: RequestIds,
     /// Whether the channel `test` gives tokens.
     pub test_channel: bool,
     operator_keys: Vec<Digest>,
     origins: Vec<String>,
     draining: CancellationToken,
-    /// Ends the requests that are under way, when the sockets are gone.
+    /// Cancelled once the sockets are closed: requests that wait end now.
     pub ending: CancellationToken,
 }
 
@@ -50,13 +62,13 @@ impl Gateway {
     /// A gateway that listens on `local`.
     ///
     /// # Errors
-    /// A sentence, when the journal cannot be used or the Redis is badly named.
+    /// The journal cannot be used, or a setting of Redis is wrong.
     pub fn new(
         config: Config,
         keys: &OperatorKeys,
         descriptors: Descriptors,
         local: SocketAddr,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, GatewayError> {
         let registry = Arc::new(Registry::default());
         let engine = engine(&config, registry.clone())?;
         let descriptors = Arc::new(descriptors);
@@ -65,10 +77,13 @@ impl Gateway {
             registry,
             metrics: Metrics::new(Arc::clone(&descriptors)),
             descriptors,
-            token_requests: AddressRate::new(config.token_requests_per_second),
-            wrong_keys: AddressRate::new(config.wrong_keys_per_second),
+            token_requests: AddressRate::new(config.tokens.token_requests_per_second),
+            wrong_keys: AddressRate::new(config.operator.wrong_keys_per_second),
             request_ids: RequestIds::new(),
-            test_channel: config.test_channel.map_or(keys.trial, |switch| switch == Switch::On),
+            test_channel: config
+                .tokens
+                .test_channel
+                .map_or(keys.trial, |switch| switch == Switch::On),
             operator_keys: keys.keys.iter().map(|key| Digest::of(key.as_bytes())).collect(),
             origins: origins(&config, keys.trial, local),
             draining: CancellationToken::new(),
@@ -80,15 +95,15 @@ impl Gateway {
     /// The gateway that answers `request`.
     ///
     /// # Panics
-    /// When the app was put together without one.
+    /// When the app was built without one.
     #[must_use]
     pub fn of(request: &HttpRequest) -> &Data<Self> {
         request.app_data::<Data<Self>>().expect("the app holds its gateway")
     }
 
-    /// Whether `key` is one of the operator's. All are compared, in constant time.
+    /// Whether `key` is one of the operator's. All are compared, each in constant time.
     #[must_use]
-    pub fn knows_operator_key(&self, key: &str) -> bool {
+    pub fn is_operator_key(&self, key: &str) -> bool {
         let key = Digest::of(key.as_bytes());
         self.operator_keys.iter().filter(|operator| **operator == key).count() > 0
     }
@@ -99,47 +114,47 @@ impl Gateway {
         self.origins.iter().any(|allowed| allowed == origin)
     }
 
-    /// Whether the gateway is going away.
+    /// Whether the shutdown has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 
-    /// What becomes of `work`, unless the gateway goes away meanwhile.
+    /// The outcome of `work`, or `None` once the shutdown begins.
     pub async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.draining.run_until_cancelled(work).await
     }
 
-    /// From now on the gateway is going away.
+    /// Begins the shutdown: `/readyz` fails and new sockets are refused.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 }
 
 /// The engine that the settings ask for.
-fn engine(config: &Config, sockets: Arc<dyn EngineListener>) -> Result<Arc<dyn Engine>, String> {
-    if let Some(settings) = config.redis()? {
-        return Ok(Arc::new(Redis::start(&config.engine(), settings, None, sockets)));
+fn engine(
+    config: &Config,
+    listener: Arc<dyn EngineListener>,
+) -> Result<Arc<dyn Engine>, GatewayError> {
+    let limits = config.engine_limits();
+    if let Some(options) = config.redis.options()? {
+        return Ok(Arc::new(Redis::start(&limits, options, None, listener)));
     }
     let clock = Arc::new(SystemClock::start());
-    Ok(match &config.data_dir {
-        None => Arc::new(Embedded::new(config.engine(), clock, sockets)),
-        Some(folder) => Arc::new(Embedded::open(
-            config.engine(),
-            clock,
-            sockets,
-            folder,
-            config.durability.into(),
-            REWRITE_AT,
-        )?),
-    })
+    let Some(folder) = &config.journal.data_dir else {
+        return Ok(Arc::new(Embedded::new(limits, clock, listener)));
+    };
+    let durability = config.journal.durability.into();
+    let engine = Embedded::open(limits, clock, listener, folder, durability, REWRITE_AT)
+        .map_err(GatewayError::Journal)?;
+    Ok(Arc::new(engine))
 }
 
-/// The origins whose pages may open sockets: those that the operator names and the gateway's own,
-/// which is never what `Host` says.
+/// The origins whose pages may open sockets: those that the operator allows, and the gateway's own,
+/// which is never taken from `Host`.
 fn origins(config: &Config, trial: bool, local: SocketAddr) -> Vec<String> {
-    let mut origins = config.allowed_origins.clone();
-    origins.extend(config.public_url.clone());
+    let mut origins = config.http.allowed_origins.clone();
+    origins.extend(config.http.public_url.clone());
     if trial {
         let hosts = ["127.0.0.1", "localhost", "[::1]"];
         origins.extend(hosts.map(|host| format!("http://{host}:{}", local.port())));

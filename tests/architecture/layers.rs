@@ -27,16 +27,18 @@ pub const CRATES: [Crate; 4] = [
         folder: "server",
         layers: &[
             &["main"],
-            &["app"],
+            &["start"],
+            &["server", "shutdown"],
+            &["routes"],
             &["operations"],
             &["contract"],
             &["websocket"],
             &["http"],
             &["state"],
             &["metrics", "registry"],
-            &["problem"],
+            &["logging", "problem"],
             &["config"],
-            &["descriptors", "secret"],
+            &["address_rate", "descriptors", "request_id", "secret"],
         ],
         never_depends_on: &["openapi", "tests"],
     },
@@ -58,7 +60,7 @@ pub const CRATES: [Crate; 4] = [
         folder: "api-types",
         layers: &[
             &["connect_socket", "frame", "health", "operator", "token"],
-            &["device_tag"],
+            &["device_data", "device_tag"],
             &["pattern"],
             &["body"],
             &["problem"],
@@ -84,7 +86,6 @@ pub const CRATES: [Crate; 4] = [
 /// Arrows that are still to be removed: the crate's folder, the module that uses the other, the
 /// other. The list only gets shorter: an arrow that does not exist must leave it.
 pub const TO_BE_REMOVED: &[(&str, &str, &str)] = &[
-    ("server", "state", "http"),
     ("server/engine", "memory::change", "memory::state"),
     ("server/engine", "memory", "journal"),
     ("server/engine", "redis::connection", "redis"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use api_types::problem::ProblemKind;
 use serde_json::Value;
-use server::{operations, problem::BadBody};
+use server::{operations, problem::openapi::BadBody};
 use tests::{DEVICE, Gateway};
 
 use crate::served::Contract;
@@ -61,7 +61,7 @@ fn send_message_refuses_each_bad_body_as_its_example_says() {
         "sendMessage",
         "POST",
         "/operator/prospects/my_deviceTag/messages",
-        operations::operator::BAD_BODIES,
+        operations::messages::BAD_BODIES,
     );
 }
 

@@ -7,20 +7,19 @@ use actix_web::{
     test::{TestRequest, call_service, init_service},
     web::Data,
 };
-use clap::Parser;
-use server::{app, config::Config, descriptors::Descriptors, state::Gateway};
+use server::{config::Config, descriptors::Descriptors, routes, state::Gateway};
 
 use crate::served::Contract;
 
 /// Every route that actix has, as `METHOD path` with the patterns of path parameters left out.
 #[actix_web::main]
 async fn routes() -> BTreeSet<String> {
-    let config = Config::parse_from(["server"]);
+    let config = Config::try_parse_from(["connect-socket"]).expect("the defaults");
     let keys = config.operator_keys().expect("a trial");
     let descriptors = Descriptors::of_this_process().expect("descriptors");
     let local = "127.0.0.1:0".parse().expect("an address");
     let gateway = Gateway::new(config, &keys, descriptors, local).expect("a gateway");
-    let service = init_service(app::app(app::Shared::new(Data::new(gateway)))).await;
+    let service = init_service(routes::app(routes::Shared::new(Data::new(gateway)))).await;
     let response = call_service(&service, TestRequest::get().uri("/livez").to_request()).await;
     let tree = response.request().app_data::<Data<IntrospectionTree>>().expect("actix's own list");
     let mut routes = BTreeSet::new();

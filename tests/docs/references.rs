@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use clap::CommandFactory;
 use regex::Regex;
 use server::config::Config;
 use tests::gateway::root;

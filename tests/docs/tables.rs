@@ -2,7 +2,6 @@
 
 use std::{fmt::Write, fs};
 
-use clap::CommandFactory;
 use serde_json::Value;
 use server::config::Config;
 use tests::{Gateway, gateway::root};

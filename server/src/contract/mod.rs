@@ -26,8 +26,8 @@ use utoipa::{
 };
 
 use crate::{
-    http::{credentials::TOKEN_HEADER, request_id::REQUEST_ID_HEADER},
-    problem::EXAMPLE_REQUEST_ID,
+    http::credentials::TOKEN_HEADER, problem::openapi::EXAMPLE_REQUEST_ID,
+    request_id::REQUEST_ID_HEADER,
 };
 
 const DESCRIPTION: &str = "\

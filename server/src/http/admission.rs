@@ -1,50 +1,38 @@
-//! What a connection hears for which there is no room.
+//! What happens to connections beyond the limit of descriptors.
+//!
+//! The first of them are answered with 503 (see [`RoutePolicy`](super::route_policy::RoutePolicy)),
+//! which takes a descriptor; the others are closed as they come.
 
 use std::sync::Arc;
 
 use actix_http::ConnectionType;
-use actix_web::{
-    Error, HttpRequest, ResponseError,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    rt::net::TcpStream,
-};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, rt::net::TcpStream};
 use api_types::problem::ProblemKind;
 use socket2::SockRef;
 
 use crate::{
     descriptors::{Connection, Room},
-    problem::{ApiError, MEDIA_TYPE},
+    problem::{ApiError, render::MEDIA_TYPE},
     state::Gateway,
 };
 
-/// Whether the connection of `request` came when there was no room.
+/// Whether the connection of `request` is beyond the limit.
+#[must_use]
 pub fn is_newcomer(request: &HttpRequest) -> bool {
     let connection = request.conn_data::<Arc<Connection>>();
     connection.is_some_and(|connection| connection.room != Room::Yes)
 }
 
-/// Answers newcomers with 503. Probes are answered all the same, and a handshake looks for itself,
-/// after what comes first there.
-///
-/// # Errors
-/// Those of the inner service.
-pub async fn refuse_newcomers(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let exempt = matches!(request.path(), "/livez" | "/readyz" | "/metrics" | "/prospect/socket");
-    if !is_newcomer(request.request()) || exempt {
-        return Ok(next.call(request).await?.map_into_boxed_body());
-    }
+/// The answer 503 that also closes the connection.
+#[must_use]
+pub fn refusal() -> HttpResponse {
     let mut response = ApiError::from(ProblemKind::OutOfDescriptors).error_response();
     response.head_mut().set_connection_type(ConnectionType::Close);
-    Ok(request.into_response(response))
+    response
 }
 
-/// Refuses a connection that cannot even be received: the answer is written as far as it goes at
-/// once, and nothing is read.
+/// Refuses a connection for which there is no descriptor even to read a request: writes 503 as far
+/// as the socket takes it at once, and closes.
 pub fn turn_away(gateway: &Gateway, stream: &TcpStream) {
     let kind = ProblemKind::OutOfDescriptors;
     let id = gateway.request_ids.next().0;
@@ -55,9 +43,9 @@ pub fn turn_away(gateway: &Gateway, stream: &TcpStream) {
          x-request-id: {id}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    // A peer that has not asked yet may not hear it; it sees the connection closed.
+    // A client that has not sent its request yet may miss the answer; it sees the connection close.
     let _ = stream.try_write(answer.as_bytes());
     let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Both);
     gateway.metrics.turned_away(kind.name());
-    tracing::debug!(requestId = id, problem = kind.name(), "turned away");
+    tracing::debug!(requestId = id, problem = kind.name(), "connection refused");
 }

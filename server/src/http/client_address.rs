@@ -1,14 +1,14 @@
-//! Whose request it is: the peer's address, or the one that a trusted proxy tells.
+//! The address of the client: the peer's, or the one that a trusted proxy forwards.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
-/// The address that limits count for.
+/// The client address of `request`, for limits and the log.
 ///
-/// Behind trusted proxies it is the rightmost address of `X-Forwarded-For` that is none of theirs:
-/// whatever stands further left, the client may have written itself.
+/// Behind trusted proxies it is the rightmost address of `X-Forwarded-For` that is not one of
+/// theirs: everything further left may be the client's own invention.
 #[must_use]
 pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
@@ -26,7 +26,7 @@ pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
         if !is_trusted(address) {
             break;
         }
-        match parsed(hop) {
+        match parse(hop) {
             Some(next) => address = next.to_canonical(),
             None => break,
         }
@@ -34,17 +34,8 @@ pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     address
 }
 
-/// The address that counts for a limit: an IPv6 network of 64 bits is one customer's.
-#[must_use]
-pub fn limited_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-    }
-}
-
 /// An address as proxies write it: bare, or with a port.
-fn parsed(hop: &[u8]) -> Option<IpAddr> {
+fn parse(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim().trim_matches('"');
     let bare = hop.trim_start_matches('[').trim_end_matches(']');
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
@@ -65,17 +56,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn the_header_of_an_untrusted_peer_is_ignored() {
         assert_eq!(seen("192.0.2.1", "198.51.100.7"), "192.0.2.1");
     }
 
     #[test]
-    fn a_proxy_tells_the_last_address_that_is_not_a_proxy() {
+    fn the_last_address_that_is_no_proxy_counts() {
         assert_eq!(seen("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2"), "198.51.100.7");
     }
 
     #[test]
-    fn a_port_and_brackets_are_read_past_and_a_strangers_bytes_do_not_matter() {
+    fn ports_brackets_and_foreign_bytes_further_left_do_no_harm() {
         assert_eq!(seen("10.0.0.1", "198.51.100.7:4711"), "198.51.100.7");
         assert_eq!(seen("10.0.0.1", "[2001:db8::1]:4711"), "2001:db8::1");
         assert_eq!(seen("10.0.0.1", "[2001:db8::1]"), "2001:db8::1");
@@ -83,15 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_not_believed() {
+    fn an_element_that_is_no_address_ends_the_search() {
         assert_eq!(seen("10.0.0.1", "198.51.100.7, unknown"), "10.0.0.1");
-    }
-
-    #[test]
-    fn neighbours_in_an_ipv6_network_share_a_limit() {
-        let address = |text: &str| limited_address(text.parse().unwrap());
-        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff"));
-        assert_ne!(address("2001:db8:0:1::1"), address("2001:db8::1"));
-        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
     }
 }

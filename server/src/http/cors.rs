@@ -3,12 +3,14 @@
 use actix_cors::Cors;
 use actix_web::http::header;
 
-use super::{credentials::TOKEN_HEADER, request_id::REQUEST_ID_HEADER};
+use super::credentials::TOKEN_HEADER;
+use crate::request_id::REQUEST_ID_HEADER;
 
-/// An hour: how long a browser remembers the answer.
+/// How long a browser caches the answer to a preflight: an hour.
 const MAX_AGE_SECONDS: usize = 3600;
 
-/// What browsers are told. A page of the gateway's own origin needs no leave.
+/// The middleware that answers preflights and marks answers as readable for `allowed_origins`. Pages
+/// of the gateway's own origin need neither.
 pub fn cors(allowed_origins: &[String]) -> Cors {
     let mut cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "DELETE"])

@@ -1,4 +1,5 @@
-//! Who asks: a prospect by its token, the operator by its key.
+//! Who calls: a prospect with its token, or the operator with its key. A handler declares it by its
+//! first argument.
 
 use std::future::{Ready, ready};
 
@@ -9,15 +10,15 @@ use actix_web::{
 };
 use api_types::problem::ProblemKind;
 
-use super::client_address::client_address;
 use engine::Digest;
 
+use super::client_address::client_address;
 use crate::{problem::ApiError, secret, state::Gateway};
 
-/// The header that a prospect's token travels in: the document's.
+/// The header that carries a prospect's token, as the document has it.
 pub const TOKEN_HEADER: &str = "token";
 
-/// The token that a prospect shows, as its digest. Whether it is good, the engine knows.
+/// The token of a prospect, as its digest. The engine checks whether it is live.
 pub struct Token(pub Digest);
 
 impl FromRequest for Token {
@@ -25,15 +26,15 @@ impl FromRequest for Token {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match shown(request) {
-            Shown::Nothing => Err(ProblemKind::TokenMissing.into()),
-            Shown::Something => Err(ProblemKind::TokenMalformed.into()),
-            Shown::Token(digest) => Ok(Self(digest)),
+        ready(match token_header(request) {
+            TokenHeader::Absent => Err(ProblemKind::TokenMissing.into()),
+            TokenHeader::Malformed => Err(ProblemKind::TokenMalformed.into()),
+            TokenHeader::Token(digest) => Ok(Self(digest)),
         })
     }
 }
 
-/// The token that a prospect shows where it needs none: what cannot be one counts as absent.
+/// The token of a prospect where none is needed: a malformed one counts as absent.
 pub struct AnyToken(pub Option<Digest>);
 
 impl FromRequest for AnyToken {
@@ -41,29 +42,30 @@ impl FromRequest for AnyToken {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(match shown(request) {
-            Shown::Nothing | Shown::Something => None,
-            Shown::Token(digest) => Some(digest),
+        ready(Ok(Self(match token_header(request) {
+            TokenHeader::Absent | TokenHeader::Malformed => None,
+            TokenHeader::Token(digest) => Some(digest),
         })))
     }
 }
 
-enum Shown {
-    Nothing,
-    Something,
+/// What the header `token` holds.
+enum TokenHeader {
+    Absent,
+    Malformed,
     Token(Digest),
 }
 
-fn shown(request: &HttpRequest) -> Shown {
+fn token_header(request: &HttpRequest) -> TokenHeader {
     let mut values = request.headers().get_all(TOKEN_HEADER);
     match (values.next().map(HeaderValue::as_bytes), values.next()) {
-        (None, _) => Shown::Nothing,
-        (Some(token), None) if secret::is_token(token) => Shown::Token(Digest::of(token)),
-        (Some(_), _) => Shown::Something,
+        (None, _) => TokenHeader::Absent,
+        (Some(token), None) if secret::is_token(token) => TokenHeader::Token(Digest::of(token)),
+        (Some(_), _) => TokenHeader::Malformed,
     }
 }
 
-/// The operator, who showed a key.
+/// The operator, authenticated by one of its keys.
 pub struct Operator;
 
 impl FromRequest for Operator {
@@ -71,11 +73,11 @@ impl FromRequest for Operator {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(operator(request).map(|()| Self))
+        ready(authenticate_operator(request).map(|()| Self))
     }
 }
 
-fn operator(request: &HttpRequest) -> Result<(), ApiError> {
+fn authenticate_operator(request: &HttpRequest) -> Result<(), ApiError> {
     let gateway = Gateway::of(request);
     let key = request
         .headers()
@@ -84,13 +86,13 @@ fn operator(request: &HttpRequest) -> Result<(), ApiError> {
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, key)| key.trim());
-    if key.is_some_and(|key| gateway.knows_operator_key(key)) {
+    if key.is_some_and(|key| gateway.is_operator_key(key)) {
         return Ok(());
     }
-    let address = client_address(request, &gateway.config.trusted_proxies);
+    let address = client_address(request, &gateway.config.http.trusted_proxies);
     gateway
         .wrong_keys
         .count(address)
-        .map_err(|wait| ApiError::for_a_while(ProblemKind::TooManyWrongKeys, wait))?;
+        .map_err(|wait| ApiError::with_retry_after(ProblemKind::TooManyWrongKeys, wait))?;
     Err(ProblemKind::OperatorKeyUnknown.into())
 }

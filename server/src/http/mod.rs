@@ -1,12 +1,15 @@
-//! What every request goes through, whatever operation it is for.
+//! What every request passes, whatever operation it is for. From outside in: [`request_scope`] (id,
+//! log line, metrics, headers, rendering of refusals), [`cors`], then the [`route_policy`] of the
+//! route that matched, then the handler with its extractors: [`credentials`], [`body`], [`query`] and
+//! [`device_path`].
 
 pub mod admission;
 pub mod body;
 pub mod client_address;
 pub mod cors;
 pub mod credentials;
+pub mod device_path;
 pub mod not_found;
 pub mod query;
-pub mod rate;
-pub mod request_id;
 pub mod request_scope;
+pub mod route_policy;

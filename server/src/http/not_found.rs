@@ -1,5 +1,5 @@
-//! What no operation answers: an unknown path, a known path with another method, a page that
-//! stands elsewhere.
+//! Requests that match no operation: an unknown path, a known path with another method, and the
+//! paths that redirect to the Swagger UI.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,18 +12,18 @@ use utoipa::openapi::{OpenApi, PathItem};
 
 use crate::problem::ApiError;
 
-/// Where people land, and where they are sent: the Swagger UI.
-const ELSEWHERE: [(&str, &str); 2] = [("/", "/swagger-ui/"), ("/swagger-ui", "/swagger-ui/")];
+/// Paths that redirect, with their targets.
+const REDIRECTS: [(&str, &str); 2] = [("/", "/swagger-ui/"), ("/swagger-ui", "/swagger-ui/")];
 
-/// The methods of each path of the contract.
+/// The methods of each path of the contract, for `Allow`.
 pub struct Paths(Vec<(ResourceDef, String)>);
 
 impl Paths {
-    /// The paths of this contract.
+    /// The paths of `contract`.
     #[must_use]
     pub fn of(contract: &OpenApi) -> Self {
         let paths = contract.paths.paths.iter();
-        // A file's name may have slashes, which the contract has no way to say.
+        // A file's name may contain slashes, which a path template of OpenAPI cannot express.
         let pattern = |path: &str| ResourceDef::new(path.replace("{file}", "{file:.*}"));
         Self(paths.map(|(path, item)| (pattern(path), methods(item))).collect())
     }
@@ -36,7 +36,7 @@ impl Paths {
     }
 }
 
-/// HEAD goes wherever GET goes.
+/// The methods of a path as `Allow` lists them. Where GET is answered, so is HEAD.
 fn methods(item: &PathItem) -> String {
     let methods = [
         (item.get.is_some(), "GET, HEAD"),
@@ -49,13 +49,13 @@ fn methods(item: &PathItem) -> String {
     methods.join(", ")
 }
 
-/// The app's default service.
+/// The app's default service: a redirect, 405 with `Allow`, or 404.
 ///
 /// # Errors
-/// Always, but for a page that stands elsewhere.
-pub async fn fallback(request: HttpRequest, paths: Data<Paths>) -> Result<HttpResponse, ApiError> {
+/// Always, unless the path redirects.
+pub async fn not_found(request: HttpRequest, paths: Data<Paths>) -> Result<HttpResponse, ApiError> {
     let path = request.path();
-    if let Some((_, target)) = ELSEWHERE.iter().find(|(from, _)| *from == path) {
+    if let Some((_, target)) = REDIRECTS.iter().find(|(from, _)| *from == path) {
         return match *request.method() {
             Method::GET => Ok(HttpResponse::PermanentRedirect()
                 .insert_header((header::LOCATION, *target))

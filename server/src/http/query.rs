@@ -1,4 +1,4 @@
-//! The parameters of a query.
+//! The parameters in the query of a URL.
 
 use std::future::{Ready, ready};
 
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::ApiError;
 
-/// The parameters of a query, each known, named once and within its bounds.
+/// The parameters of the query as a `T`: 422 for one that is unknown, repeated or not a `T`'s.
 pub struct Parameters<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for Parameters<T> {

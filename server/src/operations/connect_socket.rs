@@ -2,17 +2,15 @@
 
 use actix_web::{HttpResponse, post, web::Data};
 use api_types::connect_socket::{ConnectSocketRequest, ConnectSocketResponse};
-
-use engine::Authorisation;
-use engine::Digest;
+use engine::{Authorisation, Digest};
 
 use crate::{
-    http::{body::Json, credentials::Token},
-    problem::{ApiError, BadBody, api_errors},
+    http::{body::Json, credentials::Token, route_policy::RoutePolicy},
+    problem::{ApiError, api_errors, openapi::BadBody},
     state::Gateway,
 };
 
-/// What the operation refuses by the body alone.
+/// Bodies that `connectSocket` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
     BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"halfRef\": " },
     BadBody { name: "not-utf8", summary: "Bytes that are not UTF-8", body: b"{\"halfRef\": \"\xff\"}" },
@@ -58,7 +56,7 @@ pub const BAD_BODIES: &[BadBody] = &[
     },
 ];
 
-api_errors!(Errors:
+api_errors!(ConnectSocketErrors:
     MalformedJson, TokenMissing, TokenMalformed, TokenUnknown, TokenExpired, DeviceMismatch,
     RequestTimeout, HalfRefSpent, HalfRefForeign, BodyTooLarge, UnsupportedMediaType,
     InvalidFields, TooManyAuthorisations, AuthorisationsFull, EngineUnavailable, OutOfDescriptors;
@@ -84,11 +82,11 @@ api_errors!(Errors:
     ),
     responses(
         (status = 200, description = "The websocket is authorised.", body = ConnectSocketResponse),
-        Errors
+        ConnectSocketErrors
     ),
     security(("token" = []))
 )]
-#[post("/prospect/connectsocket")]
+#[post("/prospect/connectsocket", wrap = "RoutePolicy::new()")]
 pub async fn connect_socket(
     Token(token): Token,
     body: Json<ConnectSocketRequest>,
@@ -96,15 +94,15 @@ pub async fn connect_socket(
 ) -> Result<HttpResponse, ApiError> {
     let body = match body.accepted() {
         Ok(body) => body,
-        Err(refusal) => {
-            // The token comes first: to a stranger the body does not matter.
+        Err(error) => {
+            // The token is checked first: without a live one nothing is said about the body.
             gateway.engine.check_token(&token).await?;
-            return Err(refusal);
+            return Err(error);
         }
     };
     let authorisation = Authorisation {
         token: &token,
-        device: &body.device_tag,
+        device: body.device_tag.as_str(),
         half_ref: &Digest::of(body.half_ref.as_bytes()),
         linkinjected: body.linkinjected.as_deref(),
     };

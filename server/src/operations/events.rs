@@ -21,7 +21,10 @@ use serde_json::{json, value::RawValue};
 use engine::{DisconnectCause, Event, EventData, Events, rfc3339};
 
 use crate::{
-    http::{body::NoBody, credentials::Operator, query::Parameters, request_scope},
+    http::{
+        body::NoBody, credentials::Operator, query::Parameters, request_scope,
+        route_policy::RoutePolicy,
+    },
     problem::{ApiError, api_errors},
     state::Gateway,
     websocket::close_code::CloseCode,
@@ -93,7 +96,7 @@ api_errors!(StreamErrors:
     ),
     security(("operatorKey" = []))
 )]
-#[get("/operator/events")]
+#[get("/operator/events", wrap = "RoutePolicy::new()")]
 pub async fn stream_events(
     request: HttpRequest,
     _operator: Operator,
@@ -101,7 +104,7 @@ pub async fn stream_events(
     streams: Data<Streams>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let open = streams.open(gateway.config.event_streams);
+    let open = streams.open(gateway.config.operator.event_streams);
     let open = open.ok_or(ProblemKind::TooManyStreams)?;
     let name = gateway.engine.stream().await?;
     let known = gateway.engine.events(u64::MAX, 1).await?;
@@ -296,7 +299,7 @@ struct ReleaseParameters {
     responses((status = 204, description = "The events are dropped."), ReleaseErrors),
     security(("operatorKey" = []))
 )]
-#[delete("/operator/events")]
+#[delete("/operator/events", wrap = "RoutePolicy::new()")]
 pub async fn release_events(
     _operator: Operator,
     _: NoBody,

@@ -5,7 +5,7 @@ use api_types::{health::HealthResponse, problem::ProblemKind};
 
 use crate::{
     config::MetricsAccess,
-    http::{body::NoBody, credentials::Operator},
+    http::{body::NoBody, credentials::Operator, route_policy::RoutePolicy},
     metrics,
     problem::{ApiError, api_errors},
     state::Gateway,
@@ -17,16 +17,16 @@ use crate::{
 #[utoipa::path(
     operation_id = "getLiveness",
     tag = "platform",
-    responses((status = 200, description = "It is.", body = HealthResponse), LivenessErrors),
+    responses((status = 200, description = "It is.", body = HealthResponse), GetLivenessErrors),
     security(())
 )]
-#[get("/livez")]
+#[get("/livez", wrap = "RoutePolicy::new().always_admitted()")]
 pub async fn livez(_: NoBody) -> HttpResponse {
     HttpResponse::Ok().json(HealthResponse { success: true })
 }
 
-api_errors!(LivenessErrors: BadRequest, BodyTooLarge, RequestTimeout;);
-api_errors!(ReadinessErrors: BadRequest, BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
+api_errors!(GetLivenessErrors: BadRequest, BodyTooLarge, RequestTimeout;);
+api_errors!(GetReadinessErrors: BadRequest, BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
 
 /// Should requests come here?
 ///
@@ -34,10 +34,10 @@ api_errors!(ReadinessErrors: BadRequest, BodyTooLarge, RequestTimeout, Draining,
 #[utoipa::path(
     operation_id = "getReadiness",
     tag = "platform",
-    responses((status = 200, description = "They should.", body = HealthResponse), ReadinessErrors),
+    responses((status = 200, description = "They should.", body = HealthResponse), GetReadinessErrors),
     security(())
 )]
-#[get("/readyz")]
+#[get("/readyz", wrap = "RoutePolicy::new().always_admitted()")]
 pub async fn readyz(_: NoBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     if gateway.is_draining() {
         return Err(ProblemKind::Draining.into());
@@ -46,7 +46,7 @@ pub async fn readyz(_: NoBody, gateway: Data<Gateway>) -> Result<HttpResponse, A
     Ok(HttpResponse::Ok().json(HealthResponse { success: true }))
 }
 
-api_errors!(MetricsErrors:
+api_errors!(GetMetricsErrors:
     BadRequest, OperatorKeyUnknown, RequestTimeout, BodyTooLarge, TooManyWrongKeys;
 );
 
@@ -65,17 +65,17 @@ api_errors!(MetricsErrors:
             content_type = "application/openmetrics-text",
             example = "# HELP connectsocket_sockets Open sockets.\n# TYPE connectsocket_sockets gauge\nconnectsocket_sockets 0\n# EOF\n"
         ),
-        MetricsErrors
+        GetMetricsErrors
     ),
     security(("operatorKey" = []))
 )]
-#[get("/metrics")]
+#[get("/metrics", wrap = "RoutePolicy::new().always_admitted()")]
 pub async fn get_metrics(
     body: Result<NoBody, ApiError>,
     request: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    if gateway.config.metrics == MetricsAccess::Operator {
+    if gateway.config.http.metrics == MetricsAccess::Operator {
         Operator::extract(&request).await?;
     }
     body?;

@@ -1,9 +1,11 @@
-//! The operations, one file per resource. Each handler is its own part of the contract.
+//! The operations, one file per resource. Each handler carries its route, the route's policy and its
+//! part of the contract in its attributes; `routes.rs` registers it.
 
 pub mod connect_socket;
-pub mod docs;
+pub mod documents;
 pub mod events;
 pub mod health;
-pub mod operator;
+pub mod messages;
+pub mod prospects;
 pub mod socket;
 pub mod token;

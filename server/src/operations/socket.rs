@@ -3,13 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, get, web::Data};
 
 use crate::{
-    http::body::NoBody,
+    http::{body::NoBody, route_policy::RoutePolicy},
     problem::{ApiError, api_errors},
     state::Gateway,
     websocket::handshake,
 };
 
-api_errors!(Errors:
+api_errors!(OpenSocketErrors:
     BadHandshake, BadRequest, RequestTimeout, BodyTooLarge, HalfRefUnknown, OriginRefused, UpgradeRequired, TooManySockets, Draining,
     OutOfDescriptors, EventsFull, EngineUnavailable;
 );
@@ -40,11 +40,12 @@ api_errors!(Errors:
             description = "The websocket is open.",
             headers(("Sec-WebSocket-Protocol" = String, description = "Always `prospect.v1`."))
         ),
-        Errors
+        OpenSocketErrors
     ),
     security(())
 )]
-#[get("/prospect/socket")]
+// The handshake checks for a descriptor itself, after what a client must mend first.
+#[get("/prospect/socket", wrap = "RoutePolicy::new().always_admitted()")]
 pub async fn open_socket(
     _: NoBody,
     request: HttpRequest,

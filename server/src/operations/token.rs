@@ -1,27 +1,28 @@
-//! `PUT /token` and `DELETE /token`.
+//! Tokens: `PUT /token`, `DELETE /token` and `POST /operator/prospects/{deviceTag}/token`.
 
-use actix_web::{HttpRequest, HttpResponse, delete, put, web::Data};
+use actix_web::{HttpRequest, HttpResponse, delete, post, put, web::Data};
 use api_types::{
+    device_tag::DeviceTag,
     problem::ProblemKind,
     token::{Channel, TokenRequest, TokenResponse},
 };
-
-use engine::Digest;
-use engine::Requester;
+use engine::{Digest, Requester};
 
 use crate::{
     config::TokenIssuer,
     http::{
         body::{Json, NoBody},
         client_address::client_address,
-        credentials::{AnyToken, Token},
+        credentials::{AnyToken, Operator, Token},
+        device_path::DevicePath,
+        route_policy::RoutePolicy,
     },
-    problem::{ApiError, BadBody, api_errors},
+    problem::{ApiError, api_errors, openapi::BadBody},
     secret,
     state::Gateway,
 };
 
-/// What `PUT /token` refuses by the body alone.
+/// Bodies that `requestToken` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
     BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"channel\": " },
     BadBody {
@@ -46,7 +47,7 @@ pub const BAD_BODIES: &[BadBody] = &[
     },
 ];
 
-api_errors!(RequestErrors:
+api_errors!(RequestTokenErrors:
     MalformedJson, ChannelClosed, IssuerClosed, RequestTimeout, DeviceClaimed, BodyTooLarge,
     UnsupportedMediaType, InvalidFields, TooManyTokenRequests, DevicesFull, EngineUnavailable,
     OutOfDescriptors;
@@ -72,47 +73,77 @@ api_errors!(RequestErrors:
     ),
     responses(
         (status = 200, description = "A token for this device.", body = TokenResponse),
-        RequestErrors
+        RequestTokenErrors
     ),
     security((), ("token" = []))
 )]
-#[put("/token")]
+#[put("/token", wrap = "RoutePolicy::new()")]
 pub async fn request_token(
     request: HttpRequest,
-    AnyToken(shown): AnyToken,
+    AnyToken(token): AnyToken,
     body: Json<TokenRequest>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let address = client_address(&request, &gateway.config.trusted_proxies);
+    let address = client_address(&request, &gateway.config.http.trusted_proxies);
     gateway
         .token_requests
         .count(address)
-        .map_err(|wait| ApiError::for_a_while(ProblemKind::TooManyTokenRequests, wait))?;
+        .map_err(|wait| ApiError::with_retry_after(ProblemKind::TooManyTokenRequests, wait))?;
     let body = body.accepted()?;
     let requester = match body.channel {
-        _ if gateway.config.token_issuer == TokenIssuer::Operator => {
+        _ if gateway.config.tokens.token_issuer == TokenIssuer::Operator => {
             return Err(ProblemKind::IssuerClosed.into());
         }
         Channel::Test if !gateway.test_channel => return Err(ProblemKind::ChannelClosed.into()),
         Channel::Test => Requester::Test,
-        Channel::Browser | Channel::Android | Channel::Ios => Requester::Claim(shown.as_ref()),
+        Channel::Browser | Channel::Android | Channel::Ios => Requester::Claim(token.as_ref()),
     };
-    give_token(&gateway, &body.device_tag, requester).await
+    issue(&gateway, &body.device_tag, requester).await
 }
 
-/// Makes a token, has the engine know it and answers with it.
-pub(super) async fn give_token(
+/// Makes a token, registers it with the engine and answers with it.
+async fn issue(
     gateway: &Gateway,
-    device: &str,
+    device: &DeviceTag,
     requester: Requester<'_>,
 ) -> Result<HttpResponse, ApiError> {
     let token = secret::new_token();
-    gateway.engine.request_token(device, requester, &Digest::of(token.as_bytes())).await?;
-    let expires_in = gateway.config.token_ttl.as_secs().max(1);
+    gateway.engine.request_token(device.as_str(), requester, &Digest::of(token.as_bytes())).await?;
+    let expires_in = gateway.config.tokens.token_ttl.as_secs().max(1);
     Ok(HttpResponse::Ok().json(TokenResponse { success: true, token, expires_in }))
 }
 
-api_errors!(RevokeErrors:
+api_errors!(IssueTokenErrors:
+    OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, DevicesFull,
+    EngineUnavailable, OutOfDescriptors;
+);
+
+/// Give a token for a device
+///
+/// Gives a token for this device, whoever claims it: the token becomes the newest of the claim.
+/// The one before it stays good until this one is first used.
+#[utoipa::path(
+    operation_id = "issueToken",
+    tag = "operator",
+    params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
+    responses(
+        (status = 200, description = "A token for this device.", body = TokenResponse),
+        IssueTokenErrors
+    ),
+    security(("operatorKey" = []))
+)]
+#[post("/operator/prospects/{deviceTag}/token", wrap = "RoutePolicy::new()")]
+pub async fn issue_token(
+    _operator: Operator,
+    _: NoBody,
+    device: DevicePath,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let device = device.tag_or(ProblemKind::NotFound)?;
+    issue(&gateway, &device, Requester::Operator).await
+}
+
+api_errors!(RevokeTokenErrors:
     BadRequest, TokenMissing, TokenMalformed, RequestTimeout, BodyTooLarge, EngineUnavailable,
     OutOfDescriptors;
 );
@@ -125,10 +156,10 @@ api_errors!(RevokeErrors:
 #[utoipa::path(
     operation_id = "revokeToken",
     tag = "prospect",
-    responses((status = 204, description = "The token is no good any more."), RevokeErrors),
+    responses((status = 204, description = "The token is no good any more."), RevokeTokenErrors),
     security(("token" = []))
 )]
-#[delete("/token")]
+#[delete("/token", wrap = "RoutePolicy::new()")]
 pub async fn revoke_token(
     Token(token): Token,
     _: NoBody,

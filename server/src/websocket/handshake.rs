@@ -17,12 +17,11 @@ use engine::{Digest, RedeemError};
 
 use super::{close_code::CloseCode, session::Session, upgrade::Upgradable};
 use crate::{
+    address_rate::limited_address,
     descriptors::{Connection, Room},
-    http::{
-        client_address::{client_address, limited_address},
-        request_id::RequestId,
-    },
+    http::client_address::client_address,
     problem::ApiError,
+    request_id::RequestId,
     state::Gateway,
 };
 
@@ -52,10 +51,10 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
         .filter(|connection| connection.room == Room::Yes)
         .cloned()
         .ok_or(ProblemKind::OutOfDescriptors)?;
-    let address = limited_address(client_address(request, &gateway.config.trusted_proxies));
+    let address = limited_address(client_address(request, &gateway.config.http.trusted_proxies));
     let registration = gateway
         .registry
-        .register(address, gateway.config.sockets_per_address)
+        .register(address, gateway.config.sockets.sockets_per_address)
         .ok_or(ProblemKind::TooManySockets)?;
 
     let opened = match gateway.engine.redeem(&half_ref, &registration.connection).await {

@@ -53,8 +53,9 @@ impl Session {
     /// Runs the socket until it ends. `buffered` has arrived with the handshake.
     pub async fn run(self, gateway: Arc<Gateway>, stream: TcpStream, buffered: BytesMut) {
         gateway.metrics.socket_opened();
-        let limit = gateway.config.inbound_frame_bytes as usize;
-        let mut stream = FrameStream::new(stream, &buffered, limit, gateway.config.pong_timeout);
+        let limit = gateway.config.sockets.inbound_frame_bytes as usize;
+        let mut stream =
+            FrameStream::new(stream, &buffered, limit, gateway.config.sockets.pong_timeout);
         drop(buffered);
         let end = match &self.opened {
             Ok(opened) => {
@@ -134,9 +135,9 @@ impl<'a> Conversation<'a> {
             session,
             opened,
             stream,
-            throttle: Throttle::new(gateway.config.frames_per_second, THROTTLE_TOLERANCE),
+            throttle: Throttle::new(gateway.config.sockets.frames_per_second, THROTTLE_TOLERANCE),
             sent: 0,
-            deadline: now + gateway.config.heartbeat,
+            deadline: now + gateway.config.sockets.heartbeat,
             awaits_pong: false,
             read_after: now,
         }
@@ -175,7 +176,7 @@ impl<'a> Conversation<'a> {
             r#type: HelloType::Hello,
             connection_id: self.session.registration.connection.0.to_string(),
             epoch: self.opened.epoch.to_string(),
-            heartbeat: self.gateway.config.heartbeat.as_secs().max(1),
+            heartbeat: self.gateway.config.sockets.heartbeat.as_secs().max(1),
         };
         self.stream.send(&ServerFrame::Hello(hello)).await
     }
@@ -187,7 +188,7 @@ impl<'a> Conversation<'a> {
         }
         self.stream.send_control(Opcode::Ping, b"").await?;
         self.awaits_pong = true;
-        self.deadline = Instant::now() + self.gateway.config.pong_timeout;
+        self.deadline = Instant::now() + self.gateway.config.sockets.pong_timeout;
         Ok(())
     }
 
@@ -223,7 +224,7 @@ impl<'a> Conversation<'a> {
             match received {
                 Received::Pong if self.awaits_pong => {
                     self.awaits_pong = false;
-                    self.deadline = Instant::now() + self.gateway.config.heartbeat;
+                    self.deadline = Instant::now() + self.gateway.config.sockets.heartbeat;
                 }
                 // A large fragment counts with its message.
                 Received::Fragment(length) if length >= SMALL_FRAGMENT => continue,

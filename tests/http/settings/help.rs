@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use clap::CommandFactory;
 use server::config::Config;
 use tests::gateway::binary;
 
@@ -52,5 +51,5 @@ fn help_does_not_show_the_operator_key_of_the_environment() {
 fn version_prints_name_and_version() {
     let output = Command::new(binary()).arg("--version").output();
     let version = String::from_utf8(output.expect("a version").stdout);
-    assert_eq!(version.unwrap(), format!("server {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(version.unwrap(), format!("connect-socket {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -1,4 +1,4 @@
-//! The contract for people and programs: the documents and the Swagger UI.
+//! The contract as pages: the documents and the Swagger UI.
 
 use std::{
     collections::HashMap,
@@ -18,24 +18,24 @@ use utoipa_swagger_ui::{Config, Url};
 
 use crate::{
     contract::{Document, Documents},
-    http::body::NoBody,
+    http::{body::NoBody, route_policy::RoutePolicy},
     problem::{ApiError, api_errors},
 };
 
-/// The hash is of the one inline style that Swagger UI sets at its start; a browser test notices
-/// when a new version sets another.
+/// The content security policy of the Swagger UI. The hash is that of the one inline style that it
+/// sets at start; a browser test fails when a new version sets another.
 const SWAGGER_UI_CSP: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// The pages, made once.
+/// The pages, rendered once.
 pub struct Pages {
     openapi: Page,
     openapi_30: Page,
     asyncapi: Page,
     swagger_ui: Arc<Config<'static>>,
-    /// The files of the Swagger UI that were asked for so far; there are about ten.
+    /// The files of the Swagger UI that were requested so far; there are about ten.
     files: Mutex<HashMap<String, Page>>,
 }
 
@@ -82,8 +82,8 @@ fn swagger_ui() -> Config<'static> {
         .validator_url("none")
 }
 
-/// Bytes under a name that the next version of the gateway gives to other bytes; so a client asks
-/// every time, and has them sent only where they changed.
+/// Bytes and their entity tag. The next version of the gateway serves other bytes under the same
+/// name, so clients revalidate every time and the bytes are sent only where they changed.
 #[derive(Clone)]
 struct Page {
     content_type: String,
@@ -114,7 +114,7 @@ impl Page {
     }
 }
 
-api_errors!(DocumentErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;);
+api_errors!(GetDocumentErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;);
 
 /// The contract in OpenAPI 3.1
 ///
@@ -125,11 +125,11 @@ api_errors!(DocumentErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescr
     responses(
         (status = 200, description = "The document.", body = inline(Document), content_type = "application/json"),
         (status = 304, description = "The document is the one named in `If-None-Match`."),
-        DocumentErrors
+        GetDocumentErrors
     ),
     security(())
 )]
-#[get("/openapi.json")]
+#[get("/openapi.json", wrap = "RoutePolicy::new()")]
 pub async fn get_openapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
     pages.openapi.answer(&request)
 }
@@ -143,11 +143,11 @@ pub async fn get_openapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) ->
     responses(
         (status = 200, description = "The document.", body = inline(Document), content_type = "application/json"),
         (status = 304, description = "The document is the one named in `If-None-Match`."),
-        DocumentErrors
+        GetDocumentErrors
     ),
     security(())
 )]
-#[get("/openapi-3.0.json")]
+#[get("/openapi-3.0.json", wrap = "RoutePolicy::new()")]
 pub async fn get_openapi_30(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
     pages.openapi_30.answer(&request)
 }
@@ -166,16 +166,16 @@ pub async fn get_openapi_30(_: NoBody, request: HttpRequest, pages: Data<Pages>)
             content_type = "application/json"
         ),
         (status = 304, description = "The document is the one named in `If-None-Match`."),
-        DocumentErrors
+        GetDocumentErrors
     ),
     security(())
 )]
-#[get("/asyncapi.json")]
+#[get("/asyncapi.json", wrap = "RoutePolicy::new()")]
 pub async fn get_asyncapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
     pages.asyncapi.answer(&request)
 }
 
-api_errors!(SwaggerUiErrors: NotFound, OutOfDescriptors;);
+api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
 
 /// The Swagger UI
 ///
@@ -190,11 +190,11 @@ api_errors!(SwaggerUiErrors: NotFound, OutOfDescriptors;);
             (String = "image/png"), (String = "application/json")
         )),
         (status = 304, description = "The file is the one named in `If-None-Match`."),
-        SwaggerUiErrors
+        GetSwaggerUiErrors
     ),
     security(())
 )]
-#[get("/swagger-ui/{file:.*}")]
+#[get("/swagger-ui/{file:.*}", wrap = "RoutePolicy::new()")]
 pub async fn get_swagger_ui(
     request: HttpRequest,
     file: Path<String>,

@@ -1,0 +1,74 @@
+//! Settings of HTTP: addresses, request bodies, probes and the shutdown.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+
+use super::value;
+
+/// Addresses, requests and the shutdown.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpConfig {
+    /// The address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = value::address)]
+    pub listen: SocketAddr,
+
+    /// The URL under which browsers reach the gateway; its origin may open sockets.
+    #[arg(long, value_name = "URL", value_parser = value::origin_of_url)]
+    pub public_url: Option<String>,
+
+    /// An origin whose pages may call the gateway and open sockets; repeatable, in the environment
+    /// with commas between.
+    #[arg(
+        long = "allowed-origin",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = value::origin
+    )]
+    pub allowed_origins: Vec<String>,
+
+    /// A network of reverse proxies whose X-Forwarded-For is trusted; repeatable, in the
+    /// environment with commas between.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = value::network
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// The largest request body, in bytes.
+    #[arg(long, value_name = "N", default_value_t = 16 * 1024, value_parser = value::size)]
+    pub body_bytes: u32,
+
+    /// The largest request body of a message to a prospect, in bytes.
+    #[arg(long, value_name = "N", default_value_t = 64 * 1024, value_parser = value::size)]
+    pub message_body_bytes: u32,
+
+    /// How long a request body may take to arrive.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::time)]
+    pub body_timeout: Duration,
+
+    /// How long a shutdown waits for requests and sockets to end.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::time)]
+    pub drain_timeout: Duration,
+
+    /// Who may read /metrics: the operator alone, or everyone.
+    #[arg(long, value_name = "WHO", default_value = "operator")]
+    pub metrics: MetricsAccess,
+
+    /// Worker threads; as many as the machine has cores when not given.
+    #[arg(long, value_name = "N", value_parser = value::count)]
+    pub workers: Option<u32>,
+}
+
+/// Who may read the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MetricsAccess {
+    /// Requests with an operator key.
+    Operator,
+    /// Every request.
+    Open,
+}

@@ -1,0 +1,76 @@
+//! Settings of what the gateway remembers. The defaults are the engine's.
+
+use std::time::Duration;
+
+use clap::Args;
+use engine::Limits;
+
+use super::value::{self, time_text};
+
+/// What the gateway remembers of devices, messages and events.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "Limits of what is remembered")]
+pub struct LimitsConfig {
+    /// Devices known at a time.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = Limits::default().devices.to_string(),
+        value_parser = value::count
+    )]
+    pub devices: u32,
+
+    /// How long a device's record outlives its last token, socket and message.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = time_text(Limits::default().record_ttl),
+        value_parser = value::time
+    )]
+    pub record_ttl: Duration,
+
+    /// Messages in a device's outbox.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = Limits::default().outbox_messages.to_string(),
+        value_parser = value::count
+    )]
+    pub outbox_messages: u32,
+
+    /// Bytes of messages in a device's outbox.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = Limits::default().outbox_bytes.to_string(),
+        value_parser = value::count
+    )]
+    pub outbox_bytes: u32,
+
+    /// Idempotency keys remembered per device, each for 24 hours.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = Limits::default().idempotency_keys.to_string(),
+        value_parser = value::count
+    )]
+    pub idempotency_keys: u32,
+
+    /// Bytes of events kept for the operator; one device may take a hundredth.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = Limits::default().event_bytes.to_string(),
+        value_parser = value::storage
+    )]
+    pub event_bytes: u64,
+
+    /// How long an event is kept for the operator.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = time_text(Limits::default().event_ttl),
+        value_parser = value::time
+    )]
+    pub event_ttl: Duration,
+}

@@ -1,0 +1,184 @@
+//! How the values of settings are read.
+
+use std::{
+    net::{AddrParseError, IpAddr, Ipv6Addr, SocketAddr},
+    num::ParseIntError,
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
+
+use actix_web::http::Uri;
+use ipnet::IpNet;
+
+/// Why a value is refused, as clap shows it behind the flag and the value.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueError {
+    /// The text is not a time.
+    #[error("{0}; write a time such as 30s, 10m or 24h")]
+    Time(#[from] humantime::DurationError),
+    /// The time is out of range.
+    #[error("a time lies between 1ms and 10 years")]
+    TimeOutOfRange,
+    /// The number is out of range, or none.
+    #[error("must be a number from {0} to {1}")]
+    Number(u64, u64),
+    /// The text is not an origin.
+    #[error("write an origin such as https://www.example.com, with no path")]
+    Origin,
+    /// The text is not the root URL of a gateway.
+    #[error("write a URL such as https://gateway.example.com, with no path")]
+    Url,
+    /// The text is not an address with a port.
+    #[error("{0}; write an address and a port such as 127.0.0.1:8080 or [::1]:8080")]
+    Address(#[from] AddrParseError),
+    /// The text is not a network.
+    #[error("write a network such as 10.0.0.0/8, or one address")]
+    Network,
+}
+
+/// The longest time of a setting.
+const MAX_TIME: Duration = Duration::from_hours(10 * 366 * 24);
+
+/// A time from 1 ms to 10 years, such as `30s`.
+pub fn time(text: &str) -> Result<Duration, ValueError> {
+    let time = humantime::parse_duration(text)?;
+    if (Duration::from_millis(1)..=MAX_TIME).contains(&time) {
+        Ok(time)
+    } else {
+        Err(ValueError::TimeOutOfRange)
+    }
+}
+
+/// A time as [`time`] reads it, in its largest whole unit.
+pub fn time_text(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        _ if time.subsec_millis() > 0 => format!("{}ms", time.as_millis()),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
+fn number<T>(text: &str, range: RangeInclusive<T>) -> Result<T, ValueError>
+where
+    T: FromStr<Err = ParseIntError> + PartialOrd + Copy + Into<u64>,
+{
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or(ValueError::Number((*range.start()).into(), (*range.end()).into()))
+}
+
+/// A count of at least one.
+pub fn count(text: &str) -> Result<u32, ValueError> {
+    number(text, 1..=100_000_000)
+}
+
+/// A number a second.
+pub fn rate(text: &str) -> Result<u32, ValueError> {
+    number(text, 1..=1000)
+}
+
+/// Bytes of one frame or body: up to 1 MiB.
+pub fn size(text: &str) -> Result<u32, ValueError> {
+    number(text, 1..=1024 * 1024)
+}
+
+/// Bytes of storage: up to 1 TiB, and enough for the share of one device.
+pub fn storage(text: &str) -> Result<u64, ValueError> {
+    number(text, 100..=1 << 40)
+}
+
+/// An address to listen on. `localhost` is IPv4's.
+pub fn address(text: &str) -> Result<SocketAddr, ValueError> {
+    let port = text.strip_prefix("localhost:");
+    Ok(port.map_or_else(|| text.parse(), |port| format!("127.0.0.1:{port}").parse())?)
+}
+
+/// A network such as `10.0.0.0/8`; an address alone is a network of one.
+pub fn network(text: &str) -> Result<IpNet, ValueError> {
+    let text = text.trim();
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_| ValueError::Network)
+}
+
+/// An origin as browsers send it: scheme, host and, where it is not the scheme's own, port.
+pub fn origin(text: &str) -> Result<String, ValueError> {
+    let text = text.trim();
+    let uri: Uri = text.parse().map_err(|_| ValueError::Origin)?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(ValueError::Origin);
+    };
+    let port = authority.port_u16();
+    let own_port = matches!((scheme, port), ("http", Some(80)) | ("https", Some(443)));
+    let host = authority.host();
+    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(is_host_byte),
+    };
+    // Browsers write an origin in exactly one way, and it is compared as text.
+    let written = match port {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    };
+    let fits = matches!(scheme, "http" | "https") && named && !own_port && written == text;
+    if fits { Ok(text.to_owned()) } else { Err(ValueError::Origin) }
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
+}
+
+/// The origin of a gateway's public URL. The gateway serves from the root, so the URL has no path.
+pub fn origin_of_url(text: &str) -> Result<String, ValueError> {
+    let text = text.trim();
+    origin(text.strip_suffix('/').unwrap_or(text)).map_err(|_| ValueError::Url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_no_path_no_capitals_and_no_default_port() {
+        assert!(origin("https://www.example.com").is_ok());
+        assert!(origin("http://localhost:3000").is_ok());
+        for wrong in [
+            "*",
+            "null",
+            "https://",
+            "https://a/b",
+            "https://A.b",
+            "https://a:443",
+            "ftp://a",
+            "https://a\"b",
+            "https://[::1",
+            "https://a:",
+            "https://a:99999",
+            "https://u@a",
+        ] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_as_it_is_read() {
+        for text in ["24h", "10m", "30s", "90s", "1500ms"] {
+            assert_eq!(time_text(time(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn an_address_alone_is_a_network_of_one() {
+        assert_eq!(network(" 10.0.0.1 ").unwrap().to_string(), "10.0.0.1/32");
+        assert_eq!(network("::1").unwrap().to_string(), "::1/128");
+    }
+
+    #[test]
+    fn localhost_is_a_loopback_address() {
+        assert_eq!(address("localhost:8080").unwrap(), "127.0.0.1:8080".parse().unwrap());
+        assert!(address("localhost").is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! `POST /operator/prospects/{deviceTag}/messages`: the operator sends to a prospect.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, http::header::HeaderValue, post, web::Data};
+use api_types::{
+    device_tag::DeviceTag,
+    operator::{SendMessageRequest, SendMessageResponse},
+    problem::ProblemKind,
+};
+use engine::{Digest, Idempotency, Outgoing, Sent, Unavailable};
+use serde::Deserialize;
+
+use crate::{
+    http::{
+        body::Json, credentials::Operator, device_path::DevicePath, query::Parameters,
+        route_policy::RoutePolicy,
+    },
+    problem::{ApiError, api_errors, openapi::BadBody},
+    state::Gateway,
+};
+
+/// How long a message waits for its prospect, unless the operator says.
+const MESSAGE_TTL: Duration = Duration::from_hours(24);
+
+/// The header with which a repeated request takes effect once.
+const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
+
+/// Bodies that `sendMessage` refuses.
+pub const BAD_BODIES: &[BadBody] = &[
+    BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"data\": " },
+    BadBody { name: "missing-field", summary: "A required field that is not there", body: b"{}" },
+    BadBody {
+        name: "out-of-range",
+        summary: "A number that is out of its range",
+        body: br#"{"data": "Hello", "ttlSeconds": 86401}"#,
+    },
+];
+
+api_errors!(SendMessageErrors:
+    MalformedJson, OperatorKeyUnknown, UnknownDevice, BadRequest, RequestTimeout, BodyTooLarge,
+    UnsupportedMediaType, InvalidFields, IdempotencyKeyReused, IdempotencyKeyMalformed,
+    InvalidParameter, TooManyWrongKeys, OutboxFull, IdempotencyKeysFull, EngineUnavailable,
+    OutOfDescriptors;
+    SendMessageRequest: BAD_BODIES
+);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendParameters {
+    wait: Option<Wait>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Wait {
+    Ack,
+}
+
+/// Send a message
+///
+/// Queues one message for a prospect. 202 means that it is in the device's outbox, which the
+/// prospect empties whenever it has a socket; nothing is dropped in silence. With `?wait=ack` the
+/// answer waits for up to 30 seconds until the prospect has acknowledged the message.
+#[utoipa::path(
+    operation_id = "sendMessage",
+    tag = "operator",
+    params(
+        ("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)"),
+        (
+            "wait" = Option<String>, Query, nullable = false, pattern = "^ack$",
+            description = "`ack`: answer only once the prospect has acknowledged, or after 30 seconds."
+        ),
+        (
+            "Idempotency-Key" = Option<String>, Header, nullable = false,
+            min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$",
+            description = "Makes a repeated request one: the same key and body within 24 hours get the first answer."
+        )
+    ),
+    request_body(
+        content = SendMessageRequest,
+        content_type = "application/json",
+        description = "The message."
+    ),
+    responses(
+        (status = 200, description = "The prospect has acknowledged the message.", body = SendMessageResponse),
+        (status = 202, description = "The message is in the outbox.", body = SendMessageResponse),
+        SendMessageErrors
+    ),
+    security(("operatorKey" = []))
+)]
+#[post("/operator/prospects/{deviceTag}/messages", wrap = "RoutePolicy::new().message_body()")]
+pub async fn send_message(
+    request: HttpRequest,
+    _operator: Operator,
+    body: Json<SendMessageRequest>,
+    device: DevicePath,
+    parameters: Result<Parameters<SendParameters>, ApiError>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let body = body.accepted()?;
+    let Parameters(parameters) = parameters?;
+    let data = body.data.get();
+    let ttl = body.ttl_seconds.map_or(MESSAGE_TTL, |ttl| Duration::from_secs(ttl.into()));
+    let idempotency = idempotency(&request, &format!("{}\n{data}", ttl.as_secs()))?;
+    let device = device.tag_or(ProblemKind::UnknownDevice)?;
+    let device = device.as_str();
+    // Before the message is sent, so that no acknowledgement is missed.
+    let subscription = gateway.registry.acknowledgements.subscribe(device);
+    let message = Outgoing { device, data, ttl, idempotency };
+    let mut sent = gateway.engine.send(message).await?;
+    let waits = parameters.wait.is_some();
+    if waits {
+        let acknowledged = async {
+            while !sent.acknowledged {
+                let woken = subscription.notify.notified();
+                let mut woken = std::pin::pin!(woken);
+                woken.as_mut().enable();
+                sent.acknowledged =
+                    gateway.engine.is_acknowledged(device, &sent.epoch, sent.seq).await?;
+                if !sent.acknowledged {
+                    woken.await;
+                }
+            }
+            Ok::<_, Unavailable>(())
+        };
+        // After the deadline, or when the engine is unavailable, the message is in the outbox all
+        // the same, which is what 202 says.
+        let _ = tokio::time::timeout(gateway.config.operator.ack_wait, acknowledged).await;
+    }
+    Ok(answer(&sent, waits))
+}
+
+fn answer(sent: &Sent, waited: bool) -> HttpResponse {
+    // Without `?wait=ack` a repeated request gets the same answer as the first.
+    let acknowledged = waited && sent.acknowledged;
+    let mut response = if acknowledged { HttpResponse::Ok() } else { HttpResponse::Accepted() };
+    response.json(SendMessageResponse {
+        success: true,
+        epoch: sent.epoch.to_string(),
+        seq: sent.seq,
+        connected: sent.connected,
+        acknowledged,
+    })
+}
+
+/// The `Idempotency-Key` of the request, with the digest of what it stands for.
+fn idempotency(request: &HttpRequest, body: &str) -> Result<Option<Idempotency>, ApiError> {
+    let mut keys = request.headers().get_all(IDEMPOTENCY_KEY_HEADER).map(HeaderValue::as_bytes);
+    let Some(key) = keys.next() else { return Ok(None) };
+    let well_formed = (1..=255).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+    if !well_formed || keys.next().is_some() {
+        return Err(ProblemKind::IdempotencyKeyMalformed.into());
+    }
+    Ok(Some(Idempotency { key: Digest::of(key), body: Digest::of(body.as_bytes()) }))
+}

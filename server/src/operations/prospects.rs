@@ -1,0 +1,146 @@
+//! `/operator/prospects`: who is connected, one device's state, and its end.
+
+use actix_web::{HttpResponse, delete, get, web::Data};
+use api_types::{
+    device_tag::DeviceTag,
+    operator::{Prospect, ProspectList},
+    problem::ProblemKind,
+};
+use engine::{DeviceState, rfc3339};
+use serde::Deserialize;
+
+use crate::{
+    http::{
+        body::NoBody, credentials::Operator, device_path::DevicePath, query::Parameters,
+        route_policy::RoutePolicy,
+    },
+    problem::{ApiError, api_errors},
+    state::Gateway,
+};
+
+/// Devices on a page, unless the operator says.
+const DEFAULT_PAGE: usize = 100;
+
+/// At most this many devices on a page.
+const MAX_PAGE: usize = 1000;
+
+api_errors!(ListProspectsErrors:
+    OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, InvalidParameter, TooManyWrongKeys,
+    EngineUnavailable, OutOfDescriptors;
+);
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListParameters {
+    /// Devices on a page; 100 when absent.
+    #[param(nullable = false, minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// The `nextCursor` of the page before.
+    #[param(inline, nullable = false)]
+    cursor: Option<DeviceTag>,
+}
+
+/// List connected prospects
+///
+/// The devices that have an open socket, in the order of their tags. A device that stays connected
+/// while the pages are read is on exactly one of them.
+#[utoipa::path(
+    operation_id = "listProspects",
+    tag = "operator",
+    params(ListParameters),
+    responses((status = 200, description = "One page.", body = ProspectList), ListProspectsErrors),
+    security(("operatorKey" = []))
+)]
+#[get("/operator/prospects", wrap = "RoutePolicy::new()")]
+pub async fn list_prospects(
+    _operator: Operator,
+    _: NoBody,
+    Parameters(parameters): Parameters<ListParameters>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = parameters.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ProblemKind::InvalidParameter.into());
+    }
+    let after = parameters.cursor.map_or_else(String::new, DeviceTag::into_string);
+    // One more than the limit shows whether there is another page.
+    let mut found = gateway.engine.connected(&after, limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    let next_cursor = last.map(|last| last.device.to_string());
+    let items = found.iter().filter_map(prospect).collect();
+    Ok(HttpResponse::Ok().json(ProspectList { items, next_cursor }))
+}
+
+fn prospect(state: &DeviceState) -> Option<Prospect> {
+    let socket = state.socket.as_ref();
+    Some(Prospect {
+        device_tag: DeviceTag::new(state.device.to_string())?,
+        connected: socket.is_some(),
+        since: socket.map(|socket| rfc3339(socket.since)),
+        connection_id: socket.map(|socket| socket.connection.0.to_string()),
+        linkinjected: socket
+            .and_then(|socket| socket.linkinjected.as_deref())
+            .map(ToOwned::to_owned),
+        unacknowledged: state.unacknowledged as u64,
+    })
+}
+
+api_errors!(GetProspectErrors:
+    OperatorKeyUnknown, UnknownDevice, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys,
+    EngineUnavailable, OutOfDescriptors;
+);
+
+/// Look at a prospect
+///
+/// Whether it is connected, since when, and how many messages it has not acknowledged.
+#[utoipa::path(
+    operation_id = "getProspect",
+    tag = "operator",
+    params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
+    responses((status = 200, description = "What is known of the device.", body = Prospect), GetProspectErrors),
+    security(("operatorKey" = []))
+)]
+#[get("/operator/prospects/{deviceTag}", wrap = "RoutePolicy::new()")]
+pub async fn get_prospect(
+    _operator: Operator,
+    _: NoBody,
+    device: DevicePath,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let device = device.tag_or(ProblemKind::UnknownDevice)?;
+    let state = gateway.engine.device(device.as_str()).await?.ok_or(ProblemKind::UnknownDevice)?;
+    let prospect = prospect(&state).ok_or(ProblemKind::UnknownDevice)?;
+    Ok(HttpResponse::Ok().json(prospect))
+}
+
+api_errors!(DisconnectProspectErrors:
+    OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, EngineUnavailable,
+    OutOfDescriptors;
+);
+
+/// Disconnect a prospect
+///
+/// Closes its socket (4003), ends its tokens and authorisations and everything kept for it; what
+/// was not delivered becomes `expired` events. Can be repeated: a device that is not known is no
+/// error.
+#[utoipa::path(
+    operation_id = "disconnectProspect",
+    tag = "operator",
+    params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
+    responses((status = 204, description = "Nothing is kept for the device."), DisconnectProspectErrors),
+    security(("operatorKey" = []))
+)]
+#[delete("/operator/prospects/{deviceTag}", wrap = "RoutePolicy::new()")]
+pub async fn disconnect_prospect(
+    _operator: Operator,
+    _: NoBody,
+    device: DevicePath,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let device = device.tag_or(ProblemKind::NotFound)?;
+    gateway.engine.disconnect(device.as_str()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

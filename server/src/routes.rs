@@ -1,0 +1,117 @@
+//! The app: the operations and what every request passes. To add an operation, register its handler
+//! in [`operations`].
+
+use actix_service::ServiceFactory;
+use actix_web::{
+    App, Error,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::{self, Data},
+};
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::{AppExt, UtoipaApp};
+
+use crate::{
+    contract::{self, Documents},
+    http::{
+        cors::cors,
+        not_found::{Paths, not_found},
+        request_scope::request_scope,
+        route_policy::RoutePolicy,
+    },
+    operations::{
+        connect_socket,
+        documents::{self, Pages},
+        events::{self, Streams},
+        health, messages, prospects, socket, token,
+    },
+    state::Gateway,
+};
+
+/// Every operation: one statement registers its route and its part of the contract.
+fn operations() -> UtoipaApp<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .into_utoipa_app()
+        .openapi(contract::base())
+        .service(token::request_token)
+        .service(token::revoke_token)
+        .service(connect_socket::connect_socket)
+        .service(socket::open_socket)
+        .service(messages::send_message)
+        .service(prospects::list_prospects)
+        .service(prospects::get_prospect)
+        .service(prospects::disconnect_prospect)
+        .service(token::issue_token)
+        .service(events::stream_events)
+        .service(events::release_events)
+        .service(health::livez)
+        .service(health::readyz)
+        .service(health::get_metrics)
+        .service(documents::get_openapi)
+        .service(documents::get_openapi_30)
+        .service(documents::get_asyncapi)
+        .service(documents::get_swagger_ui)
+}
+
+/// The contract of the operations.
+#[must_use]
+pub fn contract() -> OpenApi {
+    contract::finished(operations().split_for_parts().1)
+}
+
+/// What the handlers of all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The gateway.
+    pub gateway: Data<Gateway>,
+    pages: Data<Pages>,
+    paths: Data<Paths>,
+    streams: Data<Streams>,
+}
+
+impl Shared {
+    /// Everything that `gateway` needs to answer requests.
+    #[must_use]
+    pub fn new(gateway: Data<Gateway>) -> Self {
+        let contract = contract();
+        Self {
+            gateway,
+            pages: Data::new(Pages::of(Documents::of(&contract))),
+            paths: Data::new(Paths::of(&contract)),
+            streams: Data::default(),
+        }
+    }
+}
+
+/// The app of one worker. Of the middleware, the last one wrapped is the outermost.
+pub fn app(
+    shared: Shared,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let cors = cors(&shared.gateway.config.http.allowed_origins);
+    operations()
+        .into_app()
+        .app_data(shared.gateway)
+        .app_data(shared.pages)
+        .app_data(shared.paths)
+        .app_data(shared.streams)
+        .default_service(web::to(not_found).wrap(RoutePolicy::new()))
+        .wrap(cors)
+        .wrap(from_fn(request_scope))
+}
