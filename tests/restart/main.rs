@@ -16,8 +16,8 @@ use tests::{Gateway, GatewayBuilder};
 
 const KEY: &str = "the-operator-key-of-these-tests-1234";
 
-/// A port that is free, and that nobody is given who asks for any: it stays free while a gateway
-/// is away.
+/// A free port below those that the system hands out for port 0, so that no other process takes it
+/// while a gateway restarts.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 20_000).expect("a small number");
