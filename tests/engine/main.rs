@@ -5,16 +5,22 @@
 
 mod harness;
 
+mod accepting;
+mod acknowledging;
 mod authorisations;
 mod claims;
-mod conversation;
 mod events;
 mod idempotency;
 mod journal;
+mod message_ttl;
+mod outbox;
 mod prospects;
 mod races;
 mod random;
 mod records;
 mod redeeming;
+mod sending;
 mod sockets;
+mod stale;
 mod tokens;
+mod unswept;

@@ -16,7 +16,7 @@ use engine::{ConnectionId, Digest};
 
 pub use self::{
     backend::Backend,
-    phones::{open_phone, open_phone_with, phone, phone_with},
+    phones::{full_phone, heavy_phone, open_phone, open_phone_with, phone, phone_with, send_up_to},
     test_engine::TestEngine,
 };
 

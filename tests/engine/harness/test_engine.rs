@@ -39,8 +39,8 @@ pub struct TestEngine {
     pub inner: Arc<dyn Engine>,
     /// What the engine was made with, and what it gets at its next start.
     pub limits: Limits,
-    /// Whether everything that is due counts as expired before a sweep. On Redis most does, but not
-    /// the messages that fill an outbox.
+    /// Whether the socket and the open authorisations of an expired token, and a record that ended,
+    /// count as ended before a sweep. On Redis these end with the sweep.
     pub expires_unswept: bool,
     pub(super) notifications: Arc<Notifications>,
     clock: Arc<ManualClock>,

@@ -104,9 +104,7 @@ impl Run {
             Operation::Advance { time, swept } => self.advance(time, swept).await,
             Operation::Restart { clean } => self.restart(clean).await,
         }
-        if self.unswept {
-            self.met.insert("unswept Ok".to_owned());
-        } else {
+        if !self.unswept {
             self.compare().await;
         }
     }
@@ -141,7 +139,8 @@ impl Run {
         // Without how long to wait.
         let outcome =
             outcome.split_once("Full(").map_or(outcome.clone(), |(it, _)| it.to_owned() + "Full");
-        self.met.insert(format!("{operation} {outcome}"));
+        let swept = if self.unswept { "unswept " } else { "" };
+        self.met.insert(format!("{swept}{operation} {outcome}"));
         answer
     }
 
@@ -406,9 +405,14 @@ impl Run {
 
     async fn advance(&mut self, time: Duration, swept: bool) {
         self.settle().await;
-        let until = self.model.now + millis(time);
-        if !swept && self.engine.expires_unswept {
-            self.engine.advance_unswept(time);
+        let mut until = self.model.now + millis(time);
+        if !swept {
+            if !self.engine.expires_unswept
+                && let Some(end) = self.model.next_end_by_sweep()
+            {
+                until = until.min(end - 1);
+            }
+            self.engine.advance_unswept(Duration::from_millis(until - self.model.now));
             self.model.expire(until);
             self.unswept = true;
             return;

@@ -159,8 +159,7 @@ impl Model {
         };
         let until = self.after(self.limits.half_ref_memory);
         for half_ref in self.half_refs.values_mut() {
-            if matches!(&half_ref.state, HalfRefState::Open { token: bound, .. } if bound == token)
-            {
+            if half_ref.is_bound_to(token) {
                 (half_ref.state, half_ref.until) = (HalfRefState::Closed(why), until);
             }
         }
@@ -212,6 +211,20 @@ impl Model {
         records.chain(half_refs).chain(events).filter(|at| *at > self.now).min()
     }
 
+    /// The next time at which a token with a socket or an open authorisation expires, or a record
+    /// ends: what ends then, an engine may end with its next sweep only.
+    pub fn next_end_by_sweep(&self) -> Option<Millis> {
+        let is_bound = |token: &Token| {
+            let mut sockets = self.records.iter().filter_map(|record| record.socket.as_ref());
+            sockets.any(|socket| socket.token == token.name)
+                || self.half_refs.values().any(|half_ref| half_ref.is_bound_to(&token.name))
+        };
+        let tokens = self.records.iter().flat_map(|record| &record.tokens);
+        let tokens = tokens.filter(|token| is_bound(token)).map(|token| token.expires);
+        let records = self.records.iter().map(|record| record.ends);
+        tokens.chain(records).filter(|at| *at > self.now).min()
+    }
+
     /// It is `now`, and everything that is due by then expires at this moment.
     pub fn expire(&mut self, now: Millis) {
         let before = std::mem::replace(&mut self.now, now);
@@ -242,6 +255,10 @@ impl Model {
 impl HalfRef {
     pub const fn is_open(&self) -> bool {
         matches!(self.state, HalfRefState::Open { .. })
+    }
+
+    fn is_bound_to(&self, token: &str) -> bool {
+        matches!(&self.state, HalfRefState::Open { token: bound, .. } if bound == token)
     }
 
     const fn is_forgotten(&self, now: Millis) -> bool {
