@@ -38,6 +38,9 @@ function Authorisations.finish(half_ref, it, state)
     if record then
         take_from_record(it.device, record, half_ref)
     end
+    if it.expires_at <= now then
+        state = 'expired' -- also before a gateway expires it
+    end
     redis.call('ZREM', key('due:authorisations'), half_ref)
     it.state, it.expires_at, it.token, it.link = state, now + LIMITS.half_ref_memory, nil, nil
     store(half_ref, it)

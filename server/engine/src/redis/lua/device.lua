@@ -89,10 +89,10 @@ local function describe(device)
     if not record then
         return nil
     elseif not record.socket then
-        return { device, record.count }
+        return { device, Outbox.count(device, record) }
     end
     local socket = record.socket
-    return { device, record.count, socket.connection, socket.since, socket.link }
+    return { device, Outbox.count(device, record), socket.connection, socket.since, socket.link }
 end
 
 Call.operation('device', READ, function(device)

@@ -106,18 +106,31 @@ function Outbox.expire_due(at_most)
     return #due
 end
 
--- Expires what is due in the outbox of one device, up to a batch.
-local function expire_due_of(device)
-    local due = {}
-    for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
-        if message.expires_at <= now then
-            table.insert(due, message)
-        end
+-- Splits messages of one device: those that are due, in the order of their deadlines, and the others.
+local function split_due(messages)
+    local due, others = {}, {}
+    for _, message in ipairs(messages) do
+        table.insert(message.expires_at <= now and due or others, message)
     end
     table.sort(due, function(one, other)
         return one.expires_at < other.expires_at or one.expires_at == other.expires_at and one.seq < other.seq
     end)
+    return due, others
+end
+
+-- Expires what is due in the outbox of one device, up to a batch.
+local function expire_due_of(device)
+    local due = split_due(Outbox.messages(device, '-inf', '+inf'))
     expire({ unpack(due, 1, math.min(#due, BATCH)) })
+end
+
+-- How many messages wait. Those that are due do not, also before a gateway expires them.
+function Outbox.count(device, record)
+    if record.count == 0 or redis.call('ZCOUNT', key('due:messages'), '-inf', now) == 0 then
+        return record.count
+    end
+    local _, waiting = split_due(Outbox.messages(device, '-inf', '+inf'))
+    return #waiting
 end
 
 -- How long until the first message expires, in milliseconds.
@@ -158,7 +171,7 @@ function Outbox.push(device, record, data, ttl)
     return message.seq
 end
 
--- Removes all messages up to a number.
+-- Removes all messages up to a number. Those that are due expire: they were not acknowledged in time.
 function Outbox.acknowledge(device, record, seq)
     seq = math.min(seq, record.newest)
     if seq > record.acknowledged then
@@ -166,7 +179,11 @@ function Outbox.acknowledge(device, record, seq)
         Records.touch(device)
     end
     if record.count > 0 then
-        remove(device, record, Outbox.messages(device, '-inf', seq))
+        local due, acknowledged = split_due(Outbox.messages(device, '-inf', seq))
+        for first = 1, #due, BATCH do
+            expire({ unpack(due, first, math.min(first + BATCH - 1, #due)) })
+        end
+        remove(device, record, acknowledged)
     end
 end
 
@@ -186,10 +203,10 @@ Call.operation('outbox', READ, function(device, connection, after, bytes)
     local page = record.count > 0 and Outbox.messages(device, '(' .. after, '+inf', BATCH) or {}
     while #page > 0 do
         for _, message in ipairs(page) do
-            if total > 0 and total + message.size > tonumber(bytes) then
-                return outcome
-            end
             if message.expires_at > now then
+                if total > 0 and total + message.size > tonumber(bytes) then
+                    return outcome
+                end
                 total = total + math.max(message.size, 1)
                 table.insert(outcome, message.seq)
                 table.insert(outcome, redis.call('HGET', key('outbox', device), message.seq))
