@@ -1,70 +1,118 @@
-//! How a request body becomes a value: one JSON object, each field known and named once, each rule
-//! kept. Everything that is wrong is said at once, by field.
+//! Parses and validates request bodies: one JSON object with known fields, none of them twice, that
+//! follow their rules. All errors are reported at once, by field.
 
 use std::{collections::BTreeSet, fmt};
 
 use regex::Regex;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, Visitor},
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Value, value::RawValue};
+use thiserror::Error;
 use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
 use validator::{Validate, ValidationError, ValidationErrorsKind};
 
-use crate::problem::{FieldCode, FieldError};
+use crate::{
+    payload,
+    problem::{FieldCode, FieldError},
+};
 
-/// A type that arrives as a request body or as a client's frame.
+/// A type that a client sends as a request body or as a frame.
 pub trait RequestBody: DeserializeOwned + Validate + ToSchema {}
 
 /// Why a body is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// The bytes are not JSON; the text says where they stop being it.
-    NotJson(String),
-    /// The JSON does not fit, in each of these ways.
-    Fields(Vec<FieldError>),
+    /// The body is not JSON.
+    #[error(transparent)]
+    NotJson(#[from] NotJson),
+    /// The body is JSON with these invalid fields.
+    #[error("the body has invalid fields")]
+    InvalidFields(Vec<FieldError>),
 }
 
-/// Reads `bytes` as a `T`.
+/// Where a body stops being JSON. serde's own message is left out, because it may repeat what was
+/// sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotJson {
+    /// Not UTF-8.
+    #[error("The body is not UTF-8 at byte {0}")]
+    NotUtf8(usize),
+    /// JSON that ends too early.
+    #[error("The body ends too early, at line {line} column {column}")]
+    Incomplete {
+        /// From 1.
+        line: usize,
+        /// From 1, in bytes.
+        column: usize,
+    },
+    /// A syntax error.
+    #[error("The body is not JSON at line {line} column {column}")]
+    Syntax {
+        /// From 1.
+        line: usize,
+        /// From 1, in bytes.
+        column: usize,
+    },
+}
+
+/// Parses and validates a body.
 ///
 /// Details never repeat a value that was sent, because a value may be a secret.
 ///
+/// ```
+/// use api_types::{body::{self, BodyError}, connect_socket::ConnectSocketRequest};
+///
+/// let parsed = body::parse::<ConnectSocketRequest>(br#"{"deviceTag": 7}"#);
+/// let Err(BodyError::InvalidFields(errors)) = parsed else { panic!("it is JSON") };
+/// assert_eq!(errors[0].pointer, "/halfRef");
+/// assert_eq!(errors[0].detail, "is required");
+/// assert_eq!(errors[1].detail, "must be string");
+/// ```
+///
 /// # Errors
-/// [`BodyError::NotJson`] for what is not UTF-8 or not JSON, else [`BodyError::Fields`].
+/// [`BodyError::NotJson`] for everything that is not UTF-8 or not JSON, even if its first token has the
+/// wrong type. Otherwise [`BodyError::InvalidFields`].
 pub fn parse<T: RequestBody>(bytes: &[u8]) -> Result<T, BodyError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        BodyError::NotJson(format!("is not UTF-8 from byte {} on", error.valid_up_to()))
-    })?;
-    let Members(members) = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            BodyError::Fields(vec![FieldError::new("", FieldCode::Type, "must be a JSON object")])
-        } else {
-            BodyError::NotJson(position(&error))
-        }
-    })?;
+    let text = std::str::from_utf8(bytes).map_err(|error| NotJson::NotUtf8(error.valid_up_to()))?;
+    let Members(members) =
+        serde_json::from_str(text).map_err(|error| not_an_object(text, &error))?;
     match (duplicates(&members), serde_json::from_str::<T>(text)) {
-        (duplicates, _) if !duplicates.is_empty() => Err(BodyError::Fields(duplicates)),
+        (duplicates, _) if !duplicates.is_empty() => Err(BodyError::InvalidFields(duplicates)),
         (_, Ok(value)) => match value.validate() {
             Ok(()) => Ok(value),
-            Err(errors) => Err(BodyError::Fields(broken_rules(errors))),
+            Err(errors) => Err(BodyError::InvalidFields(broken_rules(errors))),
         },
-        // It is JSON, as the members showed; so it does not fit, whatever serde calls that.
-        (_, Err(_)) => Err(BodyError::Fields(misfits::<T>(&members, text))),
+        (_, Err(_)) => Err(BodyError::InvalidFields(type_errors::<T>(&members, text))),
     }
 }
 
-/// Where JSON breaks off. serde's own message may repeat what was sent, so only the place is used.
-fn position(error: &serde_json::Error) -> String {
-    let kind = if error.is_eof() { "ends too early" } else { "is not JSON" };
-    format!("{kind} at line {} column {}", error.line(), error.column())
+/// Why a text is not a JSON object. serde stops at the first token of the wrong type, so the rest is
+/// parsed again: a syntax error further on decides.
+fn not_an_object(text: &str, error: &serde_json::Error) -> BodyError {
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        let (line, column) = (error.line(), error.column());
+        return if error.is_eof() {
+            NotJson::Incomplete { line, column }.into()
+        } else {
+            NotJson::Syntax { line, column }.into()
+        };
+    }
+    let error = if error.is_data() {
+        FieldError::new("", FieldCode::Type, "must be a JSON object")
+    } else {
+        // The only JSON that serde refuses as a name.
+        FieldError::new("", FieldCode::Unknown, "has a name with an unpaired surrogate")
+    };
+    BodyError::InvalidFields(vec![error])
 }
 
-/// The members of one JSON object as they were sent, duplicates and all. Unlike serde's own
-/// structs it takes no array.
+/// The members of one JSON object as they were sent, including duplicates. Unlike the structs of
+/// serde it does not accept an array.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -91,6 +139,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// Counts the members of a JSON object.
+///
+/// # Errors
+/// For anything else than an object, and for one that has a name twice.
+pub(crate) fn count_members(json: &RawValue) -> Result<usize, serde_json::Error> {
+    let Members(members) = serde_json::from_str(json.get())?;
+    if duplicates(&members).is_empty() {
+        Ok(members.len())
+    } else {
+        Err(serde_json::Error::custom("a name is given more than once"))
+    }
+}
+
 fn duplicates(members: &[(String, &RawValue)]) -> Vec<FieldError> {
     let mut seen = BTreeSet::new();
     let mut twice = BTreeSet::new();
@@ -104,11 +165,11 @@ fn duplicates(members: &[(String, &RawValue)]) -> Vec<FieldError> {
     }))
 }
 
-/// Why the members are not a `T`, by holding them against its schema.
-fn misfits<T: RequestBody>(members: &[(String, &RawValue)], text: &str) -> Vec<FieldError> {
+/// Why the members are not a `T`, according to its schema.
+fn type_errors<T: RequestBody>(members: &[(String, &RawValue)], text: &str) -> Vec<FieldError> {
     let schema = serde_json::to_value(T::schema()).unwrap_or_default();
-    let mut referred = Vec::new();
-    T::schemas(&mut referred);
+    let mut shared = Vec::new();
+    T::schemas(&mut shared);
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
     let required = schema["required"].as_array().cloned().unwrap_or_default();
 
@@ -119,30 +180,30 @@ fn misfits<T: RequestBody>(members: &[(String, &RawValue)], text: &str) -> Vec<F
         .map(|name| FieldError::new(&pointer(name), FieldCode::Missing, "is required"));
     let wrong = members.iter().filter_map(|(name, value)| match properties.get(name) {
         None => Some(FieldError::new(&pointer(name), FieldCode::Unknown, "is not a known field")),
-        Some(property) => misfit(&pointer(name), &resolved(property, &referred), value),
+        Some(property) => type_error(&pointer(name), &resolve(property, &shared), value),
     });
     let mut errors: Vec<_> = missing.chain(wrong).collect();
-    // As where only rules are broken, those come in the order of their fields' names.
+    // Broken rules come in the order of their fields' names, as where nothing else is wrong.
     errors.sort_by_key(|error| match error.code {
         FieldCode::Length | FieldCode::Pattern => Some(error.pointer.clone()),
         _ => None,
     });
     let errors = FieldError::list(errors.into_iter());
-    if errors.is_empty() { vec![deeper::<T>(text)] } else { errors }
+    if errors.is_empty() { vec![nested_error::<T>(text)] } else { errors }
 }
 
 /// The schema that a property refers to, or its own.
-fn resolved(property: &Value, referred: &[(String, RefOr<Schema>)]) -> Value {
+fn resolve(property: &Value, shared: &[(String, RefOr<Schema>)]) -> Value {
     let name = property["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-    let schema = name.and_then(|name| referred.iter().find(|(known, _)| known == name));
+    let schema = name.and_then(|name| shared.iter().find(|(known, _)| known == name));
     match schema {
         Some((_, schema)) => serde_json::to_value(schema).unwrap_or_default(),
         None => property.clone(),
     }
 }
 
-/// Why `value` is not what a property takes, as far as its schema tells.
-fn misfit(pointer: &str, property: &Value, value: &RawValue) -> Option<FieldError> {
+/// Why a value does not match the type or enum of a property.
+fn type_error(pointer: &str, property: &Value, value: &RawValue) -> Option<FieldError> {
     let allowed: Vec<&str> = match &property["type"] {
         Value::String(one) => vec![one],
         Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
@@ -160,6 +221,10 @@ fn misfit(pointer: &str, property: &Value, value: &RawValue) -> Option<FieldErro
     if !allowed.iter().any(fits) {
         let detail = format!("must be {}", allowed.join(" or "));
         return Some(FieldError::new(pointer, FieldCode::Type, &detail));
+    }
+    let only_whole = given == "number" && !allowed.contains(&"number");
+    if only_whole && value.get().parse().is_ok_and(|number: f64| number.fract() != 0.0) {
+        return Some(FieldError::new(pointer, FieldCode::Value, "must be a whole number"));
     }
     let value: Value = serde_json::from_str(value.get()).ok()?;
     if let Some(listed) = property["enum"].as_array()
@@ -188,12 +253,12 @@ fn misfit(pointer: &str, property: &Value, value: &RawValue) -> Option<FieldErro
     })
 }
 
-/// A misfit that the property list does not show: something further inside. Only the place is
-/// told, because serde's own words may repeat what was sent.
-fn deeper<T: RequestBody>(text: &str) -> FieldError {
-    let read: Result<T, _> =
+/// An error inside a property, or a value that its Rust type cannot hold. Only the place is
+/// reported, because serde's own message may repeat what was sent.
+fn nested_error<T: RequestBody>(text: &str) -> FieldError {
+    let parsed: Result<T, _> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text));
-    let at = read.err().map_or_else(String::new, |error| {
+    let at = parsed.err().map_or_else(String::new, |error| {
         error
             .path()
             .iter()
@@ -204,17 +269,22 @@ fn deeper<T: RequestBody>(text: &str) -> FieldError {
             })
             .collect()
     });
-    FieldError::new(&at, FieldCode::Value, "does not fit")
+    FieldError::new(&at, FieldCode::Value, "has a value that is not allowed")
 }
 
-/// The rules that the fields of a value break: the first of each field.
+/// The broken rules, one for each field.
 fn broken_rules(errors: validator::ValidationErrors) -> Vec<FieldError> {
     let mut fields: Vec<_> = errors.into_errors().into_iter().collect();
     fields.sort_by(|(one, _), (other, _)| one.cmp(other));
     FieldError::list(fields.into_iter().filter_map(|(name, kind)| match kind {
         ValidationErrorsKind::Field(broken) => {
             let first = broken.iter().find(|rule| rule.code == "length").or(broken.first())?;
-            Some(broken_rule(&pointer(&camel_case(&name)), first))
+            // A rule of the whole type names its field itself.
+            let field = match first.params.get(payload::FIELD) {
+                Some(field) => pointer(field.as_str()?),
+                None => pointer(&camel_case(&name)),
+            };
+            Some(broken_rule(&field, first))
         }
         ValidationErrorsKind::Struct(_) | ValidationErrorsKind::List(_) => None,
     }))
@@ -224,6 +294,11 @@ fn broken_rule(pointer: &str, rule: &ValidationError) -> FieldError {
     let (code, what) = match &*rule.code {
         "length" => (FieldCode::Length, "have a length"),
         "range" => (FieldCode::Value, "be a number"),
+        "depth" => (FieldCode::Value, "have a nesting depth"),
+        "surrogate" => {
+            let detail = "must not contain an unpaired surrogate";
+            return FieldError::new(pointer, FieldCode::Value, detail);
+        }
         _ => {
             let detail = "has a character that is not allowed";
             return FieldError::new(pointer, FieldCode::Pattern, detail);
@@ -242,12 +317,12 @@ fn range(min: Option<&Value>, max: Option<&Value>) -> String {
     }
 }
 
-/// One step of a JSON Pointer (RFC 6901).
+/// One token of a JSON Pointer (RFC 6901).
 fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The name on the wire of a Rust field: the types here all rename to camelCase.
+/// The JSON name of a Rust field. All types of this crate rename their fields to camelCase.
 fn camel_case(field: &str) -> String {
     let mut name = String::with_capacity(field.len());
     for part in field.split('_') {
@@ -265,11 +340,11 @@ fn camel_case(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::TokenRequest;
+    use crate::{operator::SendMessageRequest, token::TokenRequest};
 
-    fn refused(body: &str) -> Vec<(String, FieldCode, String)> {
+    fn field_errors(body: &str) -> Vec<(String, FieldCode, String)> {
         match parse::<TokenRequest>(body.as_bytes()) {
-            Err(BodyError::Fields(errors)) => {
+            Err(BodyError::InvalidFields(errors)) => {
                 errors.into_iter().map(|error| (error.pointer, error.code, error.detail)).collect()
             }
             other => panic!("{other:?}"),
@@ -277,8 +352,8 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_field_is_named_at_once() {
-        let errors = refused(r#"{"deviceTag": 7, "colour": "red"}"#);
+    fn every_invalid_field_is_reported_at_once() {
+        let errors = field_errors(r#"{"deviceTag": 7, "colour": "red"}"#);
         let pointers: Vec<_> = errors.iter().map(|(at, code, _)| (at.as_str(), *code)).collect();
         assert_eq!(
             pointers,
@@ -291,8 +366,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unlisted_name_is_answered_with_the_list_and_not_with_itself() {
-        let errors = refused(r#"{"channel": "s3cret", "deviceTag": "d"}"#);
+    fn the_error_of_an_enum_has_the_allowed_values_and_not_the_sent_one() {
+        let errors = field_errors(r#"{"channel": "s3cret", "deviceTag": "d"}"#);
         assert_eq!(
             errors,
             [(
@@ -304,21 +379,64 @@ mod tests {
     }
 
     #[test]
-    fn a_member_named_twice_deep_inside_is_refused() {
-        let errors =
-            refused(r#"{"channel": "test", "deviceTag": "d", "deviceData": {"a": 1, "a": 2}}"#);
+    fn a_duplicate_member_of_device_data_is_refused() {
+        let errors = field_errors(
+            r#"{"channel": "test", "deviceTag": "d", "deviceData": {"a": 1, "a": 2}}"#,
+        );
         assert_eq!(errors[0].0, "/deviceData");
     }
 
     #[test]
-    fn a_name_in_a_pointer_is_escaped() {
-        let errors = refused(r#"{"channel": "test", "deviceTag": "d", "a/b~c": 1}"#);
+    fn a_name_is_escaped_in_a_pointer() {
+        let errors = field_errors(r#"{"channel": "test", "deviceTag": "d", "a/b~c": 1}"#);
         assert_eq!(errors[0].0, "/a~1b~0c");
     }
 
     #[test]
     fn a_list_of_errors_is_bounded() {
         let many: Vec<_> = (0..1000).map(|n| format!(r#""x{n}": 1"#)).collect();
-        assert_eq!(refused(&format!("{{{}}}", many.join(","))).len(), FieldError::AT_MOST);
+        assert_eq!(field_errors(&format!("{{{}}}", many.join(","))).len(), FieldError::AT_MOST);
+    }
+    #[test]
+    fn a_syntax_error_decides_even_behind_a_token_of_the_wrong_type() {
+        for body in ["[1 true]", "[\"a\",", "\"x", "tru", "[", "01", "[1]x", "nul", "7 7", "", "{]"]
+        {
+            let error = parse::<TokenRequest>(body.as_bytes()).expect_err(body);
+            assert!(matches!(error, BodyError::NotJson(_)), "{body}: {error:?}");
+        }
+        for body in ["[1, true]", "\"x\"", "true", "[]", "0", "null", " 7 "] {
+            assert_eq!(field_errors(body)[0].1, FieldCode::Type, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_an_unpaired_surrogate_is_json_and_an_unknown_field() {
+        assert_eq!(field_errors(r#"{"\ud800": 1}"#)[0].1, FieldCode::Unknown);
+    }
+
+    #[test]
+    fn device_data_follows_the_rules_of_data() {
+        let request =
+            |data: &str| format!(r#"{{"channel":"test","deviceTag":"d","deviceData":{data}}}"#);
+        for data in [r#"{"a":1e400}"#, r#"{"a":[{"b":[]}]}"#, r#"{"a":"\ud83d\ude00"}"#] {
+            assert!(parse::<TokenRequest>(request(data).as_bytes()).is_ok(), "{data}");
+        }
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(32), "]".repeat(32));
+        for data in [&deep, r#"{"a":"\ud800"}"#, r#"{"\ud800":1}"#] {
+            let errors = field_errors(&request(data));
+            assert_eq!((&*errors[0].0, errors[0].1), ("/deviceData", FieldCode::Value), "{data}");
+        }
+    }
+
+    #[test]
+    fn a_number_with_a_fraction_is_not_a_whole_number() {
+        let errors = match parse::<SendMessageRequest>(br#"{"data":1,"ttlSeconds":1.5}"#) {
+            Err(BodyError::InvalidFields(errors)) => errors,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            errors,
+            [FieldError::new("/ttlSeconds", FieldCode::Value, "must be a whole number")]
+        );
     }
 }

@@ -1,12 +1,7 @@
-//! What a device says of itself when it asks for a token.
+//! The data that a device sends about itself when it requests a token.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error, MapAccess, Visitor},
-};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::{json, value::RawValue};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -14,17 +9,35 @@ use utoipa::{
         schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type},
     },
 };
-use validator::ValidateLength;
+use validator::ValidationError;
 
-/// The members of `deviceData`, each named once.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct DeviceData(pub Map<String, Value>);
+use crate::{body, payload};
+
+/// `deviceData` has at most this many members.
+const MEMBERS_AT_MOST: usize = 64;
+
+/// A JSON object, as it was sent. No two members have the same name.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct DeviceData {
+    json: Box<RawValue>,
+    #[serde(skip)]
+    members: usize,
+}
 
 impl DeviceData {
-    /// Whether the device says nothing.
+    /// Whether the object has no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members == 0
+    }
+
+    /// Checks the rules that the schema and the description state, for an error of the named field.
+    pub(crate) fn check(&self, field: &'static str) -> Result<(), ValidationError> {
+        if self.members > MEMBERS_AT_MOST {
+            return Err(payload::error(field, "length", Some(MEMBERS_AT_MOST)));
+        }
+        payload::check(field, &self.json)
     }
 }
 
@@ -33,9 +46,9 @@ impl PartialSchema for DeviceData {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
-            .description(Some("What a device says of itself."))
+            .description(Some("Data about a device."))
             .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-            .max_properties(Some(64))
+            .max_properties(Some(MEMBERS_AT_MOST))
             .examples([json!({"platform": "test"})])
             .into()
     }
@@ -43,34 +56,10 @@ impl PartialSchema for DeviceData {
 
 impl ToSchema for DeviceData {}
 
-impl ValidateLength<u64> for DeviceData {
-    fn length(&self) -> Option<u64> {
-        Some(self.0.len() as u64)
-    }
-}
-
 impl<'de> Deserialize<'de> for DeviceData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = DeviceData;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<DeviceData, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a member is named twice"));
-                    }
-                }
-                Ok(DeviceData(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let members = body::count_members(&json).map_err(D::Error::custom)?;
+        Ok(Self { json, members })
     }
 }

@@ -1,17 +1,18 @@
-//! What travels on an open socket: JSON text frames, told apart by `type`.
+//! The frames on an open socket: JSON in text frames, distinguished by `type`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use thiserror::Error;
 use utoipa::ToSchema;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 use crate::{
     body::{self, BodyError, RequestBody},
-    pattern,
+    number, pattern, payload,
     problem::{FieldCode, FieldError, Problem},
 };
 
-/// Gives a frame its `type`: a name that has one value.
+/// Defines the type of a frame's `type` field: an enum with one value.
 macro_rules! frame_type {
     ($name:ident $value:ident $text:literal) => {
         /// The kind of frame.
@@ -42,45 +43,45 @@ pub struct HelloFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: HelloType,
-    /// Names this connection.
+    /// The id of this connection, as events and the list of prospects have it.
     pub connection_id: String,
-    /// Names the numbering of the messages to this device. When it changes, counting begins anew.
+    /// The id of the numbering of the messages to this device. In a new epoch, `seq` starts again at 1.
     pub epoch: String,
-    /// How often the gateway pings, in seconds. A client that hears nothing for twice as long may
-    /// take the connection for dead.
+    /// The interval between the gateway's pings, in seconds. A client that receives nothing for two
+    /// intervals should consider the connection lost.
     pub heartbeat: u64,
 }
 
-/// A message from the operator to the prospect. It comes again on every new socket until it is
-/// acknowledged: process each `seq` of an `epoch` once.
+/// A message from the operator to the prospect. The gateway sends it on every new socket until it is
+/// acknowledged, so process each `seq` of an `epoch` once.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"type": "message", "epoch": "i-bGa_LkeDY6SVqcjXTRLQ", "seq": 43, "data": {"text": "Hello"}}))]
 pub struct OperatorMessageFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: MessageType,
-    /// Names the numbering that `seq` is of.
+    /// The epoch that `seq` belongs to.
     pub epoch: String,
-    /// The number of the message, from 1 and rising.
+    /// The number of the message within the epoch. It starts at 1 and rises.
     #[schema(minimum = 1)]
     pub seq: u64,
-    /// The operator's JSON, byte for byte.
+    /// The operator's JSON, byte for byte: nested at most 32 levels deep, without unpaired surrogates.
     #[schema(value_type = Value)]
     pub data: Box<RawValue>,
 }
 
-/// The prospect's message is in the event stream and need not be sent again.
+/// The prospect's message is in the event stream. Do not send it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"type": "accepted", "id": "9f0c2f4e-7d0b-4c36-9a53-2f1f3e1d7a10"}))]
 pub struct AcceptedFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: AcceptedType,
-    /// The message's own id.
+    /// The id that the client gave the message.
     pub id: String,
 }
 
-/// The answer to a ping frame.
+/// The response to a ping frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"type": "pong"}))]
 pub struct PongFrame {
@@ -89,7 +90,7 @@ pub struct PongFrame {
     pub r#type: PongType,
 }
 
-/// A frame was refused; the socket stays open.
+/// A frame was refused. The socket stays open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"type": "error", "problem": {
     "type": "urn:connect-socket:problem:ack-not-sent",
@@ -103,15 +104,16 @@ pub struct ErrorFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: ErrorType,
-    /// The id of the message that was refused, where it had one.
+    /// The id of the refused message. Absent where the refused frame had no valid id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub id: Option<String>,
-    /// What was wrong.
+    /// Why the frame was refused.
     pub problem: Problem,
 }
 
-/// The last frame before every close with a code from 4000, but for 4102, whose peer reads nothing.
+/// The last frame before every close with a code of 4000 or higher. Code 4102 comes without it, because
+/// the client reads too slowly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"type": "bye", "code": 4200, "retryAfterMs": 1800}))]
@@ -121,14 +123,14 @@ pub struct ByeFrame {
     pub r#type: ByeType,
     /// The close code that follows.
     pub code: u16,
-    /// When to authorise anew, in milliseconds. Absent where the client should not come back by
-    /// itself.
+    /// How long to wait before authorising again, in milliseconds. Absent where the client should not
+    /// reconnect automatically.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retry_after_ms: Option<u64>,
 }
 
-/// A frame from the gateway to the prospect. Clients ignore types and fields they do not know.
+/// A frame from the gateway to the prospect. Clients ignore unknown types and fields.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ServerFrame {
@@ -136,39 +138,45 @@ pub enum ServerFrame {
     Hello(HelloFrame),
     /// A message from the operator.
     Message(OperatorMessageFrame),
-    /// A message of the prospect's was accepted.
+    /// A message from the prospect was accepted.
     Accepted(AcceptedFrame),
-    /// The answer to a ping frame.
+    /// The response to a ping frame.
     Pong(PongFrame),
     /// A frame was refused.
     Error(ErrorFrame),
-    /// The last frame.
+    /// The last frame before the close.
     Bye(ByeFrame),
 }
 
-/// A message from the prospect to the operator. Send it again on the next socket, in order and
-/// before anything new, until it is accepted; at most 64 may be unaccepted at a time.
+/// A message from the prospect to the operator. After a reconnect, send every message that was not
+/// accepted again, in order and before new ones. At most 64 messages may be unaccepted at a time.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[validate(schema(function = "data_is_readable", skip_on_field_errors = false))]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"type": "message", "id": "9f0c2f4e-7d0b-4c36-9a53-2f1f3e1d7a10", "data": {"text": "Hello"}}))]
 pub struct ProspectMessageFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: MessageType,
-    /// The client's own name for the message, unlike every other of this device, also after a
-    /// restart: a UUID serves, a counter does not. A name that was accepted before is answered with
-    /// `accepted` and goes no further.
+    /// An id that the client chooses, unique among all messages of this device, also after a restart
+    /// of the client: use a UUID, not a counter. A message with an id that was accepted before gets
+    /// `accepted` again and is not delivered twice.
     #[validate(length(min = 1, max = 64), regex(path = *pattern::MESSAGE_ID))]
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]{1,64}$")]
     pub id: String,
-    /// Any JSON. It reaches the operator byte for byte.
+    /// Any JSON that is nested at most 32 levels deep and has no unpaired surrogates. It reaches the
+    /// operator byte for byte, so numbers may exceed the precision of the operator's JSON parser.
     #[schema(value_type = Value)]
     pub data: Box<RawValue>,
 }
 
+fn data_is_readable(frame: &ProspectMessageFrame) -> Result<(), ValidationError> {
+    payload::check("data", &frame.data)
+}
+
 impl RequestBody for ProspectMessageFrame {}
 
-/// Everything up to this message is processed and need not come again.
+/// Acknowledges all messages up to this one. The gateway does not send them again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"type": "ack", "seq": 43}))]
@@ -176,15 +184,16 @@ pub struct AckFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: AckType,
-    /// The highest number that is processed.
+    /// The highest `seq` that the client has processed, and with it all lower ones.
     #[validate(range(min = 1))]
+    #[serde(deserialize_with = "number::whole")]
     #[schema(minimum = 1)]
     pub seq: u64,
 }
 
 impl RequestBody for AckFrame {}
 
-/// Asks for a pong frame: a browser's script cannot see the websocket's own pings.
+/// Requests a pong frame. Scripts in a browser need it, because they cannot see websocket pings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"type": "ping"}))]
@@ -204,29 +213,31 @@ pub enum ClientFrame {
     Message(ProspectMessageFrame),
     /// An acknowledgement.
     Ack(AckFrame),
-    /// Asks for a pong frame.
+    /// A request for a pong frame.
     Ping(PingFrame),
 }
 
-/// Why a text is no frame of a client's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a frame of the client is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// Not JSON, of no known type, or with a field missing: the client is broken.
+    /// Not JSON, of an unknown type, or with a field missing: the client has a defect.
+    #[error("the text is not a frame")]
     NotAFrame,
-    /// A frame with a value that is refused.
-    Refused {
-        /// The id of the message, where it had a good one.
+    /// A frame with an invalid field.
+    #[error("the frame has invalid fields")]
+    InvalidFields {
+        /// The id of the message, where it has a valid one.
         id: Option<String>,
-        /// The fields that are wrong.
+        /// The invalid fields.
         errors: Vec<FieldError>,
     },
 }
 
 impl ClientFrame {
-    /// Reads a client's frame.
+    /// Parses a frame of the client.
     ///
     /// # Errors
-    /// Whether it was no frame at all, or what in it is refused.
+    /// [`FrameError`], which decides whether the socket closes or the client gets an `error` frame.
     pub fn parse(text: &[u8]) -> Result<Self, FrameError> {
         #[derive(Deserialize)]
         struct Envelope<'a> {
@@ -235,7 +246,7 @@ impl ClientFrame {
             id: Option<&'a RawValue>,
         }
 
-        // An escaped `type` is read as no type: every type is plain letters.
+        // Borrowing refuses a `type` with escapes. No known type needs them.
         let envelope: Envelope<'_> =
             serde_json::from_slice(text).map_err(|_| FrameError::NotAFrame)?;
         let read = match envelope.r#type {
@@ -246,18 +257,20 @@ impl ClientFrame {
         };
         read.map_err(|error| match error {
             BodyError::NotJson(_) => FrameError::NotAFrame,
-            BodyError::Fields(errors) if errors.iter().any(is_broken) => FrameError::NotAFrame,
-            BodyError::Fields(errors) => {
+            BodyError::InvalidFields(errors) if errors.iter().any(is_defect) => {
+                FrameError::NotAFrame
+            }
+            BodyError::InvalidFields(errors) => {
                 let id = envelope.id.and_then(|id| serde_json::from_str(id.get()).ok());
                 let id = id.filter(|id: &String| pattern::MESSAGE_ID.is_match(id));
-                FrameError::Refused { id, errors }
+                FrameError::InvalidFields { id, errors }
             }
         })
     }
 }
 
-/// A frame with a field missing, or that is no object, was made by a broken client.
-fn is_broken(error: &FieldError) -> bool {
+/// Whether a field is missing or the frame is not an object, as only a client with a defect sends it.
+fn is_defect(error: &FieldError) -> bool {
     error.code == FieldCode::Missing || error.pointer.is_empty()
 }
 
@@ -270,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn data_goes_through_byte_for_byte() {
+    fn data_is_passed_on_byte_for_byte() {
         let data = r#"{ "a":1.0, "a" : 1e400,"b":"\u00e9" }"#;
         let text = format!(r#"{{"type":"message","id":"1","data":{data}}}"#);
         let Ok(ClientFrame::Message(message)) = ClientFrame::parse(text.as_bytes()) else {
@@ -280,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_told_from_a_value_that_is_refused() {
+    fn a_text_that_is_no_frame_differs_from_a_frame_with_an_invalid_field() {
         for text in ["", "[]", "{}", "7", r#"["ping"]"#, r#"{"type":"hello"}"#, r#"{"type":"ack"}"#]
         {
             assert_eq!(refused(text), FrameError::NotAFrame, "{text}");
@@ -288,13 +301,41 @@ mod tests {
         for text in
             [r#"{"type":"ack","seq":0}"#, r#"{"type":"ack","seq":"1"}"#, r#"{"type":"ping","x":1}"#]
         {
-            assert!(matches!(refused(text), FrameError::Refused { id: None, .. }), "{text}");
+            assert!(matches!(refused(text), FrameError::InvalidFields { id: None, .. }), "{text}");
         }
     }
 
     #[test]
-    fn a_refused_message_is_named_by_its_id() {
+    fn the_refusal_of_a_message_has_its_id() {
         let text = r#"{"type":"message","id":"m1","data":1,"colour":"red"}"#;
-        assert!(matches!(refused(text), FrameError::Refused { id: Some(id), .. } if id == "m1"));
+        assert!(
+            matches!(refused(text), FrameError::InvalidFields { id: Some(id), .. } if id == "m1")
+        );
+    }
+    #[test]
+    fn a_whole_number_may_have_a_fraction_of_zero() {
+        for seq in ["7", "7.0", "70e-1", "0.7e1"] {
+            let text = format!(r#"{{"type":"ack","seq":{seq}}}"#);
+            let Ok(ClientFrame::Ack(ack)) = ClientFrame::parse(text.as_bytes()) else {
+                panic!("an ack: {seq}");
+            };
+            assert_eq!(ack.seq, 7);
+        }
+        for seq in ["7.5", "-7", "0.0", "1e400"] {
+            let text = format!(r#"{{"type":"ack","seq":{seq}}}"#);
+            assert!(matches!(refused(&text), FrameError::InvalidFields { .. }), "{seq}");
+        }
+    }
+
+    #[test]
+    fn data_that_common_parsers_cannot_read_is_refused() {
+        let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));
+        for data in [&deep, r#""\ud800""#, r#"{"\udc00":1}"#] {
+            let text = format!(r#"{{"type":"message","id":"m1","data":{data}}}"#);
+            let FrameError::InvalidFields { id: Some(_), errors } = refused(&text) else {
+                panic!("refused for its fields: {data}");
+            };
+            assert_eq!((&*errors[0].pointer, errors[0].code), ("/data", FieldCode::Value));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The contract as Rust types: every request, response, frame and problem of the gateway.
 //!
-//! Each type says three things at once: how it travels (serde), which rules its fields keep
-//! (validator) and how the contract shows it (utoipa). Nothing here knows a web framework.
+//! Each type defines three things: its JSON (serde), the rules of its fields (validator) and its
+//! schema in the contract (utoipa). The crate depends on no web framework and no engine.
 
 #![warn(missing_docs)]
 
@@ -11,7 +11,9 @@ pub mod device_data;
 pub mod device_tag;
 pub mod frame;
 pub mod health;
+mod number;
 pub mod operator;
 mod pattern;
+pub mod payload;
 pub mod problem;
 pub mod token;

@@ -1,11 +1,11 @@
 //! The operator's side of the conversation: sending, and who is there.
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use serde_json::{Number, value::RawValue};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::{body::RequestBody, device_tag::DeviceTag};
+use crate::{body::RequestBody, device_tag::DeviceTag, number, payload};
 
 /// The largest `data` of a message to a prospect, in bytes of JSON as it was sent.
 pub const DATA_AT_MOST: usize = 60 * 1024;
@@ -13,11 +13,12 @@ pub const DATA_AT_MOST: usize = 60 * 1024;
 /// One message to a prospect.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[validate(schema(function = "data_is_readable", skip_on_field_errors = false))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"data": {"text": "Hello"}, "ttlSeconds": 3600}))]
 pub struct SendMessageRequest {
-    /// Any JSON of up to 60 KiB. It reaches the prospect byte for byte.
-    #[validate(custom(function = "fits"))]
+    /// Any JSON of at most 60 KiB that is nested at most 32 levels deep and has no unpaired surrogates. It
+    /// reaches the prospect byte for byte, so numbers may exceed the precision of its JSON parser.
     #[schema(value_type = Value)]
     #[cfg_attr(feature = "schemars", schemars(with = "serde_json::Value"))]
     pub data: Box<RawValue>,
@@ -25,26 +26,20 @@ pub struct SendMessageRequest {
     /// How long the message waits for the prospect, in seconds; 24 hours when absent. What was not
     /// acknowledged by then becomes an `expired` event.
     #[validate(range(min = 1, max = 86_400))]
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional_whole"
+    )]
     #[schema(nullable = false, minimum = 1, maximum = 86400)]
     pub ttl_seconds: Option<u32>,
 }
 
-/// A whole number, which JSON may write as `3600.0`; it may be left out and may not be `null`.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    let number = Number::deserialize(deserializer)?;
-    let whole = number.as_f64().filter(|number| number.fract() == 0.0);
-    let whole = whole.and_then(|number| format!("{number:.0}").parse().ok());
-    whole.map(Some).ok_or_else(|| D::Error::custom("not a whole number"))
-}
-
-fn fits(data: &RawValue) -> Result<(), ValidationError> {
-    if data.get().len() <= DATA_AT_MOST {
-        return Ok(());
+fn data_is_readable(request: &SendMessageRequest) -> Result<(), ValidationError> {
+    if request.data.get().len() > DATA_AT_MOST {
+        return Err(payload::error("data", "length", Some(DATA_AT_MOST)));
     }
-    let mut error = ValidationError::new("length");
-    error.add_param("max".into(), &DATA_AT_MOST);
-    Err(error)
+    payload::check("data", &request.data)
 }
 
 impl RequestBody for SendMessageRequest {}

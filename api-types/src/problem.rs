@@ -1,36 +1,36 @@
-//! The one shape of everything that goes wrong (RFC 9457), and the registry of its types.
+//! The schema of every error (RFC 9457), and the registry of problem types.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What went wrong (RFC 9457, `application/problem+json`).
+/// An error (RFC 9457, `application/problem+json`).
 ///
-/// `type` is stable and made for programs; `title` and `detail` are made for people and may change.
+/// `type` is stable, for programs. `title` and `detail` are for people and may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// Which kind of problem this is: a URI from the gateway's registry.
+    /// The kind of problem: a URI from the gateway's registry.
     #[schema(format = "uri")]
     pub r#type: String,
-    /// The kind in words, the same for every problem of this type.
+    /// A short description of the kind, the same for every problem of this type.
     pub title: String,
     /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What was wrong this time, and what to do about it.
+    /// What is wrong with this request, and what to do about it.
     pub detail: String,
     /// Always `false`.
     pub success: bool,
-    /// Names this request: also in the header `x-request-id` and in the gateway's log.
+    /// The id of the request, as in the header `x-request-id` and in the gateway's log.
     pub request_id: String,
-    /// The fields that are wrong, where fields are.
+    /// The invalid fields. Absent where no field is at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 32)]
     pub errors: Vec<FieldError>,
 }
 
 impl Problem {
-    /// A problem of this kind, with its usual detail.
+    /// Creates a problem with the default detail of its kind.
     #[must_use]
     pub fn new(kind: ProblemKind, request_id: &str) -> Self {
         Self {
@@ -45,25 +45,25 @@ impl Problem {
     }
 }
 
-/// One field that breaks a rule.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
-    /// Where the field is in the body: a JSON Pointer (RFC 6901), empty for the body itself.
+    /// The place of the field in the body: a JSON Pointer (RFC 6901), empty for the body itself.
     pub pointer: String,
-    /// Which rule is broken: `missing`, `unknown`, `duplicate`, `type`, `length`, `pattern` or
-    /// `value`. More may come.
+    /// The broken rule: `missing`, `unknown`, `duplicate`, `type`, `length`, `pattern` or `value`. The
+    /// gateway may add more.
     #[schema(value_type = String, example = "length")]
     pub code: FieldCode,
-    /// The rule in words.
+    /// What the rule requires.
     pub detail: String,
 }
 
 impl FieldError {
-    /// How many errors one problem lists at the most.
+    /// A problem lists at most this many errors.
     pub const AT_MOST: usize = 32;
 
     pub(crate) fn new(pointer: &str, code: FieldCode, detail: &str) -> Self {
-        // A pointer may repeat a name that was sent, so it is cut where no field of ours reaches.
+        // The pointer can contain a name that the client sent, of any length. No known field is as long.
         let pointer = pointer.chars().take(128).collect();
         Self { pointer, code, detail: detail.to_owned() }
     }
@@ -73,31 +73,30 @@ impl FieldError {
     }
 }
 
-/// The rules that a field can break. In the contract it is a string, because a closed list that
-/// grows breaks clients.
+/// The rules that a field can break. The contract has a string without an enum, because a new value in
+/// an enum breaks clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldCode {
-    /// A required field is not there.
+    /// A required field is missing.
     Missing,
-    /// The field is not one of this body's.
+    /// The body has no such field.
     Unknown,
-    /// The field is given more than once.
+    /// The field occurs more than once.
     Duplicate,
-    /// The value is of another JSON type.
+    /// The value has the wrong JSON type.
     Type,
     /// The value is too short or too long.
     Length,
-    /// The value has a character that is not allowed.
+    /// The value contains a character that is not allowed.
     Pattern,
-    /// The value is not one of those allowed.
+    /// The value is not allowed for another reason: not in the list, or out of range.
     Value,
 }
 
 macro_rules! registry {
     ($($(#[doc = $doc:literal])+ $kind:ident $status:literal $name:literal $title:literal $detail:literal;)+) => {
-        /// The registry of problem types: the one place where a type gets its name, its status and
-        /// its words.
+        /// The registry of problem types. Each type has its name, status and texts only here.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ProblemKind { $($(#[doc = $doc])+ $kind,)+ }
 
@@ -111,19 +110,19 @@ macro_rules! registry {
                 match self { $(Self::$kind => $name,)+ }
             }
 
-            /// The HTTP status code that the kind is answered with.
+            /// The HTTP status code.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$kind => $status,)+ }
             }
 
-            /// The kind in words.
+            /// A short description.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)+ }
             }
 
-            /// What is said where nothing more exact is known.
+            /// The default detail, for errors without a more specific one.
             #[must_use]
             pub const fn detail(self) -> &'static str {
                 match self { $(Self::$kind => $detail,)+ }
@@ -135,137 +134,137 @@ macro_rules! registry {
 registry! {
     /// The body is not JSON.
     MalformedJson 400 "malformed-json" "The body is not JSON"
-        "Send one JSON object, in UTF-8.";
-    /// The request to open a socket does not follow the handshake.
-    BadHandshake 400 "bad-handshake" "The websocket handshake is wrong"
+        "Send one JSON object in UTF-8.";
+    /// The request to open a socket is not a valid handshake.
+    BadHandshake 400 "bad-handshake" "The websocket handshake is invalid"
         "Offer the subprotocols prospect.v1 and halfref.<base64url of the halfRef, unpadded>, and send no body.";
-    /// The HTTP request is not well formed.
-    BadRequest 400 "bad-request" "The request is not well formed"
-        "The request could not be read.";
-    /// No token was sent.
-    TokenMissing 401 "token-missing" "A token is needed"
-        "Send the token of PUT /token in the header token.";
-    /// What was sent cannot be a token.
-    TokenMalformed 401 "token-malformed" "This is not a token"
-        "A token is sent exactly as PUT /token gave it.";
-    /// The token is not known, or not any more.
-    TokenUnknown 401 "token-unknown" "The token is not known"
-        "It was never given, or it was revoked or replaced. Ask PUT /token for a new one.";
+    /// The HTTP request is malformed.
+    BadRequest 400 "bad-request" "The request is malformed"
+        "The gateway cannot parse the request.";
+    /// The request has no token.
+    TokenMissing 401 "token-missing" "A token is required"
+        "Send the token from PUT /token in the header token.";
+    /// The header cannot be a token.
+    TokenMalformed 401 "token-malformed" "The token is malformed"
+        "Send the token exactly as PUT /token returned it.";
+    /// The token was never issued, or was revoked or replaced.
+    TokenUnknown 401 "token-unknown" "The token is unknown"
+        "It was never issued, or it was revoked or replaced. Get a new one with PUT /token.";
     /// The token's lifetime is over.
     TokenExpired 401 "token-expired" "The token has expired"
-        "Ask PUT /token for the next one, with this one in the header token.";
-    /// No authorisation waits under this `halfRef`.
-    HalfRefUnknown 401 "half-ref-unknown" "The halfRef is not known"
-        "Have a websocket authorised with POST /prospect/connectsocket first.";
-    /// The operator's key is missing or wrong.
-    OperatorKeyUnknown 401 "operator-key-unknown" "An operator key is needed"
+        "Get the next one with PUT /token, and send the expired one in the header token.";
+    /// No authorisation has this `halfRef`.
+    HalfRefUnknown 401 "half-ref-unknown" "The halfRef is unknown"
+        "Authorise a websocket with POST /prospect/connectsocket first.";
+    /// The operator key is missing or wrong.
+    OperatorKeyUnknown 401 "operator-key-unknown" "An operator key is required"
         "Send Authorization: Bearer <operator key>.";
-    /// The token is for another device.
+    /// The token was issued for another device.
     DeviceMismatch 403 "device-mismatch" "The token belongs to another device"
-        "Send the deviceTag that this token was given for.";
-    /// The channel is not open on this gateway.
+        "Send the deviceTag for which the token was issued.";
+    /// The channel is closed on this gateway.
     ChannelClosed 403 "channel-closed" "This channel is closed"
-        "The channel test is open in a trial, or where the operator opened it.";
-    /// Only the operator gives tokens here.
-    IssuerClosed 403 "issuer-closed" "Tokens come from the operator"
-        "This gateway gives tokens to the operator's backend only; ask there.";
-    /// A web page of this origin may not open sockets.
+        "The channel test is open in a trial, or where the operator has opened it.";
+    /// Only the operator issues tokens.
+    IssuerClosed 403 "issuer-closed" "Only the operator issues tokens"
+        "Get the token from the operator's backend.";
+    /// Web pages of this origin may not open sockets.
     OriginRefused 403 "origin-refused" "This origin is not allowed"
-        "The operator names the origins that may open a socket.";
-    /// There is nothing at this path.
-    NotFound 404 "not-found" "There is nothing here"
-        "The contract at /openapi.json lists every path.";
-    /// The path is there, the method is not.
-    MethodNotAllowed 405 "method-not-allowed" "This path does not take this method"
-        "The header Allow lists the methods that it takes.";
+        "The operator must add the origin to the allowed origins.";
+    /// The path does not exist.
+    NotFound 404 "not-found" "The path does not exist"
+        "The contract at /openapi.json lists all paths.";
+    /// The path exists, the method does not.
+    MethodNotAllowed 405 "method-not-allowed" "The path does not support this method"
+        "The header Allow lists the supported methods.";
     /// The body did not arrive in time.
-    RequestTimeout 408 "request-timeout" "The body took too long"
+    RequestTimeout 408 "request-timeout" "The body arrived too slowly"
         "Send the whole body at once.";
-    /// The device is not known.
-    UnknownDevice 404 "unknown-device" "The device is not known"
-        "It never had a token, or everything kept for it has ended.";
-    /// An acknowledgement of what was not sent.
-    AckNotSent 409 "ack-not-sent" "This seq was not sent"
-        "Acknowledge what was received on this socket.";
-    /// The id is not that of an event of this stream.
-    EventUnknown 409 "event-unknown" "This event is not of the stream"
-        "Send the id of an event that was read from this stream.";
-    /// The `halfRef` has opened a socket before.
-    HalfRefSpent 409 "half-ref-spent" "The halfRef was used before"
-        "A halfRef opens one socket. Make a new one.";
-    /// The `halfRef` is another device's.
+    /// The device has no record.
+    UnknownDevice 404 "unknown-device" "The device is unknown"
+        "It never had a token, or its record has ended.";
+    /// The acknowledged message was not sent.
+    AckNotSent 409 "ack-not-sent" "No message with this seq was sent"
+        "Acknowledge only messages that were received on this socket.";
+    /// The id does not belong to this event stream.
+    EventUnknown 409 "event-unknown" "The event id is unknown"
+        "Send the id of an event from this stream.";
+    /// The `halfRef` has already opened a socket.
+    HalfRefSpent 409 "half-ref-spent" "The halfRef was already used"
+        "A halfRef opens one socket. Create a new one.";
+    /// The `halfRef` belongs to another device.
     HalfRefForeign 409 "half-ref-foreign" "The halfRef belongs to another device"
-        "Make a new halfRef, long and random.";
-    /// The device is claimed, and the request does not hold its newest token.
+        "Create a new halfRef, long and random.";
+    /// The device is claimed, and the request does not have its newest token.
     DeviceClaimed 409 "device-claimed" "The device is claimed"
-        "Its next token is given only to whoever sends its newest one in the header token.";
-    /// The body is larger than this operation takes.
+        "Send its newest token in the header token to get the next one.";
+    /// The body exceeds the limit of this operation.
     BodyTooLarge 413 "body-too-large" "The body is too large"
-        "Send less: the settings of the gateway limit a body.";
-    /// The body is not said to be JSON.
+        "Send a smaller body. The gateway's settings define the limit.";
+    /// The content type is not JSON.
     UnsupportedMediaType 415 "unsupported-media-type" "The body must be JSON"
         "Send Content-Type: application/json.";
-    /// The body is JSON and does not fit.
-    InvalidFields 422 "invalid-fields" "The body breaks a rule"
+    /// The body is JSON with invalid fields.
+    InvalidFields 422 "invalid-fields" "The body has invalid fields"
         "Each entry of errors names a field and the rule that it breaks.";
-    /// The key was used before, for something else.
-    IdempotencyKeyReused 422 "idempotency-key-reused" "The Idempotency-Key was used for another body"
-        "Use a new key for each message; to repeat a request, repeat its body.";
-    /// The header is not a key.
-    IdempotencyKeyMalformed 422 "idempotency-key-malformed" "This is not an Idempotency-Key"
+    /// The key was used before with another body.
+    IdempotencyKeyReused 422 "idempotency-key-reused" "The Idempotency-Key was used with another body"
+        "Use a new key for each message. To repeat a request, send the same body.";
+    /// The header is not a valid key.
+    IdempotencyKeyMalformed 422 "idempotency-key-malformed" "The Idempotency-Key is malformed"
         "A key has 1 to 255 visible ASCII characters.";
-    /// A parameter of the query is wrong.
-    InvalidParameter 422 "invalid-parameter" "A parameter breaks a rule"
-        "The contract lists the parameters that this operation takes.";
+    /// A query parameter is invalid.
+    InvalidParameter 422 "invalid-parameter" "A query parameter is invalid"
+        "The contract lists the parameters of this operation.";
     /// The path is for websockets.
-    UpgradeRequired 426 "upgrade-required" "This path speaks websocket"
-        "Open it with a websocket client, over HTTP/1.1.";
-    /// This address asks for tokens too often.
+    UpgradeRequired 426 "upgrade-required" "This path requires a websocket"
+        "Open it with a websocket client over HTTP/1.1.";
+    /// The client address requests too many tokens.
     TooManyTokenRequests 429 "too-many-token-requests" "Too many token requests"
-        "This address asks for tokens too often. Wait as long as Retry-After says.";
-    /// This device asks for authorisations too often.
+        "This client address requests tokens too often. Retry after the time in Retry-After.";
+    /// The device requests too many authorisations.
     TooManyAuthorisations 429 "too-many-authorisations" "Too many authorisations"
-        "This device asks too often. Wait as long as Retry-After says.";
-    /// This device has as many open authorisations as it may.
+        "This device requests authorisations too often. Retry after the time in Retry-After.";
+    /// The device has the maximum number of open authorisations.
     AuthorisationsFull 429 "authorisations-full" "Too many open authorisations"
-        "Open one of the sockets that are authorised, or wait as long as Retry-After says.";
-    /// This address holds as many sockets as it may.
+        "Open one of the authorised sockets, or retry after the time in Retry-After.";
+    /// The client address has the maximum number of sockets.
     TooManySockets 429 "too-many-sockets" "Too many sockets"
-        "This address holds as many sockets as it may. Close one, or wait as long as Retry-After says.";
-    /// This address sends wrong operator keys too often.
+        "This client address has the maximum number of sockets. Close one, or retry after the time in Retry-After.";
+    /// The client address sends too many wrong operator keys.
     TooManyWrongKeys 429 "too-many-wrong-keys" "Too many wrong operator keys"
-        "Wait as long as Retry-After says, and look at the key.";
+        "Check the key, and retry after the time in Retry-After.";
     /// The device's outbox is full.
     OutboxFull 429 "outbox-full" "The outbox is full"
-        "The prospect must acknowledge, or messages must expire, before more can be queued.";
-    /// The device has as many idempotency keys as are remembered.
+        "The prospect must acknowledge messages, or messages must expire. Retry after the time in Retry-After.";
+    /// The device has the maximum number of idempotency keys.
     IdempotencyKeysFull 429 "idempotency-keys-full" "Too many idempotency keys"
-        "So many keys of this device are remembered that no more can be. Wait as long as Retry-After says.";
-    /// As many event streams are open as may be.
+        "The gateway stores the maximum number of keys for this device. Retry after the time in Retry-After.";
+    /// The maximum number of event streams is open.
     TooManyStreams 429 "too-many-streams" "Too many event streams"
-        "Close one, or wait as long as Retry-After says.";
-    /// Something that should not happen.
-    Internal 500 "internal" "The gateway failed"
-        "This is the gateway's mistake. The requestId finds it in the log.";
-    /// The gateway is going away.
+        "Close one, or retry after the time in Retry-After.";
+    /// A defect of the gateway.
+    Internal 500 "internal" "Internal error"
+        "This is a defect of the gateway. Search its log for the requestId.";
+    /// The gateway is shutting down.
     Draining 503 "draining" "The gateway is shutting down"
-        "Wait as long as Retry-After says; another gateway will answer.";
-    /// The process is at its limit of descriptors.
-    OutOfDescriptors 503 "out-of-descriptors" "The gateway holds as many connections as it can"
-        "Wait as long as Retry-After says.";
-    /// The gateway knows as many devices as it may.
-    DevicesFull 503 "devices-full" "The gateway knows as many devices as it may"
-        "Wait as long as Retry-After says.";
-    /// The event stream holds as much as it may.
+        "Retry after the time in Retry-After; another gateway will respond.";
+    /// The process has no file descriptors left.
+    OutOfDescriptors 503 "out-of-descriptors" "The gateway has the maximum number of connections"
+        "Retry after the time in Retry-After.";
+    /// The gateway has the maximum number of devices.
+    DevicesFull 503 "devices-full" "The gateway has the maximum number of devices"
+        "Retry after the time in Retry-After.";
+    /// The event stream has the maximum size.
     EventsFull 503 "events-full" "The event stream is full"
-        "The operator must release events before more can come.";
-    /// The engine cannot be reached.
-    EngineUnavailable 503 "engine-unavailable" "The gateway cannot reach its engine"
-        "Nothing was changed. Wait as long as Retry-After says.";
+        "The operator must release events. Retry after the time in Retry-After.";
+    /// The engine is unavailable, and the request changed nothing.
+    EngineUnavailable 503 "engine-unavailable" "The engine is unavailable"
+        "Nothing was changed. Retry after the time in Retry-After.";
 }
 
 impl ProblemKind {
-    /// The type's URI. It names and does not point: a URN outlives every host.
+    /// The type's URI. It is a URN, because a URL would depend on a host.
     #[must_use]
     pub fn uri(self) -> String {
         format!("urn:connect-socket:problem:{}", self.name())

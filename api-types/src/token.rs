@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 use crate::{body::RequestBody, device_data::DeviceData, device_tag::DeviceTag};
 
@@ -28,6 +28,7 @@ pub enum Channel {
 /// Which device asks for a token, and through which channel.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[validate(schema(function = "device_data_is_valid", skip_on_field_errors = false))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
     "channel": "test",
@@ -42,14 +43,18 @@ pub struct TokenRequest {
     #[schema(schema_with = DeviceTag::property)]
     pub device_tag: DeviceTag,
 
-    /// What the device says of itself: up to 64 members of any kind. It is checked and not kept.
-    #[validate(length(max = 64))]
+    /// Data about the device: up to 64 members of any JSON, nested at most 32 levels deep and without
+    /// unpaired surrogates. It is validated and not stored.
     #[serde(default, skip_serializing_if = "DeviceData::is_empty")]
     #[cfg_attr(
         feature = "schemars",
         schemars(with = "serde_json::Map<String, serde_json::Value>")
     )]
     pub device_data: DeviceData,
+}
+
+fn device_data_is_valid(request: &TokenRequest) -> Result<(), ValidationError> {
+    request.device_data.check("deviceData")
 }
 
 impl RequestBody for TokenRequest {}

@@ -63,7 +63,7 @@ pub const CRATES: [Crate; 4] = [
             &["device_data", "device_tag"],
             &["pattern"],
             &["body"],
-            &["problem"],
+            &["number", "payload", "problem"],
         ],
         never_depends_on: &["actix*", "engine", "server", "tokio*"],
     },

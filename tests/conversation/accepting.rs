@@ -197,6 +197,19 @@ mod refused {
     }
 
     #[test]
+    fn data_that_common_parsers_cannot_read_is_refused_and_the_message_named() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        for data in [r#""\ud800""#, r#"{"\udead":1}"#, &nested(33), &nested(1900)] {
+            let frame = format!(r#"{{"type":"message","id":"m1","data":{data}}}"#);
+            assert_eq!(id_of_refused(&frame).as_deref(), Some("m1"), "{data}");
+        }
+        let gateway = Gateway::trial();
+        let mut prospect = Prospect::open(&gateway, DEVICE);
+        prospect.deliver("m1", &nested(32));
+        prospect.deliver("m2", r#"["\ud83d\ude00", 1e400]"#);
+    }
+
+    #[test]
     fn an_invalid_id_is_refused_and_not_echoed() {
         let long = "x".repeat(65);
         for wrong in ["", " ", "a b", "é", r"a\nb", &long] {

@@ -191,6 +191,15 @@ fn an_acknowledgement_on_a_superseded_socket_changes_nothing() {
 }
 
 #[test]
+fn an_acknowledgement_may_write_its_number_with_a_fraction_of_zero() {
+    let (gateway, mut prospect) = acknowledged(1);
+    prospect.send(r#"{"type":"ack","seq":2.0}"#);
+    prospect.send(r#"{"type":"ack","seq":30e-1}"#);
+    assert!(prospect.has_received_all());
+    assert_eq!(Operator::of(&gateway).unacknowledged(DEVICE), 0);
+}
+
+#[test]
 fn an_acknowledgement_with_an_invalid_number_is_refused() {
     let (gateway, mut prospect) = acknowledged(1);
     for seq in ["0", "-1", "2.5", r#""2""#, "null", "18446744073709551616"] {

@@ -144,6 +144,28 @@ fn a_ttl_that_is_not_a_number_is_refused() {
 }
 
 #[test]
+fn a_lifetime_may_be_written_with_a_fraction_of_zero() {
+    let gateway = known();
+    for seconds in ["60.0", "6e1"] {
+        let body = format!(r#"{{"data":1,"ttlSeconds":{seconds}}}"#);
+        let sent = Operator::of(&gateway).message(DEVICE).json_text(body).send();
+        assert_eq!(sent.status, 202, "{seconds}");
+    }
+}
+
+#[test]
+fn data_that_common_parsers_cannot_read_is_refused() {
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for data in [r#""\ud800""#, r#"{"\udead":1}"#, &nested(33), &nested(1900)] {
+        assert_eq!(refused(&format!(r#"{{"data":{data}}}"#)), ["/data value"], "{data}");
+    }
+    let gateway = known();
+    for data in [r#""\ud83d\ude00""#, "1e400", &nested(32)] {
+        Operator::of(&gateway).queue(DEVICE, data);
+    }
+}
+
+#[test]
 fn an_unknown_field_is_refused_by_its_name() {
     assert_eq!(refused(r#"{"data":1,"ttlseconds":60}"#), ["/ttlseconds unknown"]);
 }

@@ -90,11 +90,11 @@ impl From<ProblemKind> for ApiError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::NotJson(place) => Self::with_detail(
+            BodyError::NotJson(error) => Self::with_detail(
                 ProblemKind::MalformedJson,
-                format!("The body {place}. {}", ProblemKind::MalformedJson.detail()),
+                format!("{error}. {}", ProblemKind::MalformedJson.detail()),
             ),
-            BodyError::Fields(errors) => Self::fields(errors),
+            BodyError::InvalidFields(errors) => Self::fields(errors),
         }
     }
 }

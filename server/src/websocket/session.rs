@@ -271,7 +271,7 @@ impl<'a> Conversation<'a> {
                     Err(error) => Err(self.end_of(error)),
                 }
             }
-            Err(FrameError::Refused { id, errors }) => {
+            Err(FrameError::InvalidFields { id, errors }) => {
                 self.send_error(id, ApiError::fields(errors)).await
             }
             Err(FrameError::NotAFrame) => Err(SocketEnd::ByGateway(CloseCode::BadFrame)),

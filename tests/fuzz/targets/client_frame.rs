@@ -41,7 +41,7 @@ fuzz_target!(|text: &[u8]| {
             assert!(ClientFrame::parse(&written).is_ok());
         }
         Err(FrameError::NotAFrame) => {}
-        Err(FrameError::Refused { id, errors }) => {
+        Err(FrameError::InvalidFields { id, errors }) => {
             assert!(members(text).is_some(), "what is refused is an object");
             assert!((1..=FieldError::AT_MOST).contains(&errors.len()));
             assert!(id.is_none_or(|id| is_message_id(&id)));

@@ -44,6 +44,23 @@ fn a_duplicate_member_of_device_data_is_refused() {
 }
 
 #[test]
+fn device_data_may_be_what_data_may_be() {
+    let gateway = Gateway::trial();
+    let ask = |data: &str| {
+        let body = format!(r#"{{"channel": "test", "deviceTag": "a", "deviceData": {data}}}"#);
+        gateway.call("PUT", "/token").json_text(body).send()
+    };
+    let nested =
+        |levels: usize| format!(r#"{{"a": {}{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1));
+    for data in [r#"{"a": 1e400}"#, r#"{"a": "\ud83d\ude00"}"#, &nested(32)] {
+        assert_eq!(ask(data).status, 200, "{data}");
+    }
+    for data in [r#"{"a": "\ud800"}"#, r#"{"\ud800": 1}"#, &nested(33), &nested(1900)] {
+        assert_eq!(ask(data).field_errors(), ["/deviceData value"], "{data}");
+    }
+}
+
+#[test]
 fn a_missing_field_is_refused() {
     assert_eq!(field_errors_of(&json!({"deviceTag": DEVICE})), ["/halfRef missing"]);
     assert_eq!(field_errors_of(&json!({"halfRef": half_ref()})), ["/deviceTag missing"]);

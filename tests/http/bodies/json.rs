@@ -16,6 +16,11 @@ fn malformed_json_is_refused() {
         "nul",
         r#"{"deviceTag": 01}"#,
         "\u{feff}{}",
+        "[1 true]",
+        r#"["a","#,
+        r#""x"#,
+        "[1]x",
+        "7 7",
     ] {
         let answer = post(body);
         assert_eq!(answer.status, 400, "{body}");
