@@ -14,7 +14,7 @@ use actix_web::{
 use crate::{
     config::{Config, ConfigError, OperatorKeys},
     descriptors::{Descriptors, DescriptorsError},
-    logging::{self, LogError},
+    logging::{self, DroppedLines, LogError, Repeated},
     server,
     shutdown::{self, Signals},
     state::{Gateway, GatewayError},
@@ -56,7 +56,7 @@ pub enum StartError {
 /// # Errors
 /// Why it does not start.
 pub fn run(config: Config) -> Result<(), StartError> {
-    logging::start(&config.log)?;
+    let log = logging::start(&config.log)?;
     let keys = config.operator_keys()?;
     let descriptors = Descriptors::of_this_process()?;
     System::new().block_on(async move {
@@ -68,7 +68,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let server = server::serve(&gateway, listener)?;
         let signals = Signals::install()?;
         announce(&gateway, &keys, local);
-        let housekeeping = spawn(run_housekeeping(gateway.clone()));
+        let housekeeping = spawn(run_housekeeping(gateway.clone(), log.dropped_lines()));
         let handle = server.handle();
         let ended = tokio::select! {
             ended = server => ended.map_err(StartError::from),
@@ -92,20 +92,29 @@ fn announce(gateway: &Gateway, keys: &OperatorKeys, local: SocketAddr) {
     );
     let mut terminal = io::stdout();
     // A closed standard output is no reason to stop.
-    let _ = writeln!(terminal, "Swagger UI: http://{local}/swagger-ui/");
+    let _ = match &gateway.config.http.public_url {
+        Some(url) => {
+            writeln!(terminal, "Swagger UI: {url}/swagger-ui/ (listening on http://{local})")
+        }
+        None => writeln!(terminal, "Swagger UI: http://{local}/swagger-ui/"),
+    };
     for key in keys.keys.iter().filter(|_| keys.trial) {
         let _ = writeln!(terminal, "This is a trial. Its operator key: {key}");
     }
 }
 
 /// Expires what is due, for as long as the gateway runs.
-async fn run_housekeeping(gateway: Data<Gateway>) {
+async fn run_housekeeping(gateway: Data<Gateway>, mut dropped_lines: DroppedLines) {
+    static UNAVAILABLE: Repeated = Repeated::new();
     let mut ticks = time::interval(HOUSEKEEPING_INTERVAL);
     loop {
         ticks.tick().await;
-        if gateway.engine.expire().await.is_err() {
-            tracing::warn!("the engine cannot be reached");
+        if gateway.engine.expire().await.is_err()
+            && let Some(count) = UNAVAILABLE.count()
+        {
+            tracing::warn!(count, "the engine is unavailable: nothing expires");
         }
+        dropped_lines.report();
         gateway.token_requests.drop_idle();
         gateway.wrong_keys.drop_idle();
     }

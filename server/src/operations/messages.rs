@@ -124,9 +124,10 @@ pub async fn send_message(
             }
             Ok::<_, Unavailable>(())
         };
-        // After the deadline, or when the engine is unavailable, the message is in the outbox all
-        // the same, which is what 202 says.
-        let _ = tokio::time::timeout(gateway.config.operator.ack_wait, acknowledged).await;
+        // After the deadline, when the engine is unavailable or when the gateway shuts down, the
+        // message is in the outbox all the same, which is what 202 says.
+        let deadline = gateway.config.operator.ack_wait;
+        let _ = gateway.unless_draining(tokio::time::timeout(deadline, acknowledged)).await;
     }
     Ok(answer(&sent, waits))
 }
