@@ -9,7 +9,7 @@ use crate::{body::RequestBody, device_tag::DeviceTag, pattern};
 /// The longest `halfRef`, in characters.
 pub const HALF_REF_AT_MOST: usize = 512;
 
-/// Which device asks for a websocket, and the one-use secret that will open it.
+/// The device that wants a websocket, and the one-use secret that opens it.
 ///
 /// The document gives each property as a string; the lengths and patterns are the gateway's
 /// refinement of it and never contradict it.
@@ -39,7 +39,7 @@ pub struct ConnectSocketRequest {
 
 impl RequestBody for ConnectSocketRequest {}
 
-/// The websocket is authorised: open it within the lifetime of the authorisation.
+/// The websocket is authorised: open it while the authorisation lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"success": true}))]
 pub struct ConnectSocketResponse {

@@ -41,7 +41,7 @@ impl DeviceData {
     }
 }
 
-// By hand, because utoipa's derive knows no `maxProperties`.
+// By hand, because utoipa's derive has no `maxProperties`.
 impl PartialSchema for DeviceData {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()

@@ -1,4 +1,4 @@
-//! The operator's side of the conversation: sending, and who is there.
+//! What the operator's backend sends and reads: messages and prospects.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,8 +7,8 @@ use validator::{Validate, ValidationError};
 
 use crate::{body::RequestBody, device_tag::DeviceTag, number, payload};
 
-/// The largest `data` of a message to a prospect, in bytes of JSON as it was sent.
-pub const DATA_AT_MOST: usize = 60 * 1024;
+/// The largest `data` of a message to a prospect, in bytes of JSON as sent.
+pub const MAX_DATA_BYTES: usize = 60 * 1024;
 
 /// One message to a prospect.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
@@ -23,8 +23,8 @@ pub struct SendMessageRequest {
     #[cfg_attr(feature = "schemars", schemars(with = "serde_json::Value"))]
     pub data: Box<RawValue>,
 
-    /// How long the message waits for the prospect, in seconds; 24 hours when absent. What was not
-    /// acknowledged by then becomes an `expired` event.
+    /// How long the message waits for the prospect, in seconds; 24 hours when absent. A message that is
+    /// not acknowledged by then becomes an `expired` event.
     #[validate(range(min = 1, max = 86_400))]
     #[serde(
         default,
@@ -36,8 +36,8 @@ pub struct SendMessageRequest {
 }
 
 fn data_is_readable(request: &SendMessageRequest) -> Result<(), ValidationError> {
-    if request.data.get().len() > DATA_AT_MOST {
-        return Err(payload::error("data", "length", Some(DATA_AT_MOST)));
+    if request.data.get().len() > MAX_DATA_BYTES {
+        return Err(payload::error("data", "length", Some(MAX_DATA_BYTES)));
     }
     payload::check("data", &request.data)
 }
@@ -51,7 +51,7 @@ impl RequestBody for SendMessageRequest {}
 pub struct SendMessageResponse {
     /// Always `true`: a refusal is a `Problem`.
     pub success: bool,
-    /// Names the numbering that `seq` is of.
+    /// The epoch in which `seq` counts.
     pub epoch: String,
     /// The number of the message, from 1.
     #[schema(minimum = 1)]
@@ -62,7 +62,7 @@ pub struct SendMessageResponse {
     pub acknowledged: bool,
 }
 
-/// What is known of one device.
+/// The state of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"deviceTag": "my_deviceTag", "connected": true, "since": "2026-01-31T12:00:00.000Z", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "unacknowledged": 0}))]
@@ -75,7 +75,7 @@ pub struct Prospect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date-time")]
     pub since: Option<String>,
-    /// Names the connection.
+    /// The id of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub connection_id: Option<String>,

@@ -1,4 +1,4 @@
-//! `PUT /token` and `DELETE /token`: how a prospect's device gets and ends its token.
+//! `PUT /token`: how a prospect's device gets its token.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,11 +6,11 @@ use validator::{Validate, ValidationError};
 
 use crate::{body::RequestBody, device_data::DeviceData, device_tag::DeviceTag};
 
-/// Where a prospect comes from.
+/// The channel through which a prospect comes.
 ///
-/// `browser`, `android` and `ios` claim the device: from then on its next token is given only to
-/// whoever holds the newest one. `test` claims nothing; it is for trying things out and is open
-/// only where the operator opened it.
+/// `browser`, `android` and `ios` claim the device: from then on its next token is issued only in
+/// exchange for the newest one. `test` claims nothing; it is for trying things out and must be opened
+/// by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -21,11 +21,11 @@ pub enum Channel {
     Android,
     /// An iOS app.
     Ios,
-    /// Trying things out.
+    /// A trial, without a claim.
     Test,
 }
 
-/// Which device asks for a token, and through which channel.
+/// The device that wants a token, and its channel.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[validate(schema(function = "device_data_is_valid", skip_on_field_errors = false))]
@@ -36,7 +36,7 @@ pub enum Channel {
     "deviceData": {"platform": "test"}
 }))]
 pub struct TokenRequest {
-    /// Where the prospect comes from.
+    /// The channel through which the prospect comes.
     pub channel: Channel,
 
     /// The device tag (id)
@@ -73,7 +73,7 @@ pub struct TokenResponse {
     /// The token: opaque, long and random. Send it in the header `token`; keep it like a password.
     #[schema(min_length = 64)]
     pub token: String,
-    /// How long the token lives, in seconds.
+    /// The lifetime of the token, in seconds.
     #[schema(minimum = 1)]
     pub expires_in: u64,
 }

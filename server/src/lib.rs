@@ -13,6 +13,7 @@ mod http;
 mod logging;
 pub mod metrics;
 pub mod operations;
+mod origin;
 pub mod problem;
 pub mod registry;
 mod request_id;

@@ -5,16 +5,18 @@
 //!
 //! ```text
 //! accept -> on_connect_ext: count its descriptor
-//!        -> HttpService: requests -> app (routes.rs)
+//!        -> HttpService: a request -> app (routes.rs)
+//!                        a request that waits for 100 Continue -> expectations, then app
 //!                        a request that offers an upgrade -> upgrades -> websocket::upgrade
 //! ```
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, rc::Rc, sync::Arc, thread, time::Duration};
 
-use actix_http::HttpService;
-use actix_service::{ServiceFactory, fn_factory, fn_service, map_config};
+use actix_http::{ConnectionType, HttpMessage, HttpService, Payload, Request};
+use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::{
     Error,
+    body::BoxBody,
     dev::{AppConfig, Server},
     rt::net::TcpStream,
     web::Data,
@@ -23,7 +25,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     descriptors::Room,
-    http::admission,
+    http::{admission, body},
     routes::{Shared, app},
     state::Gateway,
     websocket::upgrade,
@@ -90,6 +92,7 @@ pub fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Serve
                 let _ = stream.set_nodelay(true);
                 data.insert(connection);
             })
+            .expect(expectations(shared.clone()))
             .upgrade(upgrades(shared.clone()))
             .h1(map_config(app(shared.clone()), |()| AppConfig::default()))
             .tcp()
@@ -97,12 +100,52 @@ pub fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Serve
     Ok(server.run())
 }
 
+/// The service that decides on `Expect: 100-continue`, before the body is sent. A body that is larger
+/// than any route takes is refused at once, by the app: so the token is still checked first.
+fn expectations(
+    shared: Shared,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Request,
+    Error = actix_http::Response<BoxBody>,
+    InitError = (),
+> {
+    let config = &shared.gateway.config.http;
+    let max_bytes = config.body_bytes.max(config.message_body_bytes);
+    let app = map_config(app(shared), |()| AppConfig::default());
+    fn_factory(move || {
+        let app = app.new_service(());
+        async move {
+            let app = Rc::new(app.await?);
+            Ok(fn_service(move |request: Request| {
+                let app = Rc::clone(&app);
+                async move {
+                    let length = body::content_length(request.headers());
+                    if length.is_none_or(|length| length <= u64::from(max_bytes)) {
+                        return Ok(request);
+                    }
+                    let (request, _) = request.replace_payload(Payload::None);
+                    let max_bytes = max_bytes as usize;
+                    body::refuse_as_too_large(&mut request.extensions_mut(), max_bytes);
+                    let mut response = match app.call(request).await {
+                        Ok(response) => response.into_parts().1,
+                        Err(error) => error.error_response(),
+                    };
+                    response.head_mut().set_connection_type(ConnectionType::Close);
+                    Err(response.into())
+                }
+            }))
+        }
+    })
+}
+
 /// The service that takes connections whose request offers an upgrade. It has an app of its own,
 /// which answers the request: see [`upgrade`].
 fn upgrades(
     shared: Shared,
 ) -> impl ServiceFactory<
-    (actix_http::Request, upgrade::Framed),
+    (Request, upgrade::Framed),
     Config = (),
     Response = (),
     Error = Error,

@@ -1,13 +1,13 @@
 //! The state of the gateway that all requests and sockets share.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use actix_web::{HttpRequest, web::Data};
 use tokio_util::sync::CancellationToken;
 
 use engine::{
-    Digest, Engine, EngineListener, JournalError, SystemClock,
-    embedded::{COMPACTION_THRESHOLD, Embedded},
+    Digest, Engine, EngineListener, SystemClock,
+    embedded::{Embedded, REWRITE_AT},
     redis::Redis,
 };
 
@@ -16,6 +16,7 @@ use crate::{
     config::{Config, ConfigError, OperatorKeys, Switch},
     descriptors::Descriptors,
     metrics::Metrics,
+    origin,
     registry::Registry,
     request_id::RequestIds,
 };
@@ -27,13 +28,8 @@ pub enum GatewayError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The journal in `--data-dir` cannot be used.
-    #[error("--data-dir {} cannot be used: {source}.", folder.display())]
-    Journal {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: JournalError,
-    },
+    #[error("{0}")]
+    Journal(String),
 }
 
 /// One gateway.
@@ -113,10 +109,13 @@ impl Gateway {
         self.operator_keys.iter().filter(|operator| **operator == key).count() > 0
     }
 
-    /// Whether pages of `origin` may open sockets.
+    /// Whether a client with this `Origin` may open sockets: one that the operator allows, or the
+    /// gateway's own. `host` is the request's `Host`.
     #[must_use]
-    pub fn allows_origin(&self, origin: &str) -> bool {
-        self.origins.iter().any(|allowed| allowed == origin)
+    pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
+        let canonical = origin::canonical(origin);
+        self.origins.iter().any(|allowed| *allowed == canonical)
+            || host.is_some_and(|host| origin::has_host(origin, host))
     }
 
     /// Whether the shutdown has begun.
@@ -150,13 +149,13 @@ fn engine(
         return Ok(Arc::new(Embedded::new(limits, clock, listener)));
     };
     let durability = config.journal.durability.into();
-    let engine = Embedded::open(&limits, clock, listener, folder, durability, COMPACTION_THRESHOLD)
-        .map_err(|source| GatewayError::Journal { folder: folder.clone(), source })?;
+    let engine = Embedded::open(limits, clock, listener, folder, durability, REWRITE_AT)
+        .map_err(GatewayError::Journal)?;
     Ok(Arc::new(engine))
 }
 
-/// The origins whose pages may open sockets: those that the operator allows, and the gateway's own,
-/// which is never taken from `Host`.
+/// The origins that may open sockets whatever `Host` says: those that the operator allows, and the
+/// gateway's own as far as it knows it.
 fn origins(config: &Config, trial: bool, local: SocketAddr) -> Vec<String> {
     let mut origins = config.http.allowed_origins.clone();
     origins.extend(config.http.public_url.clone());
@@ -164,5 +163,5 @@ fn origins(config: &Config, trial: bool, local: SocketAddr) -> Vec<String> {
         let hosts = ["127.0.0.1", "localhost", "[::1]"];
         origins.extend(hosts.map(|host| format!("http://{host}:{}", local.port())));
     }
-    origins
+    origins.iter().map(|origin| origin::canonical(origin).into_owned()).collect()
 }

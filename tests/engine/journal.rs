@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Durability, JournalError, Limits};
+use engine::{Durability, Limits};
 use rusqlite::Connection;
 
 use crate::harness::{Backend, DAY, TestEngine};
@@ -168,7 +168,7 @@ async fn operations_fail_after_the_shutdown() {
 }
 
 /// Why an engine does not start on a journal that was changed like this.
-async fn refused(change: &str) -> JournalError {
+async fn refused(change: &str) -> String {
     let (mut engine, ..) = phone_with_a_message().await;
     database(engine.kill()).execute_batch(change).expect("changed");
     engine.reopen(Durability::Process).expect_err("a refusal")
@@ -179,23 +179,20 @@ async fn a_journal_of_another_format_is_refused() {
     for format in [1, 7] {
         let why = refused(&format!("PRAGMA user_version = {format}")).await;
         let expected = format!("format {format}, and this gateway knows format 2 only");
-        assert!(why.to_string().contains(&expected), "{why}");
-        assert!(matches!(why, JournalError::Format { found, known: 2 } if found == format));
+        assert!(why.contains(&expected), "{why}");
     }
 }
 
 #[tokio::test]
 async fn the_database_of_another_program_is_refused() {
     let why = refused("PRAGMA application_id = 7").await;
-    assert!(matches!(why, JournalError::Foreign), "{why}");
-    assert!(why.to_string().contains("another program's database"), "{why}");
+    assert!(why.contains("another program's database"), "{why}");
 }
 
 #[tokio::test]
 async fn a_journal_that_is_damaged_in_its_middle_is_refused() {
     let why = refused("UPDATE commits SET changes = x'ff00' WHERE n = 2").await;
-    assert!(matches!(why, JournalError::Damaged { entry: 2 }), "{why}");
-    assert!(why.to_string().contains("entry 2 cannot be read"), "{why}");
+    assert!(why.contains("entry 2 cannot be read"), "{why}");
 }
 
 #[tokio::test]
@@ -205,8 +202,7 @@ async fn a_file_that_is_not_a_journal_is_refused() {
     fs::remove_file(folder.join("journal.sqlite-wal")).expect("removed");
     fs::write(folder.join("journal.sqlite"), [0x5a; 5000]).expect("written");
     let why = engine.reopen(Durability::Process).expect_err("a refusal");
-    assert!(matches!(why, JournalError::NotAJournal), "{why}");
-    assert!(why.to_string().contains("is no journal"), "{why}");
+    assert!(why.contains("is no journal"), "{why}");
 }
 
 /// How long the journal is, in bytes.

@@ -47,10 +47,17 @@ fn a_preflight_from_an_allowed_origin_succeeds() {
 }
 
 #[test]
-fn the_token_header_is_allowed() {
+fn the_request_headers_of_the_contract_are_allowed() {
     let answer = preflight(&gateway(), ALLOWED, "POST", "token");
     let allowed = listed(&answer, "access-control-allow-headers");
-    for name in ["token", "content-type", "authorization"] {
+    for name in [
+        "token",
+        "content-type",
+        "authorization",
+        "idempotency-key",
+        "last-event-id",
+        "if-none-match",
+    ] {
         assert!(allowed.iter().any(|header| header == name), "{name}");
     }
 }
@@ -69,6 +76,26 @@ fn other_headers_are_not_allowed() {
     let answer = preflight(&gateway(), ALLOWED, "PUT", "token, x-other");
     let allowed = listed(&answer, "access-control-allow-headers");
     assert!(!allowed.iter().any(|header| header == "x-other" || header == "*"));
+}
+
+#[test]
+fn a_preflight_for_another_header_is_refused_and_does_not_blame_the_origin() {
+    let answer = preflight(&gateway(), ALLOWED, "PUT", "token, x-other");
+    assert_eq!(answer.problem_name(), "bad-request");
+    assert!(answer.json()["detail"].as_str().unwrap().contains("idempotency-key"));
+}
+
+#[test]
+fn a_refused_origin_is_in_the_log_and_the_answer_names_the_setting() {
+    let gateway = gateway();
+    let answer = preflight(&gateway, OTHER, "PUT", "token");
+    assert_eq!(answer.problem_name(), "origin-refused");
+    assert!(answer.json()["detail"].as_str().unwrap().contains("--allowed-origin"));
+    assert!(
+        gateway.log().contains(&format!("origin refused origin={OTHER:?}")),
+        "{}",
+        gateway.log()
+    );
 }
 
 #[test]

@@ -178,6 +178,83 @@ fn expect_100_continue_is_answered() {
 }
 
 #[test]
+fn a_body_over_every_limit_is_refused_before_it_is_sent() {
+    let gateway = Gateway::trial();
+    let token = gateway.token(DEVICE);
+    let framing = [JSON, ("expect", "100-continue"), ("content-length", "1000000")];
+    for (headers, status) in [(vec![], 401), (vec![("token", token.as_str())], 413)] {
+        let headers = [&framing[..], &headers].concat();
+        let mut connection = Connection::open(&gateway);
+        let answer = connection.ask("POST /prospect/connectsocket", &headers, "");
+        assert_eq!(answer.status, status);
+        connection.closed();
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_of_its_route_is_not_awaited() {
+    let gateway = Gateway::trial();
+    let headers = [JSON, ("expect", "100-continue"), ("content-length", "20000")];
+    let mut connection = Connection::open(&gateway);
+    connection.send(request("PUT /token", &headers, ""));
+    assert_eq!(connection.answer_without_body().status, 100);
+    assert_eq!(connection.answer().problem_name(), "body-too-large");
+}
+
+#[test]
+fn an_encoded_body_is_refused() {
+    let gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let answer = connection.ask("PUT /token", &[JSON, ("content-encoding", "gzip")], "\x1f\u{8b}");
+    assert_eq!(answer.problem_name(), "unsupported-media-type");
+    assert_eq!(answer.header("accept-encoding"), "identity");
+    let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
+    connection.ask("PUT /token", &[JSON, ("content-encoding", "identity")], body).succeeds();
+}
+
+#[test]
+fn a_request_without_exactly_one_valid_host_is_refused() {
+    let gateway = Gateway::trial();
+    for hosts in
+        ["", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: user@a\r\n", "Host: a/b\r\n"]
+    {
+        let mut connection = Connection::open(&gateway);
+        connection.send(format!("GET /livez HTTP/1.1\r\n{hosts}\r\n"));
+        assert_eq!(connection.answer().status, 400, "{hosts:?}");
+    }
+    for hosts in ["Host: a\r\n", "Host: [::1]:8080\r\n", "Host: a_b:80\r\n", "Host:\r\n"] {
+        let mut connection = Connection::open(&gateway);
+        connection.send(format!("GET /livez HTTP/1.1\r\n{hosts}\r\n"));
+        assert_eq!(connection.answer().status, 200, "{hosts:?}");
+    }
+}
+
+#[test]
+fn http_1_0_needs_no_host_and_gets_no_chunks() {
+    let gateway = Gateway::trial();
+    let key = &gateway.operator_key;
+    let mut connection = Connection::open(&gateway);
+    connection
+        .send(format!("GET /operator/events HTTP/1.0\r\nauthorization: Bearer {key}\r\n\r\n"));
+    let answer = connection.answer_without_body();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("transfer-encoding"), "");
+    assert_eq!(answer.header("content-length"), "");
+    assert_eq!(connection.bytes(), *b":\n\n");
+}
+
+#[test]
+fn head_of_the_event_stream_announces_no_length() {
+    let gateway = Gateway::trial();
+    let key = format!("Bearer {}", gateway.operator_key);
+    let mut connection = Connection::open(&gateway);
+    let head = connection.ask("HEAD /operator/events", &[("authorization", key.as_str())], "");
+    assert_eq!(head.status, 200);
+    assert_eq!(head.header("content-length"), "");
+    is_still_answered(&mut connection);
+}
+
+#[test]
 fn head_is_answered_like_get() {
     let gateway = Gateway::trial();
     let key = format!("Bearer {}", gateway.operator_key);

@@ -14,7 +14,6 @@ mod rates;
 mod request_ids;
 mod routing;
 mod settings;
-mod shutdown;
 mod token;
 
 /// A key for gateways that are not a trial.

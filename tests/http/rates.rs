@@ -101,6 +101,35 @@ fn ipv6_networks_have_separate_rates() {
 }
 
 #[test]
+fn an_ipv6_site_does_not_multiply_the_rate_by_its_networks() {
+    let gateway = strict().flag("--trusted-proxy", "127.0.0.0/8").start();
+    let mut networks = (1..60_000).cycle();
+    let _ = use_up(|| from(&gateway, &format!("2001:db8:7:{:x}::1", networks.next().unwrap())));
+    from(&gateway, "2001:db8:8:1::1").succeeds();
+}
+
+#[test]
+fn empty_elements_of_a_forwarded_list_are_ignored() {
+    let gateway = strict().flag("--trusted-proxy", "127.0.0.0/8").start();
+    let _ = use_up(|| from(&gateway, "192.0.2.1,"));
+    let _ = use_up(|| from(&gateway, " , 192.0.2.1"));
+    from(&gateway, "192.0.2.2,,").succeeds();
+}
+
+#[test]
+fn a_rate_can_be_off() {
+    let gateway = Gateway::builder()
+        .flag("--token-requests-per-second", "off")
+        .flag("--authorisations-per-second", "off")
+        .start();
+    let token = gateway.token(DEVICE);
+    for _ in 0..40 {
+        gateway.request_token("test", "another", None).succeeds();
+        gateway.connect_socket(&token, DEVICE, "the-same-half-ref-again-and-again").succeeds();
+    }
+}
+
+#[test]
 fn an_address_over_its_wrong_key_rate_gets_a_retry_after() {
     let gateway = Gateway::builder().flag("--wrong-keys-per-second", "1").start();
     let answer = use_up(|| gateway.issue_token("wrong", DEVICE));

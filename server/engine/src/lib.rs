@@ -14,7 +14,6 @@ mod journal;
 mod limits;
 mod memory;
 mod operations;
-mod rate;
 pub mod redis;
 mod time;
 
@@ -26,10 +25,9 @@ pub use self::{
     digest::Digest,
     event::{DisconnectCause, Event, EventData, Events},
     id::new_id,
-    journal::{Durability, JournalError},
+    journal::Durability,
     limits::Limits,
     operations::*,
-    rate::{Micros, Rate, RateState},
     time::{Clock, Millis, SystemClock, millis, rfc3339},
 };
 

@@ -1,57 +1,50 @@
-//! What the operations of an engine take and return.
+//! What the engine's actions take and give.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::{Digest, Millis};
 
-/// Who requests a token.
+/// Who asks for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requester<'a> {
-    /// A prospect through a channel that claims, with the token that it presents, if any.
+    /// A prospect through a channel that claims; with the token it showed, if any.
     Claim(Option<&'a Digest>),
     /// A prospect through the test channel.
     Test,
-    /// The operator, for the device's claim.
+    /// The operator, for whoever claims the device.
     Operator,
 }
 
-/// Why no token is issued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+/// Why there is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestTokenError {
-    /// The device is claimed, and the request presents no token of the claim.
-    #[error("the device is claimed")]
+    /// The device is claimed, and the newest token was not shown.
     DeviceClaimed,
-    /// There are [`crate::Limits::devices`] devices already.
-    #[error("no room for another device")]
+    /// No room for another device.
     DevicesFull,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
+    /// The engine cannot be reached.
     Unavailable,
 }
 
 /// Why a token is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
-    /// It was never issued, or it was revoked or replaced.
-    #[error("the token is unknown")]
+    /// Never given, revoked or replaced.
     Unknown,
     /// Its lifetime is over.
-    #[error("the token has expired")]
     Expired,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
+    /// The engine cannot be reached.
     Unavailable,
 }
 
 /// One request to authorise a websocket.
 #[derive(Debug, Clone, Copy)]
 pub struct Authorisation<'a> {
-    /// The token that the request presents.
+    /// The token that was shown.
     pub token: &'a Digest,
-    /// The device that the request names.
+    /// The device that was named.
     pub device: &'a str,
     /// The one-use secret that will open the socket.
     pub half_ref: &'a Digest,
@@ -60,32 +53,26 @@ pub struct Authorisation<'a> {
 }
 
 /// Why a websocket is not authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthoriseError {
     /// The token is refused.
-    #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(TokenError),
     /// The token is for another device.
-    #[error("the token is of another device")]
     DeviceMismatch,
     /// The `halfRef` has opened a socket before.
-    #[error("the halfRef has opened a socket before")]
     HalfRefSpent,
     /// The `halfRef` is another device's.
-    #[error("the halfRef is another device's")]
     HalfRefForeign,
-    /// The device is above its rate; the next request is within it after this wait.
-    #[error("too many authorisations: wait {0:?}")]
+    /// The device asks too often; wait this long.
     TooMany(Duration),
-    /// There are [`crate::Limits::open_authorisations`] already; the first expires after this wait.
-    #[error("too many open authorisations: wait {0:?}")]
+    /// As many authorisations are open as may be; the first ends in this long.
     Full(Duration),
 }
 
-/// The result of redeeming a `halfRef`: the connection is the device's socket.
+/// A socket that was authorised and is now this connection's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// The device of the authorisation.
+    /// The device at the other end.
     pub device: Arc<str>,
     /// The numbering of the messages to it.
     pub epoch: Arc<str>,
@@ -94,25 +81,19 @@ pub struct Opened {
 }
 
 /// Why a `halfRef` opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RedeemError {
-    /// It was never authorised, or it is not remembered any more.
-    #[error("the halfRef is unknown")]
+    /// No authorisation waits under it, and none did lately.
     Unknown,
     /// It has opened a socket before.
-    #[error("the halfRef has opened a socket before")]
     Spent,
     /// It was not redeemed in time.
-    #[error("the authorisation has expired")]
     Expired,
     /// Its token was revoked.
-    #[error("the authorisation was revoked")]
     Revoked,
-    /// The event stream has no room for the device. The `halfRef` is not spent.
-    #[error("no room for more events")]
+    /// The event stream has no room for what the socket would say. Nothing was spent.
     EventsFull,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
+    /// The engine cannot be reached.
     Unavailable,
 }
 
@@ -121,7 +102,7 @@ pub enum RedeemError {
 pub struct ConnectionId(pub Arc<str>);
 
 impl ConnectionId {
-    /// A random name: 22 characters.
+    /// A new one.
     #[must_use]
     pub fn new() -> Self {
         Self(crate::new_id().into())
@@ -149,63 +130,58 @@ pub enum EndReason {
     Revoked,
     /// Its token expired.
     TokenExpired,
-    /// The gateway lost its connection to the engine for longer than its lease. Only the Redis
-    /// engine gives this reason.
+    /// The gateway was out of touch with the engine for longer than its lease. An engine that cannot
+    /// lose its connection never gives this reason.
     LeaseExpired,
 }
 
-/// A message from the operator.
+/// A message that the operator sends.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// The recipient.
+    /// The device that it is for.
     pub device: &'a str,
     /// Its JSON, byte for byte.
     pub data: &'a str,
-    /// How long it stays in the outbox, unless it is acknowledged.
+    /// How long it waits for the prospect.
     pub ttl: Duration,
-    /// Makes a repeated request return the first answer.
+    /// What tells a repeated request from a new one.
     pub idempotency: Option<Idempotency>,
 }
 
-/// An idempotency key with the body that it stands for.
+/// A request's key and what it must be the same for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Idempotency {
-    /// The digest of the key.
+    /// The key.
     pub key: Digest,
-    /// The digest of everything that must be the same in a repeated request.
+    /// The body.
     pub body: Digest,
 }
 
-/// The result of sending: a message that is in the outbox, or was.
+/// A message that is in the outbox, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// The numbering that `seq` is of.
     pub epoch: Arc<str>,
     /// The message's number.
     pub seq: u64,
-    /// Whether the device had a socket when the message was queued.
+    /// Whether the device has a socket.
     pub connected: bool,
     /// Whether the device has acknowledged the message.
     pub acknowledged: bool,
 }
 
 /// Why a message is not queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
     /// There is no record of the device.
-    #[error("the device is unknown")]
     UnknownDevice,
-    /// The outbox is full; its first message expires after this wait.
-    #[error("the outbox is full: wait {0:?}")]
+    /// The outbox is full; its first message ends in this long.
     OutboxFull(Duration),
-    /// The key is remembered with another body.
-    #[error("the key was used for another message")]
+    /// The key was used for another body.
     KeyReused,
-    /// There are [`crate::Limits::idempotency_keys`] keys; the first is forgotten after this wait.
-    #[error("no room for another key: wait {0:?}")]
+    /// No more keys are remembered; the first is forgotten in this long.
     KeysFull(Duration),
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
+    /// The engine cannot be reached.
     Unavailable,
 }
 
@@ -214,36 +190,33 @@ pub enum SendError {
 pub struct Message {
     /// Its number.
     pub seq: u64,
-    /// Its JSON, byte for byte.
+    /// Its JSON.
     pub data: Arc<str>,
 }
 
-/// Why an operation of a socket fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+/// Why a socket's action is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketError {
-    /// The connection is not, or no longer, the device's socket.
-    #[error("the connection is not the device's socket")]
+    /// The connection is not the device's socket any more.
     Stale,
-    /// The event stream has no room for the device. Nothing was changed.
-    #[error("no room for more events")]
+    /// The event stream has no room; nothing was changed.
     EventsFull,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
+    /// The engine cannot be reached.
     Unavailable,
 }
 
-/// The state of a device, for the operator.
+/// What an operator reads of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState {
-    /// The device's name.
+    /// Its name.
     pub device: Arc<str>,
-    /// Its socket, if it has one.
+    /// Its socket.
     pub socket: Option<SocketState>,
-    /// The number of messages in its outbox.
+    /// Messages that it has not acknowledged.
     pub unacknowledged: usize,
 }
 
-/// The state of a socket, for the operator.
+/// What an operator reads of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketState {
     /// Names the connection.
@@ -254,10 +227,8 @@ pub struct SocketState {
     pub linkinjected: Option<Arc<str>>,
 }
 
-/// The engine cannot serve the operation, or did not answer in time. In the second case the
-/// operation may have happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the engine is unavailable")]
+/// The engine cannot be reached. Nothing was changed, or it did not say in time what was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
 
 impl From<Unavailable> for RequestTokenError {

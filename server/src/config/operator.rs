@@ -25,7 +25,7 @@ pub struct OperatorConfig {
     #[arg(long, value_name = "FILE")]
     pub operator_key_file: Option<PathBuf>,
 
-    /// Wrong operator keys per second and address.
+    /// Wrong operator keys per second and address; `off` for no limit.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = value::rate)]
     pub wrong_keys_per_second: u32,
 

@@ -18,7 +18,7 @@ pub struct SocketConfig {
     #[arg(long, value_name = "N", default_value_t = 4 * 1024, value_parser = value::size)]
     pub inbound_frame_bytes: u32,
 
-    /// Frames from a prospect per second; twice as many in a burst.
+    /// Frames from a prospect per second; twice as many in a burst; `off` for no limit.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = value::rate)]
     pub frames_per_second: u32,
 

@@ -28,7 +28,7 @@ pub struct TokenConfig {
     )]
     pub token_ttl: Duration,
 
-    /// Token requests per second and address.
+    /// Token requests per second and address; `off` for no limit.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = value::rate)]
     pub token_requests_per_second: u32,
 
@@ -59,7 +59,7 @@ pub struct TokenConfig {
     )]
     pub open_authorisations: u32,
 
-    /// Authorisations per second and device.
+    /// Authorisations per second and device; `off` for no limit.
     #[arg(
         long,
         value_name = "N",

@@ -1,15 +1,16 @@
 //! How the values of settings are read.
 
 use std::{
-    net::{AddrParseError, IpAddr, Ipv6Addr, SocketAddr},
+    net::{AddrParseError, IpAddr, SocketAddr},
     num::ParseIntError,
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
 };
 
-use actix_web::http::Uri;
 use ipnet::IpNet;
+
+use crate::origin;
 
 /// Why a value is refused, as clap shows it behind the flag and the value.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum ValueError {
     /// The number is out of range, or none.
     #[error("must be a number from {0} to {1}")]
     Number(u64, u64),
+    /// The text is not a rate.
+    #[error("must be a number from 1 to 1000000, or off")]
+    Rate,
     /// The text is not an origin.
     #[error("write an origin such as https://www.example.com, with no path")]
     Origin,
@@ -36,6 +40,9 @@ pub enum ValueError {
     #[error("write a network such as 10.0.0.0/8, or one address")]
     Network,
 }
+
+/// The rate that is no limit: the time between two events is below its resolution.
+pub const UNLIMITED_RATE: u32 = u32::MAX;
 
 /// The longest time of a setting.
 const MAX_TIME: Duration = Duration::from_hours(10 * 366 * 24);
@@ -76,9 +83,12 @@ pub fn count(text: &str) -> Result<u32, ValueError> {
     number(text, 1..=100_000_000)
 }
 
-/// A number a second.
+/// A number a second, up to the million that the microseconds of a rate can count; or `off`.
 pub fn rate(text: &str) -> Result<u32, ValueError> {
-    number(text, 1..=1000)
+    match text {
+        "off" => Ok(UNLIMITED_RATE),
+        _ => number(text, 1..=1_000_000).map_err(|_| ValueError::Rate),
+    }
 }
 
 /// Bytes of one frame or body: up to 1 MiB.
@@ -104,37 +114,17 @@ pub fn network(text: &str) -> Result<IpNet, ValueError> {
     network.map_err(|_| ValueError::Network)
 }
 
-/// An origin as browsers send it: scheme, host and, where it is not the scheme's own, port.
+/// An origin: see [`origin::is_valid`].
 pub fn origin(text: &str) -> Result<String, ValueError> {
     let text = text.trim();
-    let uri: Uri = text.parse().map_err(|_| ValueError::Origin)?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(ValueError::Origin);
-    };
-    let port = authority.port_u16();
-    let own_port = matches!((scheme, port), ("http", Some(80)) | ("https", Some(443)));
-    let host = authority.host();
-    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(is_host_byte),
-    };
-    // Browsers write an origin in exactly one way, and it is compared as text.
-    let written = match port {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
-    };
-    let fits = matches!(scheme, "http" | "https") && named && !own_port && written == text;
-    if fits { Ok(text.to_owned()) } else { Err(ValueError::Origin) }
-}
-
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
+    if origin::is_valid(text) { Ok(text.to_owned()) } else { Err(ValueError::Origin) }
 }
 
 /// The origin of a gateway's public URL. The gateway serves from the root, so the URL has no path.
 pub fn origin_of_url(text: &str) -> Result<String, ValueError> {
     let text = text.trim();
-    origin(text.strip_suffix('/').unwrap_or(text)).map_err(|_| ValueError::Url)
+    let text = text.strip_suffix('/').unwrap_or(text);
+    if origin::is_of_page(text) { Ok(text.to_owned()) } else { Err(ValueError::Url) }
 }
 
 #[cfg(test)]
@@ -142,24 +132,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_has_no_path_no_capitals_and_no_default_port() {
-        assert!(origin("https://www.example.com").is_ok());
-        assert!(origin("http://localhost:3000").is_ok());
-        for wrong in [
-            "*",
-            "null",
-            "https://",
-            "https://a/b",
-            "https://A.b",
-            "https://a:443",
-            "ftp://a",
-            "https://a\"b",
-            "https://[::1",
-            "https://a:",
-            "https://a:99999",
-            "https://u@a",
-        ] {
-            assert!(origin(wrong).is_err(), "{wrong}");
+    fn a_rate_may_be_off() {
+        assert_eq!(rate("1000000").unwrap(), 1_000_000);
+        assert_eq!(rate("off").unwrap(), UNLIMITED_RATE);
+        for wrong in ["0", "1000001", "on", ""] {
+            assert!(rate(wrong).is_err(), "{wrong}");
         }
     }
 

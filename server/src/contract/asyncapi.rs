@@ -1,5 +1,8 @@
 //! The contract of the open socket in AsyncAPI 3.0: the frames of both directions, the handshake
-//! and the close codes. Its schemas are those of the OpenAPI document.
+//! and the close codes.
+//!
+//! Written by hand, because no crate writes AsyncAPI 3 from Rust types. The schemas are copied from
+//! the OpenAPI document, so a frame is still described once, by its type in `api-types`.
 
 use api_types::frame::{ClientFrame, ServerFrame};
 use serde_json::{Map, Value, json};
@@ -8,13 +11,13 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::websocket::close_code::CloseCode;
 
 const DESCRIPTION: &str = "\
-What travels on a prospect's websocket once `POST /prospect/connectsocket` has authorised it. The \
+The frames on a prospect's websocket after `POST /prospect/connectsocket` has authorised it. The \
 OpenAPI document of the same gateway describes everything before.
 
-Nothing acknowledged is lost or doubled. To the prospect: process each `seq` of an `epoch` once and \
-acknowledge it; what is not acknowledged comes again on the next socket, in order. To the operator: \
-send a message again, in order and before anything new, until it is accepted; its `id` keeps it \
-from being taken twice.";
+No acknowledged message is lost or duplicated. To the prospect: process each `seq` of an `epoch` once \
+and acknowledge it; unacknowledged messages are sent again on the next socket, in order. To the \
+operator: repeat a message, in order and before any new one, until it is accepted; its `id` prevents \
+a second delivery.";
 
 /// The AsyncAPI document, from the finished OpenAPI one.
 #[must_use]
@@ -63,7 +66,7 @@ pub fn document(openapi: &Value) -> Value {
     })
 }
 
-/// The names of the frames in a union.
+/// The schema names of the frames in a union.
 fn members<T: ToSchema + PartialSchema>() -> Vec<String> {
     let union = serde_json::to_value(T::schema()).unwrap_or_default();
     let references = union["oneOf"].as_array().into_iter().flatten();

@@ -1,5 +1,5 @@
-//! The contract beside its operations: what it says of itself, its security, and the documents in
-//! which it is served.
+//! The contract apart from its operations: its description, its security schemes, the schemas of
+//! frames and problems, and the documents in which it is served.
 
 mod asyncapi;
 mod openapi_30;
@@ -35,15 +35,14 @@ A company has *prospects*: people who are not yet users, known by the `deviceTag
 browser. This gateway authorises a websocket for a prospect and holds it.
 
 1. `PUT /token` gives the prospect's device a token.
-2. `POST /prospect/connectsocket` has a websocket authorised, under a one-use secret of the client's \
-own making, the `halfRef`.
+2. `POST /prospect/connectsocket` authorises a websocket under a one-use secret that the client makes, \
+the `halfRef`.
 3. `GET /prospect/socket` opens it.
 
-`POST /prospect/connectsocket` is the documented endpoint and fixed; `x-origin` tells its parts from \
-what the gateway adds to make it real. Everything that goes wrong is one `Problem` (RFC 9457); \
-`x-problem-types` lists them all.";
+`POST /prospect/connectsocket` is the documented endpoint and fixed; `x-origin` separates it from what \
+the gateway adds. Every error is one `Problem` (RFC 9457); `x-problem-types` lists them all.";
 
-/// What the contract says before any operation is in it.
+/// The contract before any operation is registered.
 #[must_use]
 pub fn base() -> OpenApi {
     let license =
@@ -58,7 +57,7 @@ pub fn base() -> OpenApi {
     let tags = [
         ("prospect", "What a prospect's app or web page calls."),
         ("operator", "What the operator's backend calls."),
-        ("platform", "What runs and watches the gateway."),
+        ("platform", "What the platform that runs the gateway calls."),
         ("contract", "This contract, for people and programs."),
     ];
     let servers = [
@@ -79,7 +78,7 @@ pub fn base() -> OpenApi {
             HttpBuilder::new()
                 .scheme(HttpAuthScheme::Bearer)
                 .description(Some(
-                    "An operator key. A trial makes its own and shows it at its start.",
+                    "An operator key. A trial makes its own and prints it at its start.",
                 ))
                 .build(),
         ),
@@ -97,7 +96,8 @@ pub fn base() -> OpenApi {
         .build()
 }
 
-/// Adds what holds for the whole contract once all operations are in it.
+/// Completes the contract after the operations are registered: schemas, `x-origin`, request ids and
+/// the registry of problems.
 #[must_use]
 pub fn finished(mut contract: OpenApi) -> OpenApi {
     add_schemas(contract.components.get_or_insert_default());
@@ -129,7 +129,7 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
-/// Every answer names its request.
+/// Every answer carries the request id.
 fn add_request_id(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
@@ -139,7 +139,7 @@ fn add_request_id(operation: &mut Operation) {
     }
 }
 
-/// The headers that many answers share.
+/// Headers that many answers share.
 fn headers() -> [(&'static str, Header); 2] {
     let id = ObjectBuilder::new()
         .schema_type(SchemaType::new(Type::String))
@@ -152,12 +152,12 @@ fn headers() -> [(&'static str, Header); 2] {
         HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
     };
     [
-        ("RequestId", header(id, "Names this request: also in the gateway's log.")),
+        ("RequestId", header(id, "The id of this request, as in the gateway's log.")),
         ("RetryAfter", header(seconds, "How long to wait, in seconds.")),
     ]
 }
 
-/// The schemas that no operation's derive collects: those of problems and of frames.
+/// Adds the schemas that no operation refers to in a derive: problems and frames.
 fn add_schemas(components: &mut Components) {
     add::<Problem>(components);
     add::<FieldError>(components);
@@ -182,7 +182,8 @@ fn add<T: ToSchema>(components: &mut Components) {
     components.schemas.insert(T::name().into_owned(), schema);
 }
 
-/// utoipa's derive wraps an inlined property that has a description; the property itself has it too.
+/// Undoes the `allOf` in which utoipa's derive wraps an inlined property with a description: the
+/// property has that description itself.
 fn unwrap(property: &mut RefOr<Schema>) {
     if let RefOr::T(Schema::AllOf(wrapped)) = property
         && let Some(inner) = wrapped.items.first()
@@ -191,8 +192,8 @@ fn unwrap(property: &mut RefOr<Schema>) {
     }
 }
 
-/// Adds a union of frames with the discriminator that generators need; utoipa's derive has none
-/// for frames that hold their own `type`.
+/// Adds a union of frames with the discriminator that generators need. utoipa's derive writes none
+/// for members that declare their own `type`.
 fn add_union<T: ToSchema>(components: &mut Components) {
     let derived = serde_json::to_value(T::schema()).unwrap_or_default();
     let mut union = OneOfBuilder::new().description(derived["description"].as_str());
@@ -209,7 +210,7 @@ fn add_union<T: ToSchema>(components: &mut Components) {
     components.schemas.insert(T::name().into_owned(), union.into());
 }
 
-/// One of the documents, as a schema: an object.
+/// The schema of a served document: any object.
 pub struct Document;
 
 impl PartialSchema for Document {

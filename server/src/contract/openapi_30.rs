@@ -1,15 +1,16 @@
-//! The contract in OpenAPI 3.0, from the one in 3.1, for programs that read no other.
+//! The contract in OpenAPI 3.0, for programs that cannot read 3.1.
 //!
-//! Only what this contract uses is converted; a validator in the tests finds whatever else.
+//! Written by hand, because utoipa writes 3.1 only and converters are programs outside of Rust. It
+//! converts what this contract uses; a validator in the tests rejects anything it misses.
 
 use serde_json::{Map, Value, json};
 
-/// The same contract in 3.0.3.
+/// The 3.0.3 form of a 3.1 `document`.
 #[must_use]
 pub fn down_converted(document: &Value) -> Value {
     let mut document = document.clone();
     document["openapi"] = json!("3.0.3");
-    // An SPDX identifier is new in 3.1; 3.0 has a place for the address of the text alone.
+    // 3.0 has no SPDX identifier, only the URL of a licence.
     if let Some(license) = document["info"]["license"].as_object_mut()
         && license.remove("identifier").is_some()
     {
@@ -19,7 +20,7 @@ pub fn down_converted(document: &Value) -> Value {
     document
 }
 
-/// Converts a node and all below it. Examples are data and stay as they are.
+/// Converts a node and everything below it. Examples are data and stay unchanged.
 fn convert(node: &mut Value) {
     match node {
         Value::Array(items) => items.iter_mut().for_each(convert),
@@ -47,7 +48,7 @@ fn convert_schema(schema: &mut Map<String, Value>) {
             schema.insert("nullable".to_owned(), json!(true));
         }
     }
-    // A schema has a list of examples in 3.1 and one in 3.0; elsewhere `examples` is a map.
+    // A schema has a list of examples in 3.1 and a single one in 3.0; elsewhere `examples` is a map.
     if let Some(Value::Array(examples)) = schema.get("examples") {
         let first = examples.first().cloned();
         schema.remove("examples");
@@ -55,7 +56,7 @@ fn convert_schema(schema: &mut Map<String, Value>) {
             schema.insert("example".to_owned(), first);
         }
     }
-    // Beside a reference 3.0 knows nothing else.
+    // 3.0 allows nothing beside a reference.
     if schema.contains_key("$ref") {
         schema.retain(|name, _| name == "$ref");
     }

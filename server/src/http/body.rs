@@ -11,7 +11,7 @@ use std::{
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::{Extensions, Payload, ServiceRequest},
-    http::header,
+    http::header::{self, HeaderMap},
     web::{Bytes, BytesMut},
 };
 use api_types::{
@@ -31,10 +31,27 @@ pub async fn read(request: &mut ServiceRequest, max_bytes: usize, deadline: Dura
     if matches!(payload, Payload::None) {
         return;
     }
+    if request.headers().contains_key(header::EXPECT)
+        && content_length(request.headers()).is_some_and(|length| length > max_bytes as u64)
+    {
+        request.extensions_mut().insert(Arrived::Err(too_large(max_bytes)));
+        return;
+    }
     let arrived = tokio::time::timeout(deadline, collect(payload, max_bytes))
         .await
         .unwrap_or_else(|_| Err(too_slow(deadline)));
     request.extensions_mut().insert(arrived);
+}
+
+/// The length that the request announces for its body.
+#[must_use]
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Marks a request as one whose body is too large to be read.
+pub fn refuse_as_too_large(extensions: &mut Extensions, max_bytes: usize) {
+    extensions.insert(Arrived::Err(too_large(max_bytes)));
 }
 
 /// Marks a request as one whose body cannot be read.
@@ -109,10 +126,19 @@ fn parse<T: RequestBody>(request: &HttpRequest) -> Result<T, ApiError> {
         Some(Err(error)) => return Err(error.clone()),
         None => &[],
     };
+    if has_content_coding(request) {
+        return Err(ApiError::content_coding());
+    }
     if !is_json(request) {
         return Err(ProblemKind::UnsupportedMediaType.into());
     }
     Ok(body::parse(bytes)?)
+}
+
+/// Whether the body is encoded, for example with gzip (RFC 9110, section 8.4).
+fn has_content_coding(request: &HttpRequest) -> bool {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
+    codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether `Content-Type` says JSON. JSON is UTF-8 (RFC 8259), so its parameters change nothing.

@@ -20,6 +20,8 @@ pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
         .headers()
         .get_all("x-forwarded-for")
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        // A list may have empty elements (RFC 9110, section 5.6.1).
+        .filter(|hop| !hop.trim_ascii().is_empty())
         .collect();
     let mut address = peer.to_canonical();
     for hop in hops.into_iter().rev() {
@@ -71,6 +73,12 @@ mod tests {
         assert_eq!(seen("10.0.0.1", "[2001:db8::1]:4711"), "2001:db8::1");
         assert_eq!(seen("10.0.0.1", "[2001:db8::1]"), "2001:db8::1");
         assert_eq!(seen("10.0.0.1", "\u{e9}, 198.51.100.7"), "198.51.100.7");
+    }
+
+    #[test]
+    fn empty_elements_are_ignored() {
+        assert_eq!(seen("10.0.0.1", "203.0.113.9,"), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", ", 203.0.113.9 ,, 10.0.0.2, "), "203.0.113.9");
     }
 
     #[test]

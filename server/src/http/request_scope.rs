@@ -5,19 +5,20 @@ use std::time::Instant;
 
 use actix_http::ConnectionType;
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
-    body::{BoxBody, MessageBody},
+    Error, HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        Method, StatusCode,
+        Method, StatusCode, Version,
         header::{self, HeaderMap, HeaderName, HeaderValue},
+        uri::Authority,
     },
     middleware::Next,
 };
 use api_types::problem::ProblemKind;
 
-use super::client_address::client_address;
+use super::{client_address::client_address, cors};
 use crate::{
     problem::ApiError,
     request_id::{REQUEST_ID_HEADER, RequestId},
@@ -61,14 +62,34 @@ pub async fn request_scope(
     }
     let address = client_address(request.request(), &gateway.config.http.trusted_proxies);
 
-    let (request, response) = match next.call(request).await {
-        Ok(response) => {
-            let (request, response) = response.map_into_boxed_body().into_parts();
-            (Some(request), response)
+    let version = request.version();
+    let preflight_origin =
+        (method == Method::OPTIONS).then(|| request.headers().get(header::ORIGIN).cloned());
+
+    let (request, response) = if has_valid_host(request.request()) {
+        match next.call(request).await {
+            Ok(response) => {
+                let (request, response) = response.map_into_boxed_body().into_parts();
+                (Some(request), response)
+            }
+            Err(error) => (None, error.error_response()),
         }
-        Err(error) => (None, error.error_response()),
+    } else {
+        let detail = "Send exactly one Host, with a host name or an address.";
+        let error = ApiError::with_detail(ProblemKind::BadRequest, detail);
+        (Some(request.into_parts().0), error.error_response())
     };
-    let (mut response, problem) = render(response, &method, &id.0);
+    // Only the CORS middleware answers OPTIONS with 400.
+    let refused_preflight =
+        preflight_origin.filter(|_| response.status() == StatusCode::BAD_REQUEST).map(|origin| {
+            cors::preflight_refusal(origin.as_ref(), &gateway.config.http.allowed_origins)
+        });
+    let (mut response, problem) = render(response, refused_preflight, &id.0);
+    if version <= Version::HTTP_10 && response.body().size() == BodySize::Stream {
+        // HTTP/1.0 has no chunks (RFC 9112, section 6.1): the end of the connection ends the body.
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     add_headers(response.headers_mut(), &id);
 
     let status = response.status().as_u16();
@@ -92,6 +113,21 @@ pub async fn request_scope(
         Some(request) => Ok(ServiceResponse::new(request, response)),
         None => Err(InternalError::from_response("refused", response).into()),
     }
+}
+
+/// Whether `Host` is as RFC 9112, section 3.2, wants it: exactly one, except in HTTP/1.0.
+fn has_valid_host(request: &HttpRequest) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST);
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() <= Version::HTTP_10,
+        (Some(host), None) => host.is_empty() || is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Whether this is a host with an optional port, and no user.
+fn is_host(text: &[u8]) -> bool {
+    !text.contains(&b'@') && Authority::try_from(text).is_ok()
 }
 
 fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
@@ -118,16 +154,12 @@ fn method_label(method: &Method) -> &'static str {
 /// one of ours. Any other response stays as it is.
 fn render(
     mut response: HttpResponse,
-    method: &Method,
+    refused_preflight: Option<ApiError>,
     request_id: &str,
 ) -> (HttpResponse, Option<ProblemKind>) {
     let error = response.extensions_mut().remove::<ApiError>();
-    let error = match error {
+    let error = match error.or(refused_preflight) {
         Some(error) => error,
-        // Only the CORS middleware answers OPTIONS with 400.
-        None if method == Method::OPTIONS && response.status() == StatusCode::BAD_REQUEST => {
-            ProblemKind::OriginRefused.into()
-        }
         None if response.status().is_client_error() || response.status().is_server_error() => {
             ApiError::by_status(response.status())
         }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Bodies that `connectSocket` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
-    BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"halfRef\": " },
+    BadBody { name: "broken-json", summary: "JSON that ends too early", body: b"{\"halfRef\": " },
     BadBody { name: "not-utf8", summary: "Bytes that are not UTF-8", body: b"{\"halfRef\": \"\xff\"}" },
     BadBody {
         name: "array",
@@ -21,12 +21,12 @@ pub const BAD_BODIES: &[BadBody] = &[
     },
     BadBody {
         name: "duplicate-field",
-        summary: "A field that is given twice",
+        summary: "A field that appears twice",
         body: br#"{"halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "deviceTag": "my_deviceTag", "deviceTag": "another"}"#,
     },
     BadBody {
         name: "missing-field",
-        summary: "A required field that is not there",
+        summary: "A required field that is missing",
         body: br#"{"deviceTag": "my_deviceTag"}"#,
     },
     BadBody {
@@ -51,7 +51,7 @@ pub const BAD_BODIES: &[BadBody] = &[
     },
     BadBody {
         name: "unknown-field",
-        summary: "A field that is not known: here a misspelt one",
+        summary: "An unknown field, here a misspelt one",
         body: br#"{"halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskg", "deviceTag": "my_deviceTag", "linkInjected": "x"}"#,
     },
 ];
@@ -67,18 +67,18 @@ api_errors!(ConnectSocketErrors:
 ///
 /// This endpoint requests authorization of a websocket connection to enable efficient 2-way communication with this prospect.
 ///
-/// The gateway's refinement of the document: once it answers 200, `GET /prospect/socket` opens the
-/// websocket with the same `halfRef`, once, for as long as the authorisation lasts: 30 seconds,
-/// unless the gateway's settings say otherwise. Until it was opened, the same request may be sent
-/// again; that begins the time anew and replaces `linkinjected`. To
-/// leave `linkinjected` out and to send `null` mean the same.
+/// The gateway's refinement of the document: after a 200, `GET /prospect/socket` opens the websocket
+/// with the same `halfRef`, once, while the authorisation lasts: 30 seconds, unless the gateway's
+/// settings say otherwise. Until the websocket is opened, the same request is repeatable: it
+/// restarts the time and replaces `linkinjected`. Omitting `linkinjected` and sending `null` mean the
+/// same.
 #[utoipa::path(
     operation_id = "connectSocket",
     tag = "prospect",
     request_body(
         content = ConnectSocketRequest,
         content_type = "application/json",
-        description = "The device, and the secret that will open its websocket."
+        description = "The device, and the secret that opens its websocket."
     ),
     responses(
         (status = 200, description = "The websocket is authorised.", body = ConnectSocketResponse),

@@ -118,13 +118,13 @@ api_errors!(GetDocumentErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDe
 
 /// The contract in OpenAPI 3.1
 ///
-/// Made from the code of the gateway that serves it.
+/// Generated from the code of the gateway that serves it.
 #[utoipa::path(
     operation_id = "getOpenApi",
     tag = "contract",
     responses(
         (status = 200, description = "The document.", body = inline(Document), content_type = "application/json"),
-        (status = 304, description = "The document is the one named in `If-None-Match`."),
+        (status = 304, description = "The document still has the tag of `If-None-Match`."),
         GetDocumentErrors
     ),
     security(())
@@ -136,13 +136,13 @@ pub async fn get_openapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) ->
 
 /// The contract in OpenAPI 3.0
 ///
-/// The same contract, for programs that do not read 3.1.
+/// The same contract, for programs that cannot read 3.1.
 #[utoipa::path(
     operation_id = "getOpenApi30",
     tag = "contract",
     responses(
         (status = 200, description = "The document.", body = inline(Document), content_type = "application/json"),
-        (status = 304, description = "The document is the one named in `If-None-Match`."),
+        (status = 304, description = "The document still has the tag of `If-None-Match`."),
         GetDocumentErrors
     ),
     security(())
@@ -165,7 +165,7 @@ pub async fn get_openapi_30(_: NoBody, request: HttpRequest, pages: Data<Pages>)
             body = inline(Document),
             content_type = "application/json"
         ),
-        (status = 304, description = "The document is the one named in `If-None-Match`."),
+        (status = 304, description = "The document still has the tag of `If-None-Match`."),
         GetDocumentErrors
     ),
     security(())
@@ -179,7 +179,7 @@ api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
 
 /// The Swagger UI
 ///
-/// This contract to read and to try out, in a browser. Works with no network but the gateway.
+/// This contract, to read and to try out in a browser. It loads nothing from other hosts.
 #[utoipa::path(
     operation_id = "getSwaggerUi",
     tag = "contract",
@@ -189,7 +189,7 @@ api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
             (String = "text/html"), (String = "text/css"), (String = "text/javascript"),
             (String = "image/png"), (String = "application/json")
         )),
-        (status = 304, description = "The file is the one named in `If-None-Match`."),
+        (status = 304, description = "The file still has the tag of `If-None-Match`."),
         GetSwaggerUiErrors
     ),
     security(())

@@ -10,7 +10,10 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse, delete, get,
+    HttpRequest, HttpResponse,
+    body::None as NoLength,
+    delete, get,
+    http::header,
     web::{Bytes, Data},
 };
 use api_types::problem::ProblemKind;
@@ -32,6 +35,12 @@ use crate::{
 
 /// The media type of a stream.
 const MEDIA_TYPE: &str = "text/event-stream";
+
+/// Tells nginx not to buffer the answer.
+const ACCEL_BUFFERING_HEADER: &str = "x-accel-buffering";
+
+/// What a stream sends where it has no event: a comment.
+const COMMENT: &str = ":\n\n";
 
 /// How often a stream that has nothing to say shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -65,7 +74,7 @@ impl Drop for OpenStream {
 }
 
 api_errors!(StreamErrors:
-    OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, TooManyStreams,
+    OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, TooManyStreams, InvalidParameter,
     EngineUnavailable, OutOfDescriptors;
 );
 
@@ -80,10 +89,16 @@ api_errors!(StreamErrors:
 #[utoipa::path(
     operation_id = "streamEvents",
     tag = "operator",
-    params((
-        "Last-Event-ID" = Option<String>, Header, nullable = false, max_length = 64,
-        description = "The last `id` that was dealt with, or `0` for the oldest that is kept."
-    )),
+    params(
+        (
+            "Last-Event-ID" = Option<String>, Header, nullable = false, max_length = 64,
+            description = "The last `id` that was processed, or `0` for the oldest that is kept. Empty means the same as absent."
+        ),
+        (
+            "lastEventId" = Option<String>, Query, nullable = false, max_length = 64,
+            description = "The same, for clients that cannot set a header, which goes first."
+        )
+    ),
     responses(
         (
             status = 200,
@@ -101,6 +116,7 @@ pub async fn stream_events(
     request: HttpRequest,
     _operator: Operator,
     _: NoBody,
+    Parameters(parameters): Parameters<StreamParameters>,
     streams: Data<Streams>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
@@ -108,21 +124,38 @@ pub async fn stream_events(
     let open = open.ok_or(ProblemKind::TooManyStreams)?;
     let name = gateway.engine.stream().await?;
     let known = gateway.engine.events(u64::MAX, 1).await?;
-    let (from, gap) = begin(last_event_id(&request).as_deref(), &name, &known);
+    let last_event_id = last_event_id(&request).or(parameters.last_event_id);
+    let last_event_id = last_event_id.filter(|id| !id.is_empty());
+    let (from, gap) = begin(last_event_id.as_deref(), &name, &known);
     let mut response = HttpResponse::Ok();
-    response.content_type(MEDIA_TYPE);
+    response
+        .content_type(MEDIA_TYPE)
+        .insert_header((header::CACHE_CONTROL, "no-store, no-transform"));
+    // nginx holds answers back to send larger parts, and again to compress them; it leaves alone
+    // what is encoded already.
+    response.insert_header((ACCEL_BUFFERING_HEADER, "no"));
+    response.insert_header((header::CONTENT_ENCODING, "identity"));
     if request_scope::is_head(&request) {
-        return Ok(response.finish());
+        // The length of the stream is not known, and zero would be wrong.
+        return Ok(response.body(NoLength::new()));
     }
-    let reader = Reader { gateway: gateway.into_inner(), name, from, gap, _open: open };
+    let reader =
+        Reader { gateway: gateway.into_inner(), name, from, begun: false, gap, _open: open };
     Ok(response.streaming(reader.stream()))
 }
 
 /// The header, cut where no id of ours reaches; anything that is no text is no id.
 fn last_event_id(request: &HttpRequest) -> Option<String> {
-    let value = request.headers().get("last-event-id")?;
+    let value = request.headers().get("last-event-id").filter(|value| !value.is_empty())?;
     let text = value.to_str().unwrap_or("?");
     Some(text.chars().take(ID_AT_MOST).collect())
+}
+
+/// An `EventSource` of a library that cannot set headers sends the id in the query.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct StreamParameters {
+    last_event_id: Option<String>,
 }
 
 /// Where a stream begins, and what to say of the events between.
@@ -154,6 +187,9 @@ struct Reader {
     gateway: Arc<Gateway>,
     name: Arc<str>,
     from: u64,
+    /// Whether anything was sent. A comment comes first and at once, so that the client and every
+    /// proxy between see the stream begin.
+    begun: bool,
     gap: Option<String>,
     _open: OpenStream,
 }
@@ -169,8 +205,9 @@ impl Reader {
     /// What to say next; `None` when the gateway goes away, lost its engine or tells of another
     /// stream now.
     async fn next(&mut self) -> Option<String> {
-        if let Some(gap) = self.gap.take() {
-            return Some(gap);
+        if !self.begun {
+            self.begun = true;
+            return Some(format!("{COMMENT}{}", self.gap.take().unwrap_or_default()));
         }
         let gateway = Arc::clone(&self.gateway);
         // Listening begins before the look, so that nothing happens unseen in between.
@@ -198,7 +235,7 @@ impl Reader {
                     happened.set(gateway.registry.events.notified());
                     happened.as_mut().enable();
                 }
-                () = tokio::time::sleep(HEARTBEAT) => return Some(":\n\n".to_owned()),
+                () = tokio::time::sleep(HEARTBEAT) => return Some(COMMENT.to_owned()),
                 () = gateway.ending.cancelled() => return None,
             }
         }

@@ -11,13 +11,13 @@ use crate::{
     state::Gateway,
 };
 
-/// Is the process alive?
+/// Liveness
 ///
-/// Answers for as long as the process can answer at all.
+/// Answers as long as the process can answer at all.
 #[utoipa::path(
     operation_id = "getLiveness",
     tag = "platform",
-    responses((status = 200, description = "It is.", body = HealthResponse), GetLivenessErrors),
+    responses((status = 200, description = "The process is alive.", body = HealthResponse), GetLivenessErrors),
     security(())
 )]
 #[get("/livez", wrap = "RoutePolicy::new().always_admitted()")]
@@ -28,13 +28,13 @@ pub async fn livez(_: NoBody) -> HttpResponse {
 api_errors!(GetLivenessErrors: BadRequest, BodyTooLarge, RequestTimeout;);
 api_errors!(GetReadinessErrors: BadRequest, BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
 
-/// Should requests come here?
+/// Readiness
 ///
-/// Refuses while the gateway shuts down and while it cannot reach its engine.
+/// Fails while the gateway shuts down and while it cannot reach its engine.
 #[utoipa::path(
     operation_id = "getReadiness",
     tag = "platform",
-    responses((status = 200, description = "They should.", body = HealthResponse), GetReadinessErrors),
+    responses((status = 200, description = "The gateway takes requests.", body = HealthResponse), GetReadinessErrors),
     security(())
 )]
 #[get("/readyz", wrap = "RoutePolicy::new().always_admitted()")]
@@ -52,8 +52,8 @@ api_errors!(GetMetricsErrors:
 
 /// Metrics
 ///
-/// The counters of this process, for Prometheus. Needs the operator key, unless the gateway was
-/// started with `--metrics open`.
+/// The metrics of this process, for Prometheus. Needs the operator key, unless the gateway runs with
+/// `--metrics open`.
 #[utoipa::path(
     operation_id = "getMetrics",
     tag = "platform",

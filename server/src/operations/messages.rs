@@ -28,11 +28,11 @@ const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 
 /// Bodies that `sendMessage` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
-    BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"data\": " },
-    BadBody { name: "missing-field", summary: "A required field that is not there", body: b"{}" },
+    BadBody { name: "broken-json", summary: "JSON that ends too early", body: b"{\"data\": " },
+    BadBody { name: "missing-field", summary: "A required field that is missing", body: b"{}" },
     BadBody {
         name: "out-of-range",
-        summary: "A number that is out of its range",
+        summary: "A number out of range",
         body: br#"{"data": "Hello", "ttlSeconds": 86401}"#,
     },
 ];
@@ -59,9 +59,9 @@ enum Wait {
 
 /// Send a message
 ///
-/// Queues one message for a prospect. 202 means that it is in the device's outbox, which the
-/// prospect empties whenever it has a socket; nothing is dropped in silence. With `?wait=ack` the
-/// answer waits for up to 30 seconds until the prospect has acknowledged the message.
+/// Queues one message for a prospect. 202 means that it is in the device's outbox, from which it is
+/// delivered whenever the prospect has a socket; no message is dropped silently. With `?wait=ack` the
+/// answer waits up to 30 seconds for the prospect to acknowledge the message.
 #[utoipa::path(
     operation_id = "sendMessage",
     tag = "operator",
@@ -69,12 +69,12 @@ enum Wait {
         ("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)"),
         (
             "wait" = Option<String>, Query, nullable = false, pattern = "^ack$",
-            description = "`ack`: answer only once the prospect has acknowledged, or after 30 seconds."
+            description = "`ack`: answer when the prospect has acknowledged, or after 30 seconds."
         ),
         (
             "Idempotency-Key" = Option<String>, Header, nullable = false,
             min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$",
-            description = "Makes a repeated request one: the same key and body within 24 hours get the first answer."
+            description = "Makes the request repeatable: the same key and body within 24 hours get the first answer."
         )
     ),
     request_body(
@@ -124,10 +124,10 @@ pub async fn send_message(
             }
             Ok::<_, Unavailable>(())
         };
-        // After the deadline, when the engine is unavailable or when the gateway shuts down, the
+        // After the deadline, when the engine is unavailable or once the shutdown begins, the
         // message is in the outbox all the same, which is what 202 says.
-        let deadline = gateway.config.operator.ack_wait;
-        let _ = gateway.unless_draining(tokio::time::timeout(deadline, acknowledged)).await;
+        let wait = tokio::time::timeout(gateway.config.operator.ack_wait, acknowledged);
+        let _ = gateway.unless_draining(wait).await;
     }
     Ok(answer(&sent, waits))
 }

@@ -43,8 +43,8 @@ struct ListParameters {
 
 /// List connected prospects
 ///
-/// The devices that have an open socket, in the order of their tags. A device that stays connected
-/// while the pages are read is on exactly one of them.
+/// The devices with an open socket, in the order of their tags. A device that stays connected while
+/// the pages are read is on exactly one of them.
 #[utoipa::path(
     operation_id = "listProspects",
     tag = "operator",
@@ -93,14 +93,14 @@ api_errors!(GetProspectErrors:
     EngineUnavailable, OutOfDescriptors;
 );
 
-/// Look at a prospect
+/// Get a prospect
 ///
 /// Whether it is connected, since when, and how many messages it has not acknowledged.
 #[utoipa::path(
     operation_id = "getProspect",
     tag = "operator",
     params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
-    responses((status = 200, description = "What is known of the device.", body = Prospect), GetProspectErrors),
+    responses((status = 200, description = "The state of the device.", body = Prospect), GetProspectErrors),
     security(("operatorKey" = []))
 )]
 #[get("/operator/prospects/{deviceTag}", wrap = "RoutePolicy::new()")]
@@ -123,14 +123,13 @@ api_errors!(DisconnectProspectErrors:
 
 /// Disconnect a prospect
 ///
-/// Closes its socket (4003), ends its tokens and authorisations and everything kept for it; what
-/// was not delivered becomes `expired` events. Can be repeated: a device that is not known is no
-/// error.
+/// Closes its socket (4003), revokes its tokens and authorisations and deletes everything stored for
+/// it; undelivered messages become `expired` events. Repeatable: an unknown device is no error.
 #[utoipa::path(
     operation_id = "disconnectProspect",
     tag = "operator",
     params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
-    responses((status = 204, description = "Nothing is kept for the device."), DisconnectProspectErrors),
+    responses((status = 204, description = "Nothing is stored for the device."), DisconnectProspectErrors),
     security(("operatorKey" = []))
 )]
 #[delete("/operator/prospects/{deviceTag}", wrap = "RoutePolicy::new()")]

@@ -16,14 +16,14 @@ api_errors!(OpenSocketErrors:
 
 /// Open the websocket
 ///
-/// A websocket handshake (RFC 6455), over HTTP/1.1. The `halfRef` that was authorised travels as a
-/// subprotocol, because a browser can set no header here and a secret does not belong in a URL:
+/// A websocket handshake (RFC 6455), over HTTP/1.1. The authorised `halfRef` travels as a
+/// subprotocol, because a browser cannot set headers here and a secret does not belong in a URL:
 /// offer `prospect.v1` and `halfref.` followed by the `halfRef` in unpadded base64url. The answer
 /// names `prospect.v1` alone.
 ///
-/// The first frame is `hello`. A `halfRef` that is known but opens nothing is upgraded all the
-/// same and then closed with a code that says why, because a browser's script can read a close
-/// code and not a refused handshake.
+/// The first frame is `hello`. A `halfRef` that is spent, expired or revoked is upgraded all the same
+/// and closed with a code that says why, because a script in a browser can read a close code but not
+/// a refused handshake.
 #[utoipa::path(
     operation_id = "openSocket",
     tag = "prospect",

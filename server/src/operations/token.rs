@@ -24,20 +24,20 @@ use crate::{
 
 /// Bodies that `requestToken` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
-    BadBody { name: "broken-json", summary: "JSON that breaks off", body: b"{\"channel\": " },
+    BadBody { name: "broken-json", summary: "JSON that ends too early", body: b"{\"channel\": " },
     BadBody {
         name: "unknown-channel",
-        summary: "A channel that is not one of those known",
+        summary: "An unknown channel",
         body: br#"{"channel": "fax", "deviceTag": "my_deviceTag"}"#,
     },
     BadBody {
         name: "missing-field",
-        summary: "A required field that is not there",
+        summary: "A required field that is missing",
         body: br#"{"channel": "test"}"#,
     },
     BadBody {
         name: "path-as-device-tag",
-        summary: "A device tag that a path cannot hold",
+        summary: "A device tag that a path cannot contain",
         body: br#"{"channel": "test", "deviceTag": ".."}"#,
     },
     BadBody {
@@ -58,18 +58,18 @@ api_errors!(RequestTokenErrors:
 ///
 /// Gives a token for one device; most other operations need it in the header `token`.
 ///
-/// The channels `browser`, `android` and `ios` claim the device for whoever asks first. From then
-/// on send the newest token, live or expired, in the header `token` to get the next one; everyone
-/// else is refused, because a device tag is a name and not a secret. Renewing keeps open
-/// authorisations and the open socket. Should the answer be lost, ask again with the token you
-/// have: it is good until the newer one is first used.
+/// On the channels `browser`, `android` and `ios` the first request for a device claims it. From
+/// then on, send the newest token, live or expired, in the header `token` to get the next one; any
+/// other request is refused, because a device tag is a name and not a secret. Renewing keeps open
+/// authorisations and the open socket. If the answer is lost, ask again with the token you have: it
+/// stays valid until the newer one is first used.
 #[utoipa::path(
     operation_id = "requestToken",
     tag = "prospect",
     request_body(
         content = TokenRequest,
         content_type = "application/json",
-        description = "The device, and where it comes from."
+        description = "The device, and the channel it comes through."
     ),
     responses(
         (status = 200, description = "A token for this device.", body = TokenResponse),
@@ -118,10 +118,10 @@ api_errors!(IssueTokenErrors:
     EngineUnavailable, OutOfDescriptors;
 );
 
-/// Give a token for a device
+/// Issue a token for a device
 ///
-/// Gives a token for this device, whoever claims it: the token becomes the newest of the claim.
-/// The one before it stays good until this one is first used.
+/// Issues a token for this device, claimed or not: it becomes the newest token of the claim. The
+/// previous one stays valid until this one is first used.
 #[utoipa::path(
     operation_id = "issueToken",
     tag = "operator",
@@ -148,15 +148,15 @@ api_errors!(RevokeTokenErrors:
     OutOfDescriptors;
 );
 
-/// End a token
+/// Revoke a token
 ///
-/// Ends the token, its open authorisations and its socket. A token that claims the device ends the
-/// claim and everything kept for the device. Can be repeated: a token that is not known is no
-/// error.
+/// Revokes the token with its open authorisations and its socket. A token that claims the device
+/// also ends the claim and deletes everything stored for the device. Repeatable: an unknown token is
+/// no error.
 #[utoipa::path(
     operation_id = "revokeToken",
     tag = "prospect",
-    responses((status = 204, description = "The token is no good any more."), RevokeTokenErrors),
+    responses((status = 204, description = "The token is revoked."), RevokeTokenErrors),
     security(("token" = []))
 )]
 #[delete("/token", wrap = "RoutePolicy::new()")]

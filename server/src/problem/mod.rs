@@ -6,7 +6,10 @@ pub mod render;
 
 use std::{borrow::Cow, time::Duration};
 
-use actix_web::http::StatusCode;
+use actix_web::http::{
+    StatusCode,
+    header::{self, HeaderName},
+};
 use api_types::{
     body::BodyError,
     problem::{FieldError, Problem, ProblemKind},
@@ -26,7 +29,8 @@ pub struct ApiError {
     detail: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
-    allow: Option<String>,
+    /// A header of the answer that says what would be accepted.
+    accepts: Option<(HeaderName, String)>,
 }
 
 impl ApiError {
@@ -45,7 +49,17 @@ impl ApiError {
     /// The path does not take the method. `allow` lists those that it takes, as in the header.
     #[must_use]
     pub fn method_not_allowed(allow: String) -> Self {
-        Self { allow: Some(allow), ..ProblemKind::MethodNotAllowed.into() }
+        Self { accepts: Some((header::ALLOW, allow)), ..ProblemKind::MethodNotAllowed.into() }
+    }
+
+    /// The body has a content coding such as gzip, and none is supported.
+    #[must_use]
+    pub fn content_coding() -> Self {
+        Self {
+            detail: Some("Send the body as it is, without Content-Encoding.".into()),
+            accepts: Some((header::ACCEPT_ENCODING, "identity".to_owned())),
+            ..ProblemKind::UnsupportedMediaType.into()
+        }
     }
 
     /// These fields of the body break rules.
@@ -83,7 +97,7 @@ impl ApiError {
 
 impl From<ProblemKind> for ApiError {
     fn from(kind: ProblemKind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), retry_after: None, allow: None }
+        Self { kind, detail: None, errors: Vec::new(), retry_after: None, accepts: None }
     }
 }
 

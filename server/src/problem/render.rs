@@ -26,8 +26,8 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_seconds() {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if let Some(allow) = &self.allow {
-            response.insert_header((header::ALLOW, allow.as_str()));
+        if let Some((name, value)) = &self.accepts {
+            response.insert_header((name, value.as_str()));
         }
         match self.kind.status() {
             401 => {

@@ -19,7 +19,7 @@ use super::{close_code::CloseCode, session::Session, upgrade::Upgradable};
 use crate::{
     address_rate::limited_address,
     descriptors::{Connection, Room},
-    http::client_address::client_address,
+    http::{client_address::client_address, cors::origin_refusal},
     problem::ApiError,
     request_id::RequestId,
     state::Gateway,
@@ -85,12 +85,18 @@ fn refusal(error: RedeemError) -> ApiError {
 ///
 /// # Errors
 /// [`ProblemKind::UpgradeRequired`] for a request that asks for no websocket of version 13, and
-/// [`ProblemKind::BadHandshake`] for a key that is not 16 bytes in base64.
+/// [`ProblemKind::BadHandshake`] for a key that is not 16 bytes in base64, or for two of them.
 pub fn checked_handshake(head: &RequestHead) -> Result<String, ProblemKind> {
     ws::verify_handshake(head).map_err(|error| match error {
         HandshakeError::BadWebsocketKey => ProblemKind::BadHandshake,
         _ => ProblemKind::UpgradeRequired,
     })?;
+    for name in [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION] {
+        // RFC 6455, sections 11.3.1 and 11.3.5.
+        if head.headers().get_all(name).count() > 1 {
+            return Err(ProblemKind::BadHandshake);
+        }
+    }
     let key = head.headers().get(header::SEC_WEBSOCKET_KEY).ok_or(ProblemKind::BadHandshake)?;
     let accept = ws::hash_key(key.as_bytes());
     Ok(String::from_utf8_lossy(&accept).into_owned())
@@ -99,11 +105,12 @@ pub fn checked_handshake(head: &RequestHead) -> Result<String, ProblemKind> {
 /// Checks the origin. A browser always sends it, and a page cannot change it; other clients send
 /// none.
 fn check_origin(headers: &HeaderMap, gateway: &Gateway) -> Result<(), ApiError> {
-    let mut origins = headers.get_all(header::ORIGIN);
-    match (origins.next().map(|origin| origin.to_str()), origins.next()) {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let mut origins = headers.get_all(header::ORIGIN).map(|origin| origin.to_str());
+    match (origins.next(), origins.next()) {
         (None, _) => Ok(()),
-        (Some(Ok(origin)), None) if gateway.allows_origin(origin) => Ok(()),
-        _ => Err(ProblemKind::OriginRefused.into()),
+        (Some(Ok(origin)), None) if gateway.allows_origin(origin, host) => Ok(()),
+        (origin, _) => Err(origin_refusal(origin.and_then(Result::ok).unwrap_or_default())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a stream begins, and what `Last-Event-ID` does.
 
 use serde_json::json;
-use tests::{DEVICE, Gateway, Operator, Prospect};
+use tests::{Connection, DEVICE, Gateway, Operator, Prospect, connection::request};
 
 use super::with_messages;
 use crate::{kinds, message_ids};
@@ -11,6 +11,60 @@ fn zero_begins_with_the_oldest_event() {
     let (gateway, _prospect) = with_messages(2);
     let events = Operator::of(&gateway).events_after("0").events(3);
     assert_eq!(kinds(&events), ["connected", "message", "message"]);
+}
+
+#[test]
+fn an_empty_id_is_none() {
+    let (gateway, mut prospect) = with_messages(2);
+    let mut stream = Operator::of(&gateway).events_after("");
+    prospect.deliver("now", "1");
+    assert_eq!(message_ids(&[stream.event()]), ["now"]);
+}
+
+/// What a stream that is opened with this query and this header sends first, with its first event if
+/// there is one.
+fn beginning(gateway: &Gateway, query: &str, last: Option<&str>) -> String {
+    let key = format!("Bearer {}", gateway.operator_key);
+    let mut headers = vec![("authorization", key.as_str())];
+    headers.extend(last.map(|last| ("last-event-id", last)));
+    let mut connection = Connection::open(gateway);
+    connection.send(request(&format!("GET /operator/events{query}"), &headers, ""));
+    let answer = connection.answer();
+    assert_eq!(answer.status, 200);
+    // Proxies neither hold the stream back nor compress it.
+    assert_eq!(answer.header("x-accel-buffering"), "no");
+    assert_eq!(answer.header("content-encoding"), "identity");
+    assert_eq!(answer.header("cache-control"), "no-store, no-transform");
+    let mut chunk = || String::from_utf8(connection.chunk().expect("a chunk")).expect("UTF-8");
+    let first = chunk();
+    assert!(first.starts_with(":\n\n"), "{first}");
+    if query.is_empty() { first } else { first + &chunk() }
+}
+
+#[test]
+fn a_stream_without_events_begins_with_a_comment_at_once() {
+    assert_eq!(beginning(&Gateway::trial(), "", None), ":\n\n");
+}
+
+#[test]
+fn an_id_in_the_query_does_what_the_header_does() {
+    let (gateway, _prospect) = with_messages(2);
+    let history = Operator::of(&gateway).events_after("0").events(3);
+    let query = format!("?lastEventId={}", history[1].id);
+    for (query, last, next) in
+        [("?lastEventId=0", None, 0), (&*query, None, 2), (&*query, Some("0"), 0)]
+    {
+        let text = beginning(&gateway, query, last);
+        let first = text.lines().find_map(|line| line.strip_prefix("id: "));
+        assert_eq!(first, Some(&*history[next].id), "{query} {last:?}");
+    }
+}
+
+#[test]
+fn another_parameter_of_the_query_is_refused() {
+    let gateway = Gateway::trial();
+    let answer = Operator::of(&gateway).call("GET", "/operator/events?last=0").send();
+    assert_eq!(answer.problem_name(), "invalid-parameter");
 }
 
 #[test]

@@ -43,11 +43,13 @@ fn a_flag_overrides_its_variable() {
 #[test]
 fn a_variable_takes_a_list_with_commas() {
     let origins = ["https://one.example.com", "https://other.example.com"];
-    let gateway =
-        Gateway::builder().variable("CONNECTSOCKET_ALLOWED_ORIGIN", &origins.join(",")).start();
-    for origin in origins {
-        let answer = gateway.call("GET", "/livez").header("origin", origin).send();
-        assert_eq!(answer.header("access-control-allow-origin"), origin);
+    for separator in [",", ", "] {
+        let list = origins.join(separator);
+        let gateway = Gateway::builder().variable("CONNECTSOCKET_ALLOWED_ORIGIN", &list).start();
+        for origin in origins {
+            let answer = gateway.call("GET", "/livez").header("origin", origin).send();
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+        }
     }
 }
 
@@ -55,6 +57,47 @@ fn a_variable_takes_a_list_with_commas() {
 fn an_invalid_variable_is_refused_by_the_name_of_its_flag() {
     let builder = Gateway::builder().variable("CONNECTSOCKET_TOKEN_TTL", "soon");
     assert!(refusal(builder).contains("--token-ttl"));
+}
+
+#[test]
+fn the_public_url_is_printed_at_start() {
+    let gateway = with_operator_key().flag("--public-url", "https://gateway.example.com").start();
+    assert_eq!(gateway.swagger_ui, "Swagger UI: https://gateway.example.com/swagger-ui/");
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let gateway = Gateway::builder()
+        .variable("CONNECTSOCKET_PUBLIC_URL", "")
+        .variable("CONNECTSOCKET_DATA_DIR", "")
+        .variable("CONNECTSOCKET_TRUSTED_PROXY", "")
+        .variable("CONNECTSOCKET_TOKEN_TTL", "")
+        .start();
+    assert_eq!(gateway.request_token("test", DEVICE, None).ok()["expiresIn"], 86_400);
+}
+
+#[test]
+fn the_variables_of_a_kubernetes_service_are_ignored() {
+    let mut builder = Gateway::builder();
+    for (name, value) in [
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "8080"),
+        ("SERVICE_PORT_HTTP", "8080"),
+        ("PORT", "tcp://10.0.0.1:8080"),
+        ("PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("PORT_8080_TCP_PROTO", "tcp"),
+        ("PORT_8080_TCP_PORT", "8080"),
+        ("PORT_8080_TCP_ADDR", "10.0.0.1"),
+    ] {
+        builder = builder.variable(&format!("CONNECTSOCKET_{name}"), value);
+    }
+    assert_eq!(builder.start().get("/livez").status, 200);
+}
+
+#[test]
+fn a_variable_that_only_resembles_those_of_kubernetes_is_refused() {
+    let builder = Gateway::builder().variable("CONNECTSOCKET_PORT", "8080");
+    assert!(refusal(builder).contains("CONNECTSOCKET_PORT"));
 }
 
 #[test]

@@ -21,6 +21,13 @@ fn path(file: &NamedTempFile) -> &str {
 }
 
 #[test]
+fn a_byte_order_mark_in_a_key_file_is_ignored() {
+    let file = key_file(&format!("\u{feff}{OPERATOR_KEY}\r\n"));
+    let gateway = Gateway::builder().flag("--operator-key-file", path(&file)).start();
+    gateway.issue_token(OPERATOR_KEY, DEVICE).succeeds();
+}
+
+#[test]
 fn a_key_is_needed_off_loopback() {
     let sentence = refusal(Gateway::builder().flag("--listen", "0.0.0.0:0"));
     assert!(sentence.contains("--operator-key-file"), "{sentence}");
@@ -43,7 +50,6 @@ fn it_starts_with_a_public_url_and_a_key() {
     for url in ["https://gateway.example.com", "https://gateway.example.com:8443/"] {
         let gateway = with_operator_key().flag("--public-url", url).start();
         assert_eq!(gateway.get("/livez").status, 200);
-        assert_eq!(gateway.swagger_ui, format!("{}/swagger-ui/", url.trim_end_matches('/')));
     }
 }
 

@@ -43,7 +43,7 @@ fn an_invalid_rate_is_refused() {
     for flag in
         ["--token-requests-per-second", "--authorisations-per-second", "--wrong-keys-per-second"]
     {
-        for rate in ["0", "-1", "1001", "many", "1.5"] {
+        for rate in ["0", "-1", "1000001", "many", "1.5", "on"] {
             assert_refused_attached(flag, rate);
         }
     }
@@ -83,7 +83,8 @@ fn an_invalid_origin_is_refused() {
         "https://WWW.example.com",
         "https://www.example.com:443",
         "https://user@example.com",
-        "ftp://www.example.com",
+        "ftp://www.example.com/path",
+        "Ftp://www.example.com",
         "null",
         "*",
         "https://*.example.com",
@@ -91,6 +92,36 @@ fn an_invalid_origin_is_refused() {
         "https://:8443",
     ] {
         assert_refused("--allowed-origin", origin);
+    }
+}
+
+#[test]
+fn an_origin_may_have_the_scheme_of_an_app() {
+    let mut builder = with_operator_key();
+    for origin in ["capacitor://localhost", "tauri://localhost", "file://", "wss://app.example.com"]
+    {
+        builder = builder.flag("--allowed-origin", origin);
+    }
+    assert_eq!(builder.start().get("/livez").status, 200);
+}
+
+#[test]
+fn localhost_is_an_address_to_listen_on() {
+    assert_eq!(
+        Gateway::builder().flag("--listen", "localhost:0").start().get("/livez").status,
+        200
+    );
+}
+
+#[test]
+fn an_address_without_a_mask_is_a_trusted_proxy() {
+    let gateway = Gateway::builder()
+        .flag("--trusted-proxy", "127.0.0.1")
+        .flag("--token-requests-per-second", "1")
+        .start();
+    for n in 1..10 {
+        let call = gateway.call("PUT", "/token").header("x-forwarded-for", &format!("192.0.2.{n}"));
+        call.json(&serde_json::json!({"channel": "test", "deviceTag": "d"})).send().succeeds();
     }
 }
 

@@ -1,18 +1,20 @@
-//! The state machine of one gateway, in memory: each operation is one step on [`state::State`].
+//! The state machine of one gateway: every operation is one step on [`state::State`], in memory.
 //!
-//! A step knows no disk and no lock. It leaves its changes in a [`change_buffer::ChangeBuffer`] and
-//! what the gateway must learn in [`notifications::Notifications`]; the caller takes both.
+//! It knows no disk and no lock: what a step changed is in its [`ChangeBuffer`], and what the gateway
+//! must learn of it in its [`notifications::Notifications`].
 
 mod authorisations;
-pub(crate) mod change;
+mod change;
 mod change_buffer;
 mod conversation;
-mod deadlines;
-mod dirty_map;
-mod events;
-mod idempotency;
+pub(crate) mod dirty_map;
+pub(crate) mod events;
 pub(crate) mod notifications;
-mod outbox;
-pub(crate) mod record;
+pub(crate) mod outbox;
 pub(crate) mod state;
 mod tokens;
+
+pub(crate) use self::{
+    change::{Change, RecordImage, image},
+    change_buffer::ChangeBuffer,
+};

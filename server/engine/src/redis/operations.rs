@@ -7,9 +7,7 @@ use redis::Value;
 use tokio::time::timeout;
 
 use super::{
-    Redis,
-    connection::Shared,
-    event,
+    Redis, Shared, event,
     protocol::{self, Reply, link, stored_link},
 };
 use crate::{

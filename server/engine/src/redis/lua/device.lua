@@ -2,17 +2,17 @@
 -- memory/state.rs).
 
 -- Extends the life of the record to its full time after `at`.
-function State.extend_record(device, record, at)
-    local expires = at + LIMITS.record_ttl
-    if expires > record.expires then
-        record.expires = expires
-        redis.call('ZADD', key('due:records'), expires, device)
+function Device.keep_after(device, record, at)
+    local expires_at = at + LIMITS.record_ttl
+    if expires_at > record.expires_at then
+        record.expires_at = expires_at
+        redis.call('ZADD', key('due:records'), expires_at, device)
         Records.touch(device)
     end
 end
 
 -- A new record; nil at the limit of devices.
-function State.new_record(device, epoch, claimed)
+function Device.new_record(device, epoch, claimed)
     if redis.call('ZCARD', key('due:records')) >= LIMITS.devices then
         return nil
     end
@@ -21,13 +21,12 @@ function State.new_record(device, epoch, claimed)
         generation = generation,
         claimed = claimed,
         tokens = {},
-        pending = {},
-        expires = now,
-        keys_expire = 0,
+        waiting = {},
+        expires_at = now,
+        keys_expire_at = 0,
         rate = 0,
-        last_seq = 0,
-        acknowledged_seq = 0,
-        unknown_seq = 0,
+        newest = 0,
+        acknowledged = 0,
         count = 0,
         bytes = 0,
     }
@@ -36,7 +35,7 @@ function State.new_record(device, epoch, claimed)
     return record
 end
 
-function State.delete_record(device, record)
+function Device.end_record(device, record)
     redis.call('ZREM', key('due:records'), device)
     for _, token in ipairs(record.tokens) do
         redis.call('DEL', key('token', token))
@@ -52,9 +51,9 @@ function State.delete_record(device, record)
         end
         Outbox.clear_deadlines(messages)
     end
-    local pending = record.pending
-    record.pending = {}
-    for _, it in ipairs(pending) do
+    local waiting = record.waiting
+    record.waiting = {}
+    for _, it in ipairs(waiting) do
         local half_ref = it[1]
         local found = Authorisations.find(half_ref)
         if found then
@@ -71,7 +70,7 @@ local function gateway_is_known(gateway)
 end
 
 -- The record's time is over. A record with an open socket is kept.
-function State.expire_record(device)
+function Device.expire_record(device)
     local record = Records.load(device)
     if record and record.socket and not gateway_is_known(record.socket.gateway) then
         Sockets.remove(device, record)
@@ -79,9 +78,9 @@ function State.expire_record(device)
     if not record then
         redis.call('ZREM', key('due:records'), device)
     elseif record.socket then
-        State.extend_record(device, record, now)
+        Device.keep_after(device, record, now)
     else
-        State.delete_record(device, record)
+        Device.end_record(device, record)
     end
 end
 
@@ -113,7 +112,7 @@ end)
 Call.operation('disconnect', MAKE_ROOM, function(device)
     local record = Records.load(device)
     if record then
-        State.delete_record(device, record)
+        Device.end_record(device, record)
     end
     return { 'ok' }
 end)
