@@ -17,10 +17,12 @@ use crate::state::Gateway;
 /// at once do so spread over time.
 const DRAIN_BATCH: (usize, Duration) = (500, Duration::from_millis(50));
 
-/// SIGTERM and ctrl-c.
+/// SIGTERM, SIGINT (ctrl-c) and SIGHUP (the terminal closes). SIGHUP stays ignored in a process that
+/// is started so, as `nohup` does.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -32,12 +34,32 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
     async fn next(&mut self) {
-        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = hangup => {}
+        }
     }
+}
+
+/// Whether the process was started with SIGHUP ignored. Installing a handler would undo that.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let bit = SignalKind::hangup().as_raw_value() - 1;
+    ignored.is_some_and(|mask| mask & (1 << bit) != 0)
 }
 
 /// Waits for a signal, then shuts down within `--drain-timeout`: first the sockets, then the

@@ -10,12 +10,11 @@ use actix_web::{
     rt::{System, spawn, time},
     web::Data,
 };
-use tokio::time::MissedTickBehavior;
 
 use crate::{
     config::{Config, ConfigError, OperatorKeys},
     descriptors::{Descriptors, DescriptorsError},
-    logging::{self, LogError},
+    logging::{self, DroppedLines, LogError, Repeated},
     server,
     shutdown::{self, Signals},
     state::{Gateway, GatewayError},
@@ -23,9 +22,6 @@ use crate::{
 
 /// How often the engine expires what is due.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Failures of the engine in a row from one warning to the next: a minute's worth.
-const FAILURES_PER_WARNING: u32 = 120;
 
 /// Why the gateway does not start, in a sentence that names the setting or the resource to change.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +56,7 @@ pub enum StartError {
 /// # Errors
 /// Why it does not start.
 pub fn run(config: Config) -> Result<(), StartError> {
-    logging::start(&config.log)?;
+    let log = logging::start(&config.log)?;
     let keys = config.operator_keys()?;
     let descriptors = Descriptors::of_this_process()?;
     System::new().block_on(async move {
@@ -72,7 +68,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let server = server::serve(&gateway, listener)?;
         let signals = Signals::install()?;
         announce(&gateway, &keys, local);
-        let housekeeping = spawn(run_housekeeping(gateway.clone()));
+        let housekeeping = spawn(run_housekeeping(gateway.clone(), log.dropped_lines()));
         let handle = server.handle();
         let ended = tokio::select! {
             ended = server => ended.map_err(StartError::from),
@@ -95,38 +91,30 @@ fn announce(gateway: &Gateway, keys: &OperatorKeys, local: SocketAddr) {
         "listening"
     );
     let mut terminal = io::stdout();
-    let own = format!("http://{local}");
-    let public = gateway.config.http.public_url.as_ref().unwrap_or(&own);
     // A closed standard output is no reason to stop.
-    let _ = writeln!(terminal, "Swagger UI: {public}/swagger-ui/");
-    if *public != own {
-        let _ = writeln!(terminal, "Listening on {own}");
-    }
+    let _ = match &gateway.config.http.public_url {
+        Some(url) => {
+            writeln!(terminal, "Swagger UI: {url}/swagger-ui/ (listening on http://{local})")
+        }
+        None => writeln!(terminal, "Swagger UI: http://{local}/swagger-ui/"),
+    };
     for key in keys.keys.iter().filter(|_| keys.trial) {
         let _ = writeln!(terminal, "This is a trial. Its operator key: {key}");
     }
 }
 
 /// Expires what is due, for as long as the gateway runs.
-async fn run_housekeeping(gateway: Data<Gateway>) {
+async fn run_housekeeping(gateway: Data<Gateway>, mut dropped_lines: DroppedLines) {
+    static UNAVAILABLE: Repeated = Repeated::new();
     let mut ticks = time::interval(HOUSEKEEPING_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failures: u32 = 0;
     loop {
         ticks.tick().await;
-        match (gateway.engine.expire().await, failures) {
-            (Ok(()), 0) => {}
-            (Ok(()), _) => {
-                tracing::info!(failures, "the engine is reachable again");
-                failures = 0;
-            }
-            (Err(_), _) => {
-                if failures.is_multiple_of(FAILURES_PER_WARNING) {
-                    tracing::warn!(failures = failures + 1, "the engine cannot be reached");
-                }
-                failures = failures.saturating_add(1);
-            }
+        if gateway.engine.expire().await.is_err()
+            && let Some(count) = UNAVAILABLE.count()
+        {
+            tracing::warn!(count, "the engine is unavailable: nothing expires");
         }
+        dropped_lines.report();
         gateway.token_requests.drop_idle();
         gateway.wrong_keys.drop_idle();
     }

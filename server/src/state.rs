@@ -1,13 +1,13 @@
 //! The state of the gateway that all requests and sockets share.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use actix_web::{HttpRequest, web::Data};
 use tokio_util::sync::CancellationToken;
 
 use engine::{
-    Digest, Engine, EngineListener, SystemClock,
-    embedded::{Embedded, REWRITE_AT},
+    Digest, Engine, EngineListener, JournalError, SystemClock,
+    embedded::{COMPACTION_THRESHOLD, Embedded},
     redis::Redis,
 };
 
@@ -28,8 +28,13 @@ pub enum GatewayError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The journal in `--data-dir` cannot be used.
-    #[error("{0}")]
-    Journal(String),
+    #[error("--data-dir {} cannot be used: {source}.", folder.display())]
+    Journal {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: JournalError,
+    },
 }
 
 /// One gateway.
@@ -149,8 +154,8 @@ fn engine(
         return Ok(Arc::new(Embedded::new(limits, clock, listener)));
     };
     let durability = config.journal.durability.into();
-    let engine = Embedded::open(limits, clock, listener, folder, durability, REWRITE_AT)
-        .map_err(GatewayError::Journal)?;
+    let engine = Embedded::open(&limits, clock, listener, folder, durability, COMPACTION_THRESHOLD)
+        .map_err(|source| GatewayError::Journal { folder: folder.clone(), source })?;
     Ok(Arc::new(engine))
 }
 

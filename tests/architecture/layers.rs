@@ -52,7 +52,7 @@ pub const CRATES: [Crate; 4] = [
             &["event"],
             &["operations"],
             &["limits"],
-            &["digest", "id", "time"],
+            &["digest", "id", "rate", "time"],
         ],
         never_depends_on: &["actix*", "api-types", "clap*", "server", "utoipa*", "validator*"],
     },
@@ -85,8 +85,4 @@ pub const CRATES: [Crate; 4] = [
 
 /// Arrows that are still to be removed: the crate's folder, the module that uses the other, the
 /// other. The list only gets shorter: an arrow that does not exist must leave it.
-pub const TO_BE_REMOVED: &[(&str, &str, &str)] = &[
-    ("server/engine", "memory::change", "memory::state"),
-    ("server/engine", "memory", "journal"),
-    ("server/engine", "redis::connection", "redis"),
-];
+pub const TO_BE_REMOVED: &[(&str, &str, &str)] = &[];

@@ -1,11 +1,12 @@
 //! Sockets and event streams of a gateway that shuts down.
 
-use std::time::{Duration, Instant};
-
-use tests::{
-    Connection, DEVICE, Event, Gateway, Operator, Prospect, connection::request,
-    gateway::eventually,
+use std::{
+    thread,
+    time::{Duration, Instant},
 };
+
+use serde_json::json;
+use tests::{DEVICE, Event, Gateway, Operator, Prospect, gateway::eventually};
 
 #[test]
 fn a_prospect_with_undelivered_messages_gets_bye_4200() {
@@ -20,23 +21,6 @@ fn a_prospect_with_undelivered_messages_gets_bye_4200() {
     let bye = bye.expect("a bye");
     assert_eq!(bye["code"], 4200);
     assert!(bye["retryAfterMs"].as_u64().expect("a number") > 0);
-}
-
-#[test]
-fn a_request_that_waits_for_an_acknowledgement_is_answered_at_once() {
-    let mut gateway = Gateway::trial();
-    let _prospect = Prospect::open(&gateway, DEVICE);
-    let key = format!("Bearer {}", gateway.operator_key);
-    let headers = [("authorization", key.as_str()), ("content-type", "application/json")];
-    let mut connection = Connection::open(&gateway);
-    let what = format!("POST /operator/prospects/{DEVICE}/messages?wait=ack");
-    connection.send(request(&what, &headers, r#"{"data":1}"#));
-    eventually("the message is queued", || Operator::of(&gateway).unacknowledged(DEVICE) == 1);
-    let begun = Instant::now();
-    gateway.signal("TERM");
-    assert_eq!(connection.answer().status, 202);
-    assert!(gateway.ended().success());
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -69,4 +53,22 @@ fn unread_streams_do_not_hold_up_the_shutdown() {
     let _streams = [(); 2].map(|()| Operator::of(&gateway).events());
     gateway.signal("TERM");
     assert!(gateway.ended().success());
+}
+
+#[test]
+fn a_request_that_waits_for_an_acknowledgement_is_answered_with_202_at_once() {
+    let mut gateway = Gateway::trial();
+    let _prospect = Prospect::open(&gateway, DEVICE);
+    let operator = Operator::of(&gateway);
+    let path = format!("/operator/prospects/{DEVICE}/messages?wait=ack");
+    let call = operator.call("POST", &path).json(&json!({"data": 1}));
+    let waiting = thread::spawn(|| call.send());
+    eventually("the message is queued", || operator.unacknowledged(DEVICE) == 1);
+    let shutdown = Instant::now();
+    gateway.signal("TERM");
+    let answer = waiting.join().expect("an answer");
+    assert_eq!((answer.status, &answer.json()["acknowledged"]), (202, &json!(false)));
+    assert!(gateway.ended().success());
+    // Far below `--ack-wait` and `--drain-timeout`.
+    assert!(shutdown.elapsed() < Duration::from_secs(8), "{:?}", shutdown.elapsed());
 }

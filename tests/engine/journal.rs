@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Durability, Limits};
+use engine::{Durability, JournalError, Limits};
 use rusqlite::Connection;
 
 use crate::harness::{Backend, DAY, TestEngine};
@@ -168,7 +168,7 @@ async fn operations_fail_after_the_shutdown() {
 }
 
 /// Why an engine does not start on a journal that was changed like this.
-async fn refused(change: &str) -> String {
+async fn refused(change: &str) -> JournalError {
     let (mut engine, ..) = phone_with_a_message().await;
     database(engine.kill()).execute_batch(change).expect("changed");
     engine.reopen(Durability::Process).expect_err("a refusal")
@@ -179,20 +179,23 @@ async fn a_journal_of_another_format_is_refused() {
     for format in [1, 7] {
         let why = refused(&format!("PRAGMA user_version = {format}")).await;
         let expected = format!("format {format}, and this gateway knows format 2 only");
-        assert!(why.contains(&expected), "{why}");
+        assert!(why.to_string().contains(&expected), "{why}");
+        assert!(matches!(why, JournalError::Format { found, known: 2 } if found == format));
     }
 }
 
 #[tokio::test]
 async fn the_database_of_another_program_is_refused() {
     let why = refused("PRAGMA application_id = 7").await;
-    assert!(why.contains("another program's database"), "{why}");
+    assert!(matches!(why, JournalError::Foreign), "{why}");
+    assert!(why.to_string().contains("another program's database"), "{why}");
 }
 
 #[tokio::test]
 async fn a_journal_that_is_damaged_in_its_middle_is_refused() {
     let why = refused("UPDATE commits SET changes = x'ff00' WHERE n = 2").await;
-    assert!(why.contains("entry 2 cannot be read"), "{why}");
+    assert!(matches!(why, JournalError::Damaged { entry: 2 }), "{why}");
+    assert!(why.to_string().contains("entry 2 cannot be read"), "{why}");
 }
 
 #[tokio::test]
@@ -202,7 +205,8 @@ async fn a_file_that_is_not_a_journal_is_refused() {
     fs::remove_file(folder.join("journal.sqlite-wal")).expect("removed");
     fs::write(folder.join("journal.sqlite"), [0x5a; 5000]).expect("written");
     let why = engine.reopen(Durability::Process).expect_err("a refusal");
-    assert!(why.contains("is no journal"), "{why}");
+    assert!(matches!(why, JournalError::NotAJournal), "{why}");
+    assert!(why.to_string().contains("is no journal"), "{why}");
 }
 
 /// How long the journal is, in bytes.

@@ -1,10 +1,6 @@
-//! What the platform asks, and how a gateway ends.
+//! Probes and metrics.
 
-use std::net::TcpStream;
-
-use tests::{
-    Connection, DEVICE, Gateway, Socket, connection::request, gateway::eventually, half_ref,
-};
+use tests::{DEVICE, Gateway, Socket, half_ref};
 
 use crate::OPERATOR_KEY;
 
@@ -18,13 +14,6 @@ fn open_socket(gateway: &Gateway) -> Socket {
 
 fn open_metrics() -> Gateway {
     Gateway::builder().flag("--metrics", "open").start()
-}
-
-fn ends_cleanly(signal: &str) {
-    let mut gateway = Gateway::trial();
-    gateway.signal(signal);
-    assert_eq!(gateway.ended().code(), Some(0));
-    assert!(TcpStream::connect(gateway.authority()).is_err());
 }
 
 #[test]
@@ -133,105 +122,4 @@ fn metrics_show_connections_and_their_limit() {
         .text();
     assert!(text.contains("\nconnectsocket_connections 1\n"), "{text}");
     assert!(text.contains("\nconnectsocket_connections_limit 172\n"), "{text}");
-}
-
-#[test]
-fn sigterm_shuts_the_gateway_down() {
-    ends_cleanly("TERM");
-}
-
-#[test]
-fn sigint_shuts_the_gateway_down() {
-    ends_cleanly("INT");
-}
-
-#[test]
-fn the_shutdown_is_logged() {
-    let mut gateway = Gateway::trial();
-    gateway.signal("TERM");
-    let _ = gateway.ended();
-    for word in ["draining", "ended"] {
-        assert!(gateway.log().contains(word), "{word}");
-    }
-}
-
-#[test]
-fn an_idle_connection_does_not_hold_up_the_shutdown() {
-    let mut gateway = Gateway::trial();
-    let mut connection = Connection::open(&gateway);
-    connection.ask("GET /livez", &[], "").succeeds();
-    gateway.signal("TERM");
-    connection.closed();
-    assert_eq!(gateway.ended().code(), Some(0));
-}
-
-#[test]
-fn a_silent_socket_does_not_hold_up_the_shutdown() {
-    let mut gateway = Gateway::trial();
-    let _socket = open_socket(&gateway);
-    gateway.signal("TERM");
-    assert_eq!(gateway.ended().code(), Some(0));
-}
-
-#[test]
-fn an_open_socket_gets_bye_4200_on_shutdown() {
-    let gateway = Gateway::trial();
-    let mut socket = open_socket(&gateway);
-    gateway.signal("TERM");
-    let (code, bye) = socket.closed();
-    let bye = bye.expect("a bye");
-    assert_eq!((code, &bye["code"]), (4200, &4200.into()));
-    assert!(bye["retryAfterMs"].is_u64(), "{bye}");
-}
-
-/// A socket that does not answer the close holds up the shutdown for a while.
-fn draining(gateway: &Gateway) -> (Socket, Connection) {
-    let mut socket = open_socket(gateway);
-    let mut connection = Connection::open(gateway);
-    connection.ask("GET /readyz", &[], "").succeeds();
-    gateway.signal("TERM");
-    assert_eq!(socket.frame()["type"], "bye");
-    (socket, connection)
-}
-
-#[test]
-fn a_draining_gateway_is_not_ready() {
-    let gateway = Gateway::trial();
-    let (_socket, mut connection) = draining(&gateway);
-    let answer = connection.ask("GET /readyz", &[], "");
-    assert_eq!(answer.status, 503);
-    assert_eq!(answer.problem_name(), "draining");
-}
-
-#[test]
-fn a_draining_gateway_is_alive() {
-    let gateway = Gateway::trial();
-    let (_socket, mut connection) = draining(&gateway);
-    connection.ask("GET /livez", &[], "").succeeds();
-}
-
-#[test]
-fn a_draining_gateway_opens_no_socket() {
-    let gateway = Gateway::trial();
-    let half_ref = half_ref();
-    let token = gateway.token("another");
-    gateway.connect_socket(&token, "another", &half_ref).succeeds();
-    let _draining = draining(&gateway);
-    let handshake = tests::socket::handshake(&gateway, &half_ref);
-    let Err(answer) = Socket::try_open(&gateway, handshake) else { panic!("the socket is open") };
-    assert_eq!(answer.problem_name(), "draining");
-}
-
-#[test]
-fn a_second_signal_ends_a_draining_gateway_at_once() {
-    let mut gateway =
-        Gateway::builder().flag("--drain-timeout", "10m").flag("--body-timeout", "10m").start();
-    let mut slow = Connection::open(&gateway);
-    let headers = [("content-length", "9"), ("expect", "100-continue")];
-    slow.send(request("PUT /token", &headers, ""));
-    assert_eq!(slow.answer_without_body().status, 100);
-    gateway.signal("TERM");
-    eventually("the gateway drains", || gateway.log().contains("draining"));
-    gateway.signal("TERM");
-    gateway.ended();
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tests::{Connection, DEVICE, Gateway, Socket, half_ref, socket};
+use tests::{Connection, DEVICE, Gateway, Prospect, Socket, half_ref, socket};
 use tungstenite::Message;
 
 use crate::OPERATOR_KEY;
@@ -237,9 +237,7 @@ fn a_log_in_json_is_json_line_by_line() {
 
 /// The log line of a request.
 fn line_of(gateway: &Gateway, request_id: &str) -> Value {
-    let log = gateway.log();
-    let line = log.lines().find(|line| line.contains(request_id));
-    serde_json::from_str(line.expect("a line")).expect("JSON")
+    serde_json::from_str(&gateway.logged(request_id)).expect("JSON")
 }
 
 fn logs_json() -> Gateway {
@@ -307,8 +305,8 @@ fn a_request_is_logged_once() {
     let gateway = logs_json();
     let answer = gateway.get("/livez");
     let id = answer.header("x-request-id");
-    let log = gateway.log();
-    assert_eq!(log.lines().filter(|line| line.contains(id)).count(), 1);
+    let _ = gateway.logged(id);
+    assert_eq!(gateway.log().matches(id).count(), 1);
 }
 
 #[test]
@@ -316,4 +314,52 @@ fn a_log_can_be_turned_off() {
     let gateway = Gateway::builder().flag("--log", "off").start();
     let _ = gateway.get("/livez");
     assert_eq!(gateway.log(), "");
+}
+
+#[test]
+fn a_log_that_is_not_read_holds_up_no_request_and_counts_its_dropped_lines() {
+    let mut gateway = Gateway::builder().unread_log().start();
+    let mut connection = Connection::open(&gateway);
+    // More lines than the pipe and the buffer of the log hold.
+    for _ in 0..20_000 {
+        connection.ask("GET /livez", &[], "").succeeds();
+    }
+    let mut lines = gateway.read_log();
+    assert!(lines.any(|line| line.contains("log lines dropped")));
+}
+
+#[test]
+fn an_unread_log_does_not_hold_up_the_shutdown() {
+    let mut gateway = Gateway::builder().unread_log().start();
+    let mut connection = Connection::open(&gateway);
+    for _ in 0..1000 {
+        connection.ask("GET /livez", &[], "").succeeds();
+    }
+    gateway.signal("TERM");
+    assert!(gateway.ended().success());
+}
+
+#[test]
+fn a_closed_socket_is_logged_with_connection_and_code() {
+    let gateway = logs_json();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    prospect.send("not a frame");
+    assert_eq!(prospect.socket.closed().0, 4000);
+    let line: Value = serde_json::from_str(&gateway.logged("socket closed")).expect("JSON");
+    assert_eq!(line["connectionId"], prospect.connection());
+    assert_eq!(line["code"], 4000);
+    assert_eq!(line["level"], "INFO");
+}
+
+#[test]
+fn messages_refused_by_a_full_event_stream_are_one_line() {
+    let gateway = Gateway::builder().flag("--event-bytes", "10000").start();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    for _ in 0..10 {
+        prospect.send_message("m1", "1");
+        assert_eq!(prospect.receive_error().problem, "events-full");
+    }
+    let text = "the event stream is full";
+    let _ = gateway.logged(text);
+    assert_eq!(gateway.log().matches(text).count(), 1);
 }

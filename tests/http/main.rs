@@ -14,6 +14,7 @@ mod rates;
 mod request_ids;
 mod routing;
 mod settings;
+mod shutdown;
 mod token;
 
 /// A key for gateways that are not a trial.

@@ -713,8 +713,7 @@ mod observability {
         let gateway = Gateway::trial();
         let answer = Handshake::of(&gateway, &half_ref()).refused(&gateway);
         let id = answer.header("x-request-id").to_owned();
-        let log = gateway.log();
-        let line = log.lines().find(|line| line.contains(&id)).expect("a line");
+        let line = gateway.logged(&id);
         for part in ["/prospect/socket", "401", "half-ref-unknown"] {
             assert!(line.contains(part), "{line}");
         }
@@ -725,8 +724,7 @@ mod observability {
         let (gateway, half_ref) = ready();
         let (answer, _peer) = Handshake::of(&gateway, &half_ref).send(&gateway);
         let id = answer.header("x-request-id").to_owned();
-        let log = gateway.log();
-        let line = log.lines().find(|line| line.contains(&id)).expect("a line");
+        let line = gateway.logged(&id);
         assert!(line.contains("101"), "{line}");
     }
 

@@ -56,9 +56,25 @@ pub struct GatewayBuilder {
     file_size: Option<u64>,
     operator_key: String,
     log: Option<PathBuf>,
+    unread_log: bool,
+    ignored_signal: Option<&'static str>,
 }
 
 impl GatewayBuilder {
+    /// With its log in a pipe that is not read until [`Gateway::read_log`].
+    #[must_use]
+    pub fn unread_log(mut self) -> Self {
+        self.unread_log = true;
+        self
+    }
+
+    /// In a process that is started with this signal ignored, such as `HUP` by `nohup`.
+    #[must_use]
+    pub fn ignored_signal(mut self, name: &'static str) -> Self {
+        self.ignored_signal = Some(name);
+        self
+    }
+
     /// With its log in this file.
     #[must_use]
     pub fn log(mut self, file: impl Into<PathBuf>) -> Self {
@@ -116,6 +132,7 @@ impl GatewayBuilder {
             self.file_size.map(|at_most| {
                 format!("trap '' XFSZ && prlimit --pid $$ --fsize={at_most}:unlimited")
             }),
+            self.ignored_signal.map(|name| format!("trap '' {name}")),
         ];
         let limits: Vec<_> = limits.into_iter().flatten().collect();
         if limits.is_empty() {
@@ -153,29 +170,28 @@ impl GatewayBuilder {
         let mut child = self
             .command()
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).expect("a log"))
+            .stderr(if self.unread_log {
+                Stdio::piped()
+            } else {
+                File::create(&log).expect("a log").into()
+            })
             .spawn()
             .expect("the gateway starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
-        let mut printed_line = || {
-            let mut line = String::new();
-            stdout.read_line(&mut line).expect("its output");
-            line.trim().to_owned()
-        };
-        let swagger_ui = printed_line();
-        let url = if self.flags.iter().any(|flag| flag == "--public-url") {
-            printed_line().strip_prefix("Listening on ").map(ToOwned::to_owned)
-        } else {
-            let url = swagger_ui.strip_prefix("Swagger UI: ");
-            url.and_then(|url| url.strip_suffix("/swagger-ui/").map(ToOwned::to_owned))
-        };
-        let Some(url) = url else {
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("its first line");
+        let Some(announced) = line.trim().strip_prefix("Swagger UI: ").map(str::to_owned) else {
             let _ = child.wait();
             panic!("the gateway did not start: {}", fs::read_to_string(&log).unwrap_or_default());
         };
+        let (swagger_ui, local) = match announced.split_once(" (listening on ") {
+            Some((public, local)) => (public, local.trim_end_matches(')')),
+            None => (&*announced, announced.trim_end_matches("/swagger-ui/")),
+        };
+        let (swagger_ui, url) = (swagger_ui.to_owned(), local.to_owned());
         let mut key = self.operator_key.clone();
         if !self.is_given_a_key() {
-            key = printed_line();
+            stdout.read_line(&mut key).expect("its second line");
         }
         let operator_key = key.trim().rsplit(' ').next().unwrap_or_default().to_owned();
         Gateway { child, url, swagger_ui, operator_key, log, _folder: folder }
@@ -234,7 +250,7 @@ pub struct Gateway {
     child: Child,
     /// Where it listens, without a slash at the end.
     pub url: String,
-    /// The line that names its Swagger UI, as printed at start.
+    /// The address of the Swagger UI, as it printed it.
     pub swagger_ui: String,
     /// The key that a trial printed or that `operator_key` set; empty otherwise.
     pub operator_key: String,
@@ -328,10 +344,46 @@ impl Gateway {
             .send()
     }
 
-    /// What it has logged so far.
+    /// What it has logged so far. The log is written in the background, so this waits for a pause.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        const PAUSE: Duration = Duration::from_millis(50);
+        let read = || fs::read_to_string(&self.log).unwrap_or_default();
+        let mut log = read();
+        loop {
+            thread::sleep(PAUSE);
+            let longer = read();
+            if longer.len() == log.len() {
+                return log;
+            }
+            log = longer;
+        }
+    }
+
+    /// Waits for a line of the log that contains this.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[must_use]
+    pub fn logged(&self, text: &str) -> String {
+        let mut found = None;
+        eventually(&format!("{text:?} is logged"), || {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            // The last line may be written in part.
+            let mut whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            found = whole.find(|line| line.contains(text)).map(str::to_owned);
+            found.is_some()
+        });
+        found.expect("a line")
+    }
+
+    /// The lines of a log that was not read so far, as they come.
+    ///
+    /// # Panics
+    /// Without [`GatewayBuilder::unread_log`].
+    pub fn read_log(&mut self) -> impl Iterator<Item = String> {
+        let log = self.child.stderr.take().expect("an unread log");
+        BufReader::new(log).lines().map_while(Result::ok)
     }
 
     /// Its process.

@@ -1,5 +1,23 @@
-//! The engine of one gateway: everything in memory, each action one step under one lock; with a
-//! journal, if it is to outlive the process.
+//! The engine of one gateway: everything in memory, each operation one step under one lock, and
+//! optionally a journal on disk.
+//!
+//! The way of one operation:
+//!
+//! ```text
+//!  caller's task                                     journal's thread
+//!  ─────────────                                     ────────────────
+//!  lock the state
+//!    expire what is due
+//!    the step (memory/) ──> change buffer ─┐
+//!                       └─> notifications ─┤
+//!    take both as one entry                │
+//!    queue the entry ──────────────────────┴──────>  commit a batch of entries
+//!  unlock                                            deliver their notifications
+//!  wait ... <──────────────────────────────────────  answer
+//!  return
+//! ```
+//!
+//! Without a journal the notifications are delivered after the lock is released, and nothing waits.
 
 use std::{
     path::Path,
@@ -9,101 +27,98 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use crate::journal::{COMMIT_DEADLINE, Journal, Store};
-use crate::memory::state::State;
 use crate::{
     Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Durability, Engine,
-    EngineListener, Events, Limits, Message, Millis, Opened, Outgoing, RedeemError,
+    EngineListener, Events, JournalError, Limits, Message, Millis, Opened, Outgoing, RedeemError,
     RequestTokenError, Requester, SendError, Sent, SocketError, TokenError, Unavailable,
+    journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
+    memory::state::State,
 };
 
-/// A journal shorter than this is not written anew, in bytes.
-pub const REWRITE_AT: usize = 16 * 1024 * 1024;
+/// Length of a journal from which it is compacted, in bytes: 16 MiB.
+pub const COMPACTION_THRESHOLD: usize = 16 * 1024 * 1024;
 
 /// The embedded engine.
 pub struct Embedded {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Journaled>>,
     clock: Arc<dyn Clock>,
-    sockets: Arc<dyn EngineListener>,
+    listener: Arc<dyn EngineListener>,
     journal: Option<Journal>,
 }
 
 impl Embedded {
-    /// An engine that knows nothing yet, ends sockets through `sockets`, and forgets everything
-    /// with its process.
+    /// An empty engine without a journal: everything ends with the process.
     #[must_use]
-    pub fn new(settings: Limits, clock: Arc<dyn Clock>, sockets: Arc<dyn EngineListener>) -> Self {
-        let state = Arc::new(Mutex::new(State::new(settings)));
-        Self { state, clock, sockets, journal: None }
+    pub fn new(limits: Limits, clock: Arc<dyn Clock>, listener: Arc<dyn EngineListener>) -> Self {
+        let state = Arc::new(Mutex::new(Journaled::new(State::new(limits), 0)));
+        Self { state, clock, listener, journal: None }
     }
 
-    /// An engine that goes on where the journal in `folder` ends, and writes it on. Where answered
-    /// steps may be missing there, it has new epochs and a new event stream. The journal is written
-    /// anew when it is longer than `rewrite_at` bytes and much longer than what it says.
+    /// An engine with the state of the journal in `folder`, which is made if there is none.
+    ///
+    /// Sockets that the journal knows of are closed. Where the end of the journal may be lost,
+    /// every device gets a new epoch and the event stream a new name. The journal is compacted once
+    /// it is longer than `compaction_threshold` bytes and much longer than the state.
     ///
     /// # Errors
-    /// Why the journal cannot be used.
+    /// [`JournalError`], when the journal cannot be opened, read or written.
     pub fn open(
-        settings: Limits,
+        limits: &Limits,
         clock: Arc<dyn Clock>,
-        sockets: Arc<dyn EngineListener>,
+        listener: Arc<dyn EngineListener>,
         folder: &Path,
         durability: Durability,
-        rewrite_at: usize,
-    ) -> Result<Self, String> {
-        let unusable = |why: &dyn std::fmt::Display| {
-            format!("--data-dir {} cannot be used: {why}.", folder.display())
-        };
-        let (mut store, lost) = Store::open(folder, durability).map_err(|why| unusable(&why))?;
-        let state = State::start(settings.clone(), rewrite_at, &mut store, lost, clock.now())
-            .map_err(|why| unusable(&why))?;
-        let state = Arc::new(Mutex::new(state));
-        let reload = move |store: &Store| {
-            State::load(settings.clone(), rewrite_at, store)
-                .map_err(|error| tracing::error!(%error, "the journal cannot be read"))
-                .map(|(state, _)| state)
-                .ok()
-        };
-        let journal = Journal::start(store, Arc::clone(&state), Arc::clone(&sockets), reload)
-            .map_err(|why| unusable(&why))?;
-        Ok(Self { state, clock, sockets, journal: Some(journal) })
+        compaction_threshold: usize,
+    ) -> Result<Self, JournalError> {
+        let (state, journal) = journal::open(
+            folder,
+            durability,
+            limits,
+            compaction_threshold,
+            clock.now(),
+            Arc::clone(&listener),
+        )?;
+        Ok(Self { state, clock, listener, journal: Some(journal) })
     }
 
-    /// Takes one step, and answers when it stands: nobody is told what a crash could take back.
+    /// Runs one step, and returns when it is committed: no one sees what a crash could undo.
     async fn step<T>(
         &self,
-        action: impl FnOnce(&mut State, Millis) -> T,
+        operation: impl FnOnce(&mut State, Millis) -> T,
     ) -> Result<T, Unavailable> {
-        let (answer, committed) = self.begin(action)?;
-        stands(committed).await?;
+        let (answer, committed) = self.begin(operation)?;
+        wait_for(committed).await?;
         Ok(answer)
     }
 
-    /// The step itself. The clock is read under the lock, so that steps see time in order; what is
-    /// due has ended before a step begins.
+    /// Runs one step without waiting for its commit.
     fn begin<T>(
         &self,
-        action: impl FnOnce(&mut State, Millis) -> T,
-    ) -> Result<(T, Option<crate::journal::Committed>), Unavailable> {
-        // No step panics half-way; were one to, the others' devices would still be whole.
+        operation: impl FnOnce(&mut State, Millis) -> T,
+    ) -> Result<(T, Option<Committed>), Unavailable> {
+        // No step panics half-way. If one did, the records of other devices would still be whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.journal.as_ref().is_none_or(Journal::takes) {
+        if !self.journal.as_ref().is_none_or(Journal::accepts) {
             return Err(Unavailable);
         }
+        // Read under the lock, so that time does not go back from one step to the next.
         let now = self.clock.now();
-        state.expire(now);
-        let answer = action(&mut state, now);
-        let (calls, written) = (state.calls.take(), state.written());
+        state.state.expire(now);
+        let answer = operation(&mut state.state, now);
+        let notifications = state.state.take_notifications();
+        let (changes, compaction) = state.take_entry();
         if let Some(journal) = &self.journal {
-            return Ok((answer, journal.enqueue(written, calls)?));
+            // Under the lock, so that entries are queued in the order of their steps.
+            return Ok((answer, journal.enqueue(changes, compaction, notifications)?));
         }
-        calls.make(&*self.sockets);
+        drop(state);
+        notifications.deliver(&*self.listener);
         Ok((answer, None))
     }
 }
 
-/// Waits until a step stands.
-async fn stands(committed: Option<crate::journal::Committed>) -> Result<(), Unavailable> {
+/// Waits until a step is committed, or for [`COMMIT_DEADLINE`].
+async fn wait_for(committed: Option<Committed>) -> Result<(), Unavailable> {
     match committed {
         None => Ok(()),
         Some(committed) => match timeout(COMMIT_DEADLINE, committed).await {
@@ -143,8 +158,8 @@ impl Engine for Embedded {
     ) -> Result<Opened, RedeemError> {
         let (opened, committed) =
             self.begin(|state, now| state.redeem(half_ref, connection, now))?;
-        if let Err(unavailable) = stands(committed).await {
-            // It may come to stand after all, and nobody would hold the socket.
+        if let Err(unavailable) = wait_for(committed).await {
+            // It may be committed still, and no connection would hold the socket.
             if let Ok(opened) = opened {
                 let _ = self.begin(|state, now| state.close(&opened.device, connection, None, now));
             }
@@ -213,7 +228,7 @@ impl Engine for Embedded {
     }
 
     async fn disconnect(&self, device: &str) -> Result<(), Unavailable> {
-        self.step(|state, now| state.end_record(device, now)).await
+        self.step(|state, now| state.delete_record(device, now)).await
     }
 
     async fn stream(&self) -> Result<Arc<str>, Unavailable> {
@@ -221,7 +236,7 @@ impl Engine for Embedded {
     }
 
     async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable> {
-        self.step(|state, _| state.events.from(from, limit)).await
+        self.step(|state, _| state.events.read(from, limit)).await
     }
 
     async fn release(&self, through: u64) -> Result<(), Unavailable> {
@@ -234,15 +249,15 @@ impl Engine for Embedded {
 
     async fn ready(&self) -> Result<(), Unavailable> {
         match &self.journal {
-            Some(journal) if !journal.takes() => Err(Unavailable),
+            Some(journal) if !journal.accepts() => Err(Unavailable),
             Some(_) | None => Ok(()),
         }
     }
 
     async fn end(&self) {
         if let Some(journal) = &self.journal {
-            // A disk that takes longer than this will not say that nothing is missing.
-            let _ = timeout(COMMIT_DEADLINE, journal.complete()).await;
+            // A disk that takes longer leaves a journal as after a crash.
+            let _ = timeout(COMMIT_DEADLINE, journal.shut_down()).await;
         }
     }
 }

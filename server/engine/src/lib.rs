@@ -14,6 +14,7 @@ mod journal;
 mod limits;
 mod memory;
 mod operations;
+mod rate;
 pub mod redis;
 mod time;
 
@@ -25,9 +26,10 @@ pub use self::{
     digest::Digest,
     event::{DisconnectCause, Event, EventData, Events},
     id::new_id,
-    journal::Durability,
+    journal::{Durability, JournalError},
     limits::Limits,
     operations::*,
+    rate::{Micros, Rate, RateState},
     time::{Clock, Millis, SystemClock, millis, rfc3339},
 };
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Rate;
+
 /// The limits and lifetimes that an engine enforces.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -62,5 +64,13 @@ impl Default for Limits {
             event_bytes: 1024 * 1024 * 1024,
             event_bytes_per_device: 1024 * 1024 * 1024 / 100,
         }
+    }
+}
+
+impl Limits {
+    /// The rate of authorisations of one device, with a burst of one second.
+    #[must_use]
+    pub fn authorisation_rate(&self) -> Rate {
+        Rate::per_second(self.authorisations_per_second, Duration::from_secs(1))
     }
 }

@@ -1,50 +1,57 @@
-//! What the engine's actions take and give.
+//! What the operations of an engine take and return.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::{Digest, Millis};
 
-/// Who asks for a token.
+/// Who requests a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requester<'a> {
-    /// A prospect through a channel that claims; with the token it showed, if any.
+    /// A prospect through a channel that claims, with the token that it presents, if any.
     Claim(Option<&'a Digest>),
     /// A prospect through the test channel.
     Test,
-    /// The operator, for whoever claims the device.
+    /// The operator, for the device's claim.
     Operator,
 }
 
-/// Why there is no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why no token is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestTokenError {
-    /// The device is claimed, and the newest token was not shown.
+    /// The device is claimed, and the request presents no token of the claim.
+    #[error("the device is claimed")]
     DeviceClaimed,
-    /// No room for another device.
+    /// There are [`crate::Limits::devices`] devices already.
+    #[error("no room for another device")]
     DevicesFull,
-    /// The engine cannot be reached.
+    /// See [`Unavailable`].
+    #[error("the engine is unavailable")]
     Unavailable,
 }
 
 /// Why a token is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// Never given, revoked or replaced.
+    /// It was never issued, or it was revoked or replaced.
+    #[error("the token is unknown")]
     Unknown,
     /// Its lifetime is over.
+    #[error("the token has expired")]
     Expired,
-    /// The engine cannot be reached.
+    /// See [`Unavailable`].
+    #[error("the engine is unavailable")]
     Unavailable,
 }
 
 /// One request to authorise a websocket.
 #[derive(Debug, Clone, Copy)]
 pub struct Authorisation<'a> {
-    /// The token that was shown.
+    /// The token that the request presents.
     pub token: &'a Digest,
-    /// The device that was named.
+    /// The device that the request names.
     pub device: &'a str,
     /// The one-use secret that will open the socket.
     pub half_ref: &'a Digest,
@@ -53,26 +60,32 @@ pub struct Authorisation<'a> {
 }
 
 /// Why a websocket is not authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AuthoriseError {
     /// The token is refused.
-    Token(TokenError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The token is for another device.
+    #[error("the token is of another device")]
     DeviceMismatch,
     /// The `halfRef` has opened a socket before.
+    #[error("the halfRef has opened a socket before")]
     HalfRefSpent,
     /// The `halfRef` is another device's.
+    #[error("the halfRef is another device's")]
     HalfRefForeign,
-    /// The device asks too often; wait this long.
+    /// The device is above its rate; the next request is within it after this wait.
+    #[error("too many authorisations: wait {0:?}")]
     TooMany(Duration),
-    /// As many authorisations are open as may be; the first ends in this long.
+    /// There are [`crate::Limits::open_authorisations`] already; the first expires after this wait.
+    #[error("too many open authorisations: wait {0:?}")]
     Full(Duration),
 }
 
-/// A socket that was authorised and is now this connection's.
+/// The result of redeeming a `halfRef`: the connection is the device's socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// The device at the other end.
+    /// The device of the authorisation.
     pub device: Arc<str>,
     /// The numbering of the messages to it.
     pub epoch: Arc<str>,
@@ -81,19 +94,25 @@ pub struct Opened {
 }
 
 /// Why a `halfRef` opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Error)]
 pub enum RedeemError {
-    /// No authorisation waits under it, and none did lately.
+    /// It was never authorised, or it is not remembered any more.
+    #[error("the halfRef is unknown")]
     Unknown,
     /// It has opened a socket before.
+    #[error("the halfRef has opened a socket before")]
     Spent,
     /// It was not redeemed in time.
+    #[error("the authorisation has expired")]
     Expired,
     /// Its token was revoked.
+    #[error("the authorisation was revoked")]
     Revoked,
-    /// The event stream has no room for what the socket would say. Nothing was spent.
+    /// The event stream has no room for the device. The `halfRef` is not spent.
+    #[error("no room for more events")]
     EventsFull,
-    /// The engine cannot be reached.
+    /// See [`Unavailable`].
+    #[error("the engine is unavailable")]
     Unavailable,
 }
 
@@ -102,7 +121,7 @@ pub enum RedeemError {
 pub struct ConnectionId(pub Arc<str>);
 
 impl ConnectionId {
-    /// A new one.
+    /// A random name: 22 characters.
     #[must_use]
     pub fn new() -> Self {
         Self(crate::new_id().into())
@@ -130,58 +149,63 @@ pub enum EndReason {
     Revoked,
     /// Its token expired.
     TokenExpired,
-    /// The gateway was out of touch with the engine for longer than its lease. An engine that cannot
-    /// lose its connection never gives this reason.
+    /// The gateway lost its connection to the engine for longer than its lease. Only the Redis
+    /// engine gives this reason.
     LeaseExpired,
 }
 
-/// A message that the operator sends.
+/// A message from the operator.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// The device that it is for.
+    /// The recipient.
     pub device: &'a str,
     /// Its JSON, byte for byte.
     pub data: &'a str,
-    /// How long it waits for the prospect.
+    /// How long it stays in the outbox, unless it is acknowledged.
     pub ttl: Duration,
-    /// What tells a repeated request from a new one.
+    /// Makes a repeated request return the first answer.
     pub idempotency: Option<Idempotency>,
 }
 
-/// A request's key and what it must be the same for.
+/// An idempotency key with the body that it stands for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Idempotency {
-    /// The key.
+    /// The digest of the key.
     pub key: Digest,
-    /// The body.
+    /// The digest of everything that must be the same in a repeated request.
     pub body: Digest,
 }
 
-/// A message that is in the outbox, or was.
+/// The result of sending: a message that is in the outbox, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// The numbering that `seq` is of.
     pub epoch: Arc<str>,
     /// The message's number.
     pub seq: u64,
-    /// Whether the device has a socket.
+    /// Whether the device had a socket when the message was queued.
     pub connected: bool,
     /// Whether the device has acknowledged the message.
     pub acknowledged: bool,
 }
 
 /// Why a message is not queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SendError {
     /// There is no record of the device.
+    #[error("the device is unknown")]
     UnknownDevice,
-    /// The outbox is full; its first message ends in this long.
+    /// The outbox is full; its first message expires after this wait.
+    #[error("the outbox is full: wait {0:?}")]
     OutboxFull(Duration),
-    /// The key was used for another body.
+    /// The key is remembered with another body.
+    #[error("the key was used for another message")]
     KeyReused,
-    /// No more keys are remembered; the first is forgotten in this long.
+    /// There are [`crate::Limits::idempotency_keys`] keys; the first is forgotten after this wait.
+    #[error("no room for another key: wait {0:?}")]
     KeysFull(Duration),
-    /// The engine cannot be reached.
+    /// See [`Unavailable`].
+    #[error("the engine is unavailable")]
     Unavailable,
 }
 
@@ -190,33 +214,36 @@ pub enum SendError {
 pub struct Message {
     /// Its number.
     pub seq: u64,
-    /// Its JSON.
+    /// Its JSON, byte for byte.
     pub data: Arc<str>,
 }
 
-/// Why a socket's action is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why an operation of a socket fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SocketError {
-    /// The connection is not the device's socket any more.
+    /// The connection is not, or no longer, the device's socket.
+    #[error("the connection is not the device's socket")]
     Stale,
-    /// The event stream has no room; nothing was changed.
+    /// The event stream has no room for the device. Nothing was changed.
+    #[error("no room for more events")]
     EventsFull,
-    /// The engine cannot be reached.
+    /// See [`Unavailable`].
+    #[error("the engine is unavailable")]
     Unavailable,
 }
 
-/// What an operator reads of a device.
+/// The state of a device, for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState {
-    /// Its name.
+    /// The device's name.
     pub device: Arc<str>,
-    /// Its socket.
+    /// Its socket, if it has one.
     pub socket: Option<SocketState>,
-    /// Messages that it has not acknowledged.
+    /// The number of messages in its outbox.
     pub unacknowledged: usize,
 }
 
-/// What an operator reads of a socket.
+/// The state of a socket, for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketState {
     /// Names the connection.
@@ -227,8 +254,10 @@ pub struct SocketState {
     pub linkinjected: Option<Arc<str>>,
 }
 
-/// The engine cannot be reached. Nothing was changed, or it did not say in time what was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The engine cannot serve the operation, or did not answer in time. In the second case the
+/// operation may have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the engine is unavailable")]
 pub struct Unavailable;
 
 impl From<Unavailable> for RequestTokenError {

@@ -67,7 +67,7 @@ impl Config {
     /// The command line with every flag and its environment variable.
     #[must_use]
     pub fn command() -> Command {
-        let command = Command::new("connect-socket").version(env!("CARGO_PKG_VERSION"));
+        let command = Command::new("connect-socket").version(env!("CONNECT_SOCKET_VERSION"));
         Self::augment_args(command).mut_args(variables::with_variable)
     }
 

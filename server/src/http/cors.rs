@@ -58,9 +58,10 @@ pub fn preflight_refusal(origin: Option<&HeaderValue>, allowed_origins: &[String
 pub fn origin_refusal(origin: &str) -> ApiError {
     // Anything may stand in the header, a secret among it.
     let well_formed = Some(origin).filter(|origin| origin::is_valid(origin));
-    match well_formed.filter(|origin| origin.len() <= MAX_LOGGED) {
-        Some(origin) => tracing::info!(origin, "origin refused"),
-        None => tracing::info!("malformed origin refused"),
+    if let Some(origin) = well_formed.filter(|origin| origin.len() <= MAX_LOGGED) {
+        tracing::info!(origin, "origin refused");
+    } else {
+        tracing::info!("malformed origin refused");
     }
     let detail = "The operator allows an origin with the setting --allowed-origin; the gateway's log \
                   names the origin that was sent.";

@@ -124,10 +124,10 @@ pub async fn send_message(
             }
             Ok::<_, Unavailable>(())
         };
-        // After the deadline, when the engine is unavailable or once the shutdown begins, the
+        // After the deadline, when the engine is unavailable or when the gateway shuts down, the
         // message is in the outbox all the same, which is what 202 says.
-        let wait = tokio::time::timeout(gateway.config.operator.ack_wait, acknowledged);
-        let _ = gateway.unless_draining(wait).await;
+        let deadline = gateway.config.operator.ack_wait;
+        let _ = gateway.unless_draining(tokio::time::timeout(deadline, acknowledged)).await;
     }
     Ok(answer(&sent, waits))
 }

@@ -30,7 +30,7 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     /// A header of the answer that says what would be accepted.
-    accepts: Option<(HeaderName, String)>,
+    accepts: Option<Box<(HeaderName, String)>>,
 }
 
 impl ApiError {
@@ -49,7 +49,10 @@ impl ApiError {
     /// The path does not take the method. `allow` lists those that it takes, as in the header.
     #[must_use]
     pub fn method_not_allowed(allow: String) -> Self {
-        Self { accepts: Some((header::ALLOW, allow)), ..ProblemKind::MethodNotAllowed.into() }
+        Self {
+            accepts: Some(Box::new((header::ALLOW, allow))),
+            ..ProblemKind::MethodNotAllowed.into()
+        }
     }
 
     /// The body has a content coding such as gzip, and none is supported.
@@ -57,7 +60,7 @@ impl ApiError {
     pub fn content_coding() -> Self {
         Self {
             detail: Some("Send the body as it is, without Content-Encoding.".into()),
-            accepts: Some((header::ACCEPT_ENCODING, "identity".to_owned())),
+            accepts: Some(Box::new((header::ACCEPT_ENCODING, "identity".to_owned()))),
             ..ProblemKind::UnsupportedMediaType.into()
         }
     }

@@ -26,7 +26,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_seconds() {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if let Some((name, value)) = &self.accepts {
+        if let Some((name, value)) = self.accepts.as_deref() {
             response.insert_header((name, value.as_str()));
         }
         match self.kind.status() {

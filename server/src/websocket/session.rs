@@ -23,7 +23,10 @@ use super::{
     rate::{Pace, Throttle},
     stream::{FrameStream, SocketEnd},
 };
-use crate::{descriptors::Connection, problem::ApiError, registry::Registration, state::Gateway};
+use crate::{
+    descriptors::Connection, logging::Repeated, problem::ApiError, registry::Registration,
+    state::Gateway,
+};
 
 /// Bytes of messages that are read from the outbox at a time.
 const OUTBOX_BATCH: usize = 64 * 1024;
@@ -37,6 +40,9 @@ const THROTTLE_TOLERANCE: Duration = Duration::from_secs(10);
 
 /// The pause between two attempts to report a closed socket to an engine that is unavailable.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Messages that the full event stream refused, in the log.
+static EVENTS_FULL: Repeated = Repeated::new();
 
 /// A socket whose handshake is answered.
 pub struct Session {
@@ -53,6 +59,7 @@ impl Session {
     /// Runs the socket until it ends. `buffered` has arrived with the handshake.
     pub async fn run(self, gateway: Arc<Gateway>, stream: TcpStream, buffered: BytesMut) {
         gateway.metrics.socket_opened();
+        let opened_at = Instant::now();
         let limit = gateway.config.sockets.inbound_frame_bytes as usize;
         let mut stream =
             FrameStream::new(stream, &buffered, limit, gateway.config.sockets.pong_timeout);
@@ -71,7 +78,13 @@ impl Session {
             Err(code) => SocketEnd::ByGateway(*code),
         };
         let code = end.code();
-        tracing::debug!(connectionId = ?self.registration.connection, code, "socket ended");
+        tracing::info!(
+            connectionId = %self.registration.connection.0,
+            requestId = %self.request_id,
+            code,
+            seconds = opened_at.elapsed().as_secs(),
+            "socket closed"
+        );
         gateway.metrics.socket_closed(end.gateway_code().map(CloseCode::number));
         let is_reported = Box::pin(self.report_closed(&gateway, code)).await;
         Box::pin(stream.close(end)).await;
@@ -266,6 +279,9 @@ impl<'a> Conversation<'a> {
                         self.stream.send(&accepted).await
                     }
                     Err(SocketError::EventsFull) => {
+                        if let Some(count) = EVENTS_FULL.count() {
+                            tracing::info!(count, "messages refused: the event stream is full");
+                        }
                         self.send_error(Some(id), ProblemKind::EventsFull.into()).await
                     }
                     Err(error) => Err(self.end_of(error)),

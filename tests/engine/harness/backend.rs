@@ -9,7 +9,7 @@ use std::{
 };
 
 use engine::{
-    Clock, Durability, Engine, EngineListener, Limits,
+    Clock, Durability, Engine, EngineListener, JournalError, Limits,
     embedded::Embedded,
     redis::{Redis, RedisOptions},
 };
@@ -46,10 +46,10 @@ pub fn in_memory(
 pub fn on_journal(
     folder: &Path,
     durability: Durability,
-    limits: Limits,
+    limits: &Limits,
     clock: Arc<dyn Clock>,
     listener: Arc<dyn EngineListener>,
-) -> Result<Arc<dyn Engine>, String> {
+) -> Result<Arc<dyn Engine>, JournalError> {
     let engine = Embedded::open(limits, clock, listener, folder, durability, COMPACT_AT)?;
     Ok(Arc::new(engine))
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use engine::{
-    Clock, DisconnectCause, Durability, EndReason, Engine, Event, EventData, Events, Limits,
-    Millis, millis,
+    Clock, DisconnectCause, Durability, EndReason, Engine, Event, EventData, Events, JournalError,
+    Limits, Millis, millis,
 };
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ impl TestEngine {
             (Backend::Redis, _) => on_redis(&limits, time, listener).await,
             (_, None) => in_memory(limits.clone(), time, listener),
             (_, Some(folder)) => {
-                on_journal(folder.path(), Durability::Process, limits.clone(), time, listener)
+                on_journal(folder.path(), Durability::Process, &limits, time, listener)
                     .expect("an empty folder")
             }
         };
@@ -104,10 +104,10 @@ impl TestEngine {
     }
 
     /// Starts an engine on the journal of one that was killed.
-    pub fn reopen(&mut self, durability: Durability) -> Result<(), String> {
+    pub fn reopen(&mut self, durability: Durability) -> Result<(), JournalError> {
         let folder = self.folder.as_ref().expect("a journal").path();
         let (clock, listener) = (self.clock.clone(), self.notifications.clone());
-        self.inner = on_journal(folder, durability, self.limits.clone(), clock, listener)?;
+        self.inner = on_journal(folder, durability, &self.limits, clock, listener)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use server::config::Config;
-use tests::gateway::binary;
+use tests::gateway::{binary, root};
 
 use crate::OPERATOR_KEY;
 
@@ -48,8 +48,15 @@ fn help_does_not_show_the_operator_key_of_the_environment() {
 }
 
 #[test]
-fn version_prints_name_and_version() {
+fn version_prints_name_version_and_commit() {
     let output = Command::new(binary()).arg("--version").output();
-    let version = String::from_utf8(output.expect("a version").stdout);
-    assert_eq!(version.unwrap(), format!("connect-socket {}\n", env!("CARGO_PKG_VERSION")));
+    let printed = String::from_utf8(output.expect("a version").stdout).expect("UTF-8");
+    let start = format!("connect-socket {} (", env!("CARGO_PKG_VERSION"));
+    let commit = printed.strip_prefix(&start).and_then(|rest| rest.strip_suffix(")\n"));
+    let commit = commit.unwrap_or_else(|| panic!("{printed}")).trim_end_matches("-dirty");
+    let known = Command::new("git")
+        .args(["cat-file", "-e", &format!("{commit}^{{commit}}")])
+        .current_dir(root())
+        .status();
+    assert!(known.expect("git runs").success(), "{commit}");
 }

@@ -60,12 +60,6 @@ fn an_invalid_variable_is_refused_by_the_name_of_its_flag() {
 }
 
 #[test]
-fn the_public_url_is_printed_at_start() {
-    let gateway = with_operator_key().flag("--public-url", "https://gateway.example.com").start();
-    assert_eq!(gateway.swagger_ui, "Swagger UI: https://gateway.example.com/swagger-ui/");
-}
-
-#[test]
 fn an_empty_variable_is_not_set() {
     let gateway = Gateway::builder()
         .variable("CONNECTSOCKET_PUBLIC_URL", "")

@@ -50,6 +50,7 @@ fn it_starts_with_a_public_url_and_a_key() {
     for url in ["https://gateway.example.com", "https://gateway.example.com:8443/"] {
         let gateway = with_operator_key().flag("--public-url", url).start();
         assert_eq!(gateway.get("/livez").status, 200);
+        assert_eq!(gateway.swagger_ui, format!("{}/swagger-ui/", url.trim_end_matches('/')));
     }
 }
 

@@ -1,181 +1,176 @@
-//! Keeps the journal short: in rounds, all that there is gets written down again, a little of it
-//! with each step. When a round is through, what the journal had from before it began can go.
+//! Keeps the journal short: a compaction writes the whole state again, a share of it with each
+//! step, and then everything from before it is obsolete.
 //!
-//! A round begins when the journal has grown to twice what the last round wrote, and writes two
-//! bytes for each that the steps write themselves, so the journal is never longer than about four
-//! times what is in memory. A start makes sure of that by itself, because a round that was under
-//! way has ended with its process.
+//! A compaction begins when the journal has grown to twice what the last one wrote, and writes two
+//! bytes for each byte of the steps' own changes. So the journal is at most about four times as
+//! long as the state. A start compacts at once if it is longer, because a compaction that was under
+//! way ended with its process.
 
-use std::{borrow::Cow, convert::Infallible, sync::Arc};
+use std::{borrow::Cow, convert::Infallible};
 
-use crate::memory::{Change, image, state::State};
+use crate::memory::{
+    change::{Change, RecordImage},
+    state::State,
+};
 
-/// What a step's share of a round is at the most, in bytes.
-const SHARE_AT_MOST: usize = 1024 * 1024;
+/// The share of a compaction that one step writes, at most, in bytes.
+const SHARE_BYTES: usize = 1024 * 1024;
 
-/// How far the rewriting has come.
-pub struct Compaction {
-    /// A journal shorter than this is not worth a round, in bytes.
-    at_least: usize,
-    /// Bytes that steps have written since the last round began.
-    written: usize,
-    /// Bytes that the last round wrote.
-    live: usize,
-    walk: Option<Walk>,
+/// A state with the progress of its compaction: what the engine's lock guards.
+pub struct Journaled {
+    pub state: State,
+    compaction: Compaction,
 }
 
-/// A round under way: the places before which everything is still to be written.
-struct Walk {
+/// How far compaction has come.
+struct Compaction {
+    /// A journal shorter than this is not compacted, in bytes.
+    threshold: usize,
+    /// Bytes of changes since the last compaction began.
+    written: usize,
+    /// Bytes that the last compaction wrote: the length of the state.
+    live: usize,
+    under_way: Option<Cursor>,
+}
+
+/// A compaction under way: everything before these places is still to be written.
+struct Cursor {
     records: usize,
     half_refs: usize,
-    /// The first event that is still to be written, and the first that is newer than the round.
+    /// The next event to be written, and the first that is newer than the compaction.
     events: (u64, u64),
+    /// Bytes written so far.
     bytes: usize,
 }
 
-/// What an entry means for the journal before it.
+/// What an entry means for the entries before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Round {
-    /// A round begins with this entry.
+pub struct CompactionStep {
+    /// A compaction begins with this entry.
     pub begins: bool,
-    /// Nothing from before the entry that began the round is needed any more.
+    /// A compaction ends with it: nothing from before the entry with which it began is needed.
     pub ends: bool,
 }
 
-impl Compaction {
-    pub const fn new(at_least: usize) -> Self {
-        Self { at_least, written: 0, live: 0, walk: None }
-    }
-}
-
-impl State {
-    /// What was changed, as the journal is to have it.
-    pub fn noted(&mut self) -> Vec<u8> {
-        self.note_touched();
-        self.notes.take()
+impl Journaled {
+    /// A state that is compacted from a journal of `threshold` bytes on.
+    pub const fn new(state: State, threshold: usize) -> Self {
+        let compaction = Compaction { threshold, written: 0, live: 0, under_way: None };
+        Self { state, compaction }
     }
 
-    /// What the step has changed, as the journal is to have it, with its share of a round.
-    pub fn written(&mut self) -> (Vec<u8>, Round) {
-        self.note_touched();
-        let own = self.notes.len();
+    /// Takes the changes of a step, together with a share of a compaction.
+    pub fn take_entry(&mut self) -> (Vec<u8>, CompactionStep) {
+        let Self { state, compaction } = self;
+        state.flush_dirty();
+        let own = state.changes.len();
         if own == 0 {
-            return (Vec::new(), Round::default());
+            return (Vec::new(), CompactionStep::default());
         }
-        self.relog.written += own;
-        let begins = self.relog.walk.is_none()
-            && self.relog.written > self.relog.at_least.max(2 * self.relog.live);
+        compaction.written += own;
+        let begins = compaction.under_way.is_none()
+            && compaction.written > compaction.threshold.max(2 * compaction.live);
         if begins {
-            self.begin_round();
+            compaction.begin(state);
         }
-        let share = (2 * own).min(SHARE_AT_MOST);
-        while self.relog.walk.as_ref().is_some_and(|walk| !walk.is_through())
-            && self.notes.len() < own + share
-        {
-            self.note_next();
+        let share = (2 * own).min(SHARE_BYTES);
+        while compaction.is_under_way() && state.changes.len() < own + share {
+            compaction.write_next(state);
         }
-        let ends = self.relog.walk.take_if(|walk| walk.is_through()).is_some_and(|walk| {
-            self.relog.live = walk.bytes;
-            true
-        });
-        (self.notes.take(), Round { begins, ends })
+        let ends = compaction.finish();
+        (state.changes.take(), CompactionStep { begins, ends })
     }
 
-    /// The journal has so many bytes. Says whether that is too long, as rounds would have it.
+    /// Sets the counters for a journal of `bytes` bytes; returns whether it is longer than
+    /// compaction would leave it.
     pub fn measure(&mut self, bytes: usize) -> bool {
         let mut live = 0;
-        // Nothing fails that writes nothing.
-        let _ = self.rewrite(|changes| {
+        let counted = self.write_all(|changes| {
             live += changes.len();
             Ok::<_, Infallible>(())
         });
-        (self.relog.live, self.relog.written) = (live, bytes.saturating_sub(live));
-        bytes > self.relog.at_least + 4 * live
+        let Ok(()) = counted;
+        self.compaction.live = live;
+        self.compaction.written = bytes.saturating_sub(live);
+        bytes > self.compaction.threshold + 4 * live
     }
 
-    /// Writes down all there is, some of it at a time.
-    pub fn rewrite<E>(&mut self, mut commit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        self.begin_round();
-        while self.relog.walk.as_ref().is_some_and(|walk| !walk.is_through()) {
-            self.note_next();
-            if self.notes.len() > SHARE_AT_MOST {
-                commit(&self.notes.take())?;
+    /// Writes the whole state, as a compaction in one go, in parts of about [`SHARE_BYTES`].
+    pub fn write_all<E>(
+        &mut self,
+        mut commit: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { state, compaction } = self;
+        compaction.begin(state);
+        while compaction.is_under_way() {
+            compaction.write_next(state);
+            if state.changes.len() > SHARE_BYTES {
+                commit(&state.changes.take())?;
             }
         }
-        self.relog.live = self.relog.walk.take().map_or(0, |walk| walk.bytes);
-        self.records.take_touched();
-        self.half_refs.take_touched();
-        commit(&self.notes.take())
-    }
-
-    fn note_touched(&mut self) {
-        let (records, half_refs) = (self.records.take_touched(), self.half_refs.take_touched());
-        if !self.notes.are_kept() {
-            return;
-        }
-        for device in records {
-            let change = match self.records.get(&device) {
-                Some(record) => image(&self.tokens, &device, record),
-                None => Change::RecordEnded { device: Cow::Borrowed(&device) },
-            };
-            self.notes.note(&change);
-        }
-        for half_ref in half_refs {
-            let change = match self.half_refs.get(&half_ref) {
-                Some(known) => Change::HalfRef(half_ref, Cow::Borrowed(known)),
-                None => Change::HalfRefForgotten(half_ref),
-            };
-            self.notes.note(&change);
-        }
-    }
-
-    fn begin_round(&mut self) {
-        self.relog.written = 0;
-        self.relog.walk = Some(Walk {
-            records: self.records.len(),
-            half_refs: self.half_refs.len(),
-            events: (0, self.events.next()),
-            bytes: 0,
-        });
-        self.note_stream();
-    }
-
-    /// Writes down the event stream's name.
-    pub fn note_stream(&mut self) {
-        let (name, next) = (Arc::clone(&self.events.stream), self.events.next());
-        self.notes.note(&Change::Stream { name: Cow::Borrowed(&name), next });
-    }
-
-    /// Writes down the next thing of the round.
-    fn note_next(&mut self) {
-        let Some(walk) = &mut self.relog.walk else { return };
-        let before = self.notes.len();
-        if let Some((place, device, record)) = self.records.before(walk.records) {
-            walk.records = place;
-            self.notes.note(&image(&self.tokens, device, record));
-            if let Some(conversation) = record.conversation.as_deref() {
-                let conversation = Cow::Borrowed(conversation);
-                self.notes
-                    .note(&Change::Conversation { device: Cow::Borrowed(device), conversation });
-            }
-        } else if let Some((place, half_ref, known)) = self.half_refs.before(walk.half_refs) {
-            (walk.records, walk.half_refs) = (0, place);
-            self.notes.note(&Change::HalfRef(*half_ref, Cow::Borrowed(known)));
-        } else if let Some(event) = self.events.kept_from(walk.events.0)
-            && event.n < walk.events.1
-        {
-            walk.events.0 = event.n + 1;
-            self.notes.note(&Change::Event(Cow::Borrowed(event)));
-        } else {
-            // Nothing is left, also where less is there than when the round began.
-            (walk.records, walk.half_refs, walk.events.0) = (0, 0, walk.events.1);
-        }
-        walk.bytes += self.notes.len() - before;
+        compaction.finish();
+        state.discard_dirty();
+        commit(&state.changes.take())
     }
 }
 
-impl Walk {
-    const fn is_through(&self) -> bool {
+impl Compaction {
+    fn begin(&mut self, state: &mut State) {
+        self.written = 0;
+        self.under_way = Some(Cursor {
+            records: state.records.len(),
+            half_refs: state.half_refs.len(),
+            events: (0, state.events.next()),
+            bytes: 0,
+        });
+        state.push_stream();
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|cursor| !cursor.is_at_end())
+    }
+
+    /// Ends a compaction that has written everything; returns whether there was one.
+    fn finish(&mut self) -> bool {
+        let Some(cursor) = self.under_way.take_if(|cursor| cursor.is_at_end()) else {
+            return false;
+        };
+        self.live = cursor.bytes;
+        true
+    }
+
+    /// Writes one thing more.
+    fn write_next(&mut self, state: &mut State) {
+        let Some(cursor) = &mut self.under_way else { return };
+        let before = state.changes.len();
+        if let Some((index, device, record)) = state.records.before(cursor.records) {
+            cursor.records = index;
+            let image = RecordImage::of(device, record, &state.tokens);
+            state.changes.push(&Change::Record(image));
+            if let Some(conversation) = record.conversation.as_deref() {
+                state.changes.push(&Change::Conversation {
+                    device: Cow::Borrowed(device),
+                    conversation: Cow::Borrowed(conversation),
+                });
+            }
+        } else if let Some((index, digest, half_ref)) = state.half_refs.before(cursor.half_refs) {
+            (cursor.records, cursor.half_refs) = (0, index);
+            state.changes.push(&Change::HalfRef(*digest, Cow::Borrowed(half_ref)));
+        } else if let Some(event) = state.events.first_from(cursor.events.0)
+            && event.n < cursor.events.1
+        {
+            cursor.events.0 = event.n + 1;
+            state.changes.push(&Change::Event(Cow::Borrowed(event)));
+        } else {
+            // Nothing is left, also where entries were removed since the compaction began.
+            (cursor.records, cursor.half_refs, cursor.events.0) = (0, 0, cursor.events.1);
+        }
+        cursor.bytes += state.changes.len() - before;
+    }
+}
+
+impl Cursor {
+    const fn is_at_end(&self) -> bool {
         self.records == 0 && self.half_refs == 0 && self.events.0 >= self.events.1
     }
 }

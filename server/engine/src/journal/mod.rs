@@ -1,18 +1,24 @@
-//! The journal: what makes the embedded engine outlive its process.
+//! The journal: makes the state of [`crate::memory`] outlive its process.
 //!
-//! Each step's changes are one entry. A thread of its own commits the entries in their order, as
-//! many at a time as have come meanwhile (group commit); only then the step is answered, and those
-//! who hold the sockets hear of it. So nobody is ever shown what a crash could take back. When a
-//! commit fails, the steps that waited are refused, the state goes back to what the journal has,
-//! and the engine is away until the journal takes entries again.
+//! The changes of one step are an *entry*. A thread commits entries in their order, as many at a
+//! time as have arrived (a *batch*, in one transaction), and only then delivers their notifications
+//! and lets their operations answer. So no one ever sees what a crash could undo. After a failed
+//! commit every waiting operation fails, the state is read again from the journal, and operations
+//! fail until the journal accepts entries again.
 
 mod committer;
 mod compaction;
+mod error;
+mod queue;
 mod recovery;
+mod run;
 mod store;
 
 pub use self::{
-    committer::{COMMIT_DEADLINE, Committed, Journal},
-    compaction::Compaction,
-    store::{Durability, Store},
+    committer::Journal,
+    compaction::Journaled,
+    error::JournalError,
+    queue::{COMMIT_DEADLINE, Committed},
+    recovery::open,
+    run::Durability,
 };

@@ -1,213 +1,238 @@
-//! Makes the state from the journal.
+//! Recovery: reads the state from the journal and makes it ready to serve.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use super::store::{Store, Unusable};
-use crate::{
-    Event, Limits, Millis,
-    memory::{
-        Change, RecordImage,
-        state::{HalfRefState, Record, State, Token},
-    },
-    new_id,
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
 };
 
-/// The events that are kept, by number. A round writes old ones down after newer ones.
-type Kepts = BTreeMap<u64, Event>;
+use super::{
+    committer::Journal, compaction::Journaled, error::JournalError, run::Durability, store::Store,
+};
+use crate::{
+    EngineListener, Event, Limits, Millis, RateState,
+    memory::{
+        change::{Change, RecordImage},
+        record::{HalfRefState, Record, Token},
+        state::State,
+    },
+};
 
-impl State {
-    /// What the journal has; and whether it should be written anew before it is written on.
-    pub fn load(
-        settings: Limits,
-        rewrite_at: usize,
-        store: &Store,
-    ) -> Result<(Self, bool), Unusable> {
-        let mut state = Self::journaled(settings, rewrite_at);
-        let mut events = Kepts::new();
-        let mut length = 0;
-        store.read(|n, mut changes| {
-            length += changes.len();
-            while !changes.is_empty() {
-                let (change, rest) =
-                    postcard::take_from_bytes(changes).map_err(|_| Unusable::garbled(n))?;
-                state.replay(change, &mut events);
-                changes = rest;
-            }
-            state.records.take_touched();
-            state.half_refs.take_touched();
-            Ok(())
-        })?;
-        state.events.restore(events.into_values());
-        state.find_what_is_due();
-        let too_long = state.measure(length);
-        Ok((state, too_long))
+/// Changes in one commit of a recovery, about, in bytes.
+const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Opens the journal in `folder`, recovers its state and starts to commit.
+///
+/// The journal is compacted once it is longer than `compaction_threshold` bytes and much longer
+/// than the state.
+pub fn open(
+    folder: &Path,
+    durability: Durability,
+    limits: &Limits,
+    compaction_threshold: usize,
+    now: Millis,
+    listener: Arc<dyn EngineListener>,
+) -> Result<(Arc<Mutex<Journaled>>, Journal), JournalError> {
+    let (mut store, lost_tail) = Store::open(folder, durability)?;
+    let (mut journaled, too_long) = load(limits, compaction_threshold, &store)?;
+    prepare(&mut journaled, &mut store, lost_tail, too_long, now)?;
+    let state = Arc::new(Mutex::new(journaled));
+    let limits = limits.clone();
+    let reload = move |store: &Store| {
+        load(&limits, compaction_threshold, store)
+            .map_err(|error| tracing::error!(%error, "the journal cannot be read"))
+            .map(|(journaled, _)| journaled)
+            .ok()
+    };
+    let journal = Journal::start(store, Arc::clone(&state), listener, reload)?;
+    Ok((state, journal))
+}
+
+/// Reads the state as the last commit left it. Returns as well whether the journal is longer than
+/// it should be.
+fn load(
+    limits: &Limits,
+    compaction_threshold: usize,
+    store: &Store,
+) -> Result<(Journaled, bool), JournalError> {
+    let mut replay = Replay { state: State::journaled(limits.clone()), events: BTreeMap::new() };
+    let mut length = 0;
+    store.read(|n, mut changes| {
+        length += changes.len();
+        while !changes.is_empty() {
+            let (change, rest) = postcard::take_from_bytes(changes)
+                .map_err(|_| JournalError::Damaged { entry: n })?;
+            replay.apply(change);
+            changes = rest;
+        }
+        replay.state.discard_dirty();
+        Ok(())
+    })?;
+    let mut journaled = Journaled::new(replay.finish(), compaction_threshold);
+    let too_long = journaled.measure(length);
+    Ok((journaled, too_long))
+}
+
+/// Makes a state that was read ready to serve: expires what fell due, closes the sockets of the
+/// process before, and starts new epochs where the tail may be lost.
+fn prepare(
+    journaled: &mut Journaled,
+    store: &mut Store,
+    lost_tail: bool,
+    too_long: bool,
+    now: Millis,
+) -> Result<(), JournalError> {
+    if lost_tail {
+        tracing::warn!(
+            "the end of the journal may be lost: new epochs and a new event stream begin"
+        );
+        store.record_lost_tail()?;
+        journaled.state.renumber();
     }
-
-    /// What the journal has, made ready to go on: what fell due meanwhile has ended, and so have
-    /// the sockets of the process before.
-    pub fn start(
-        settings: Limits,
-        rewrite_at: usize,
-        store: &mut Store,
-        lost: bool,
-        now: Millis,
-    ) -> Result<Self, Unusable> {
-        /// What one commit takes, in bytes.
-        const AT_A_TIME: usize = 4 * 1024 * 1024;
-        let (mut state, too_long) = Self::load(settings, rewrite_at, store)?;
-        if lost {
-            tracing::warn!("the end of the journal may be lost: all epochs begin anew");
-            store.doubt()?;
-            state.begin_anew();
-        }
-        if lost || too_long {
-            let before = store.next();
-            state.rewrite(|changes| store.commit(changes).map(|_| ()))?;
-            store.forget_before(before);
-        }
-        while !state.expire_some(now, AT_A_TIME) {
-            store.commit(&state.noted())?;
-        }
-        state.end_all_sockets(now);
-        state.note_stream();
-        store.commit(&state.noted())?;
-        state.calls.take();
-        store.begin()?;
-        Ok(state)
+    if lost_tail || too_long {
+        let before = store.next();
+        journaled.write_all(|changes| store.commit(changes).map(|_| ()))?;
+        store.mark_obsolete(before);
     }
+    let state = &mut journaled.state;
+    while !state.expire_up_to(COMMIT_BYTES, now) {
+        store.commit(&state.take_changes())?;
+    }
+    state.close_all(now);
+    state.push_stream();
+    store.commit(&state.take_changes())?;
+    // Nothing of the process before waits for them.
+    drop(state.take_notifications());
+    store.begin_run()
+}
 
-    fn replay(&mut self, change: Change<'_>, events: &mut Kepts) {
+/// A state while the changes of the journal are applied to it.
+struct Replay {
+    state: State,
+    /// The events by number: a compaction writes old ones after newer ones.
+    events: BTreeMap<u64, Event>,
+}
+
+impl Replay {
+    fn apply(&mut self, change: Change<'_>) {
+        let state = &mut self.state;
         match change {
-            Change::Stream { name, next } => self.events.begin(&name, next),
+            Change::Stream { name, next } => state.events.rename(&name, next),
             Change::Record(image) => self.restore_record(image),
-            Change::RecordEnded { device } => self.drop_record(&device),
+            Change::RecordDeleted { device } => {
+                self.remove_record(&device);
+            }
             Change::Conversation { device, conversation } => {
-                if let Some(record) = self.records.get_mut_untouched(&*device) {
+                if let Some(record) = state.records.get_mut_clean(&*device) {
                     record.conversation = Some(Box::new(conversation.into_owned()));
                 }
             }
-            Change::Queued { device, seq, until, data, answered } => {
-                if let Some(record) = self.records.get_mut_untouched(&*device) {
+            Change::Queued { device, seq, expires, data, key } => {
+                if let Some(record) = state.records.get_mut_clean(&*device) {
                     let conversation = record.conversation.get_or_insert_default();
-                    conversation.restore(seq, until, &data);
-                    if let Some((request, connected, until)) = answered {
-                        conversation.remember(request, seq, connected, until);
+                    conversation.restore(seq, expires, &data);
+                    if let Some(key) = key {
+                        conversation.remember_key(key.request, key.connected, key.expires);
                     }
                 }
             }
             Change::Acknowledged { device, seq } => {
-                if let Some(conversation) = self.conversation(&device) {
+                if let Some(conversation) = state.conversation(&device) {
                     conversation.acknowledge(seq);
                 }
             }
             Change::MessageExpired { device, seq } => {
-                let remembered = self.settings.outbox_messages;
-                if let Some(conversation) = self.conversation(&device) {
+                let remembered = state.limits.outbox_messages;
+                if let Some(conversation) = state.conversation(&device) {
                     conversation.expire(seq, remembered);
                 }
             }
             Change::Accepted { device, id } => {
-                let remembered = self.settings.remembered_ids;
-                if let Some(record) = self.records.get_mut_untouched(&*device) {
-                    record.conversation.get_or_insert_default().accepted(&id, remembered);
+                let remembered = state.limits.remembered_ids;
+                if let Some(record) = state.records.get_mut_clean(&*device) {
+                    record.conversation.get_or_insert_default().accept(&id, remembered);
                 }
             }
-            Change::HalfRef(digest, known) => self.half_refs.insert(digest, known.into_owned()),
+            Change::HalfRef(digest, half_ref) => {
+                state.half_refs.insert(digest, half_ref.into_owned());
+            }
             Change::HalfRefForgotten(digest) => {
-                self.half_refs.remove(&digest);
+                state.half_refs.remove(&digest);
             }
             Change::Event(event) => {
                 let mut event = event.into_owned();
-                // One name in memory for all that is of the device.
-                if let Some((name, _)) = self.records.get_key_value(&*event.device) {
+                // All that is of one device shares one allocation of its name.
+                if let Some((name, _)) = state.records.get_key_value(&*event.device) {
                     event.device = Arc::clone(name);
                 }
-                self.events.count_to(event.n);
-                events.insert(event.n, event);
+                state.events.skip_to(event.n);
+                self.events.insert(event.n, event);
             }
-            Change::Released { through } => *events = events.split_off(&(through + 1)),
+            Change::Released { through } => self.events = self.events.split_off(&(through + 1)),
         }
     }
 
     fn restore_record(&mut self, image: RecordImage<'_>) {
-        // Every record has a token.
+        // A claim without a token is not written; one that was read is ignored.
         let Some(holder) = image.holder() else { return };
-        let before = self.records.remove(&*image.device);
-        for token in before.iter().flat_map(|record| record.holder.tokens()) {
-            self.tokens.remove(&token);
-        }
-        let before = before.filter(|record| *record.epoch == *image.epoch);
+        let earlier = self.remove_record(&image.device);
+        let earlier = earlier.filter(|record| *record.epoch == *image.epoch);
         let device: Arc<str> = (*image.device).into();
         for (token, expires) in image.tokens {
-            self.tokens.insert(token, Token { device: Arc::clone(&device), expires });
+            self.state.tokens.insert(token, Token { device: Arc::clone(&device), expires });
         }
         let record = Record {
             epoch: (*image.epoch).into(),
             holder,
-            waiting: Vec::new(),
-            socket: image.socket.map(std::borrow::Cow::into_owned),
-            conversation: before.and_then(|record| record.conversation),
-            ends_at: image.ends_at,
-            rate: 0,
+            pending: Vec::new(),
+            socket: image.socket.map(Cow::into_owned),
+            conversation: earlier.and_then(|record| record.conversation),
+            expires: image.expires,
+            authorisations: RateState::default(),
         };
-        self.records.insert(device, record);
+        self.state.records.insert(device, record);
     }
 
-    fn drop_record(&mut self, device: &str) {
-        let ended = self.records.remove(device);
-        for token in ended.iter().flat_map(|record| record.holder.tokens()) {
-            self.tokens.remove(&token);
+    /// Removes a record with its tokens.
+    fn remove_record(&mut self, device: &str) -> Option<Record> {
+        let record = self.state.records.remove(device);
+        for token in record.iter().flat_map(|record| record.holder.tokens()) {
+            self.state.tokens.remove(&token);
         }
+        record
     }
 
-    /// What follows from the rest and is not written down.
-    fn find_what_is_due(&mut self) {
-        for (device, record) in self.records.iter() {
-            self.due.records.insert((record.ends_at, Arc::clone(device)));
+    /// The state with what the journal does not store, because it follows from the rest.
+    fn finish(self) -> State {
+        let Self { mut state, events } = self;
+        state.events.restore(events.into_values());
+        for (device, record) in state.records.iter() {
+            state.deadlines.records.insert((record.expires, Arc::clone(device)));
             if record.socket.is_some() {
-                self.connected.insert(Arc::clone(device));
+                state.connected.insert(Arc::clone(device));
             }
-            for (seq, until) in record.conversation.iter().flat_map(|it| it.waiting()) {
-                self.due.messages.insert((until, Arc::clone(device), seq));
-            }
-        }
-        self.due.tokens.extend(self.tokens.iter().map(|(token, known)| (known.expires, *token)));
-        for (half_ref, known) in self.half_refs.iter() {
-            match known.state {
-                HalfRefState::Waiting { .. } => {
-                    self.due.waiting.insert((known.until, *half_ref));
-                    if let Some(record) = self.records.get_mut_untouched(&known.device) {
-                        record.waiting.push(*half_ref);
-                    }
-                }
-                HalfRefState::Dead(_) => {
-                    self.due.remembered.insert((known.until, *half_ref));
-                }
+            for (seq, expires) in record.conversation.iter().flat_map(|it| it.deadlines()) {
+                state.deadlines.messages.insert((expires, Arc::clone(device), seq));
             }
         }
-    }
-
-    /// The process that held the sockets is gone, and they with it.
-    pub fn end_all_sockets(&mut self, now: Millis) {
-        let connected: Vec<_> = self.connected.iter().cloned().collect();
-        for device in connected {
-            let socket = self.records.get_mut(&device).and_then(|record| record.socket.take());
-            if let Some(socket) = socket {
-                self.socket_ended(&device, &socket, None, now);
-                self.keep_record_after(&device, now);
+        let tokens = state.tokens.iter().map(|(token, known)| (known.expires, *token));
+        state.deadlines.tokens.extend(tokens);
+        for (digest, half_ref) in state.half_refs.iter() {
+            let deadlines = match half_ref.state {
+                HalfRefState::Pending { .. } => &mut state.deadlines.pending,
+                HalfRefState::Ended(_) => &mut state.deadlines.remembered,
+            };
+            deadlines.insert((half_ref.expires, *digest));
+        }
+        // The oldest first, as in a record.
+        for (_, digest) in &state.deadlines.pending {
+            if let Some(half_ref) = state.half_refs.get(digest)
+                && let Some(record) = state.records.get_mut_clean(&half_ref.device)
+            {
+                record.pending.push(*digest);
             }
         }
-    }
-
-    /// What was answered may be missing: from now on every numbering is another one.
-    pub fn begin_anew(&mut self) {
-        let devices: Vec<_> = self.records.iter().map(|(device, _)| Arc::clone(device)).collect();
-        for device in devices {
-            if let Some(record) = self.records.get_mut(&device) {
-                record.epoch = new_id().into();
-            }
-        }
-        let next = self.events.next();
-        self.events.begin(&new_id(), next);
+        state
     }
 }

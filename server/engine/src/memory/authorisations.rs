@@ -1,17 +1,19 @@
-//! The steps of authorisations: a `halfRef` waits, is redeemed once, and is remembered for a while.
+//! The operations on authorisations: a `halfRef` is pending, is redeemed once, and is remembered for
+//! a while.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::{
-        Authorisation, AuthoriseError, ConnectionId, Digest, DisconnectCause, EndReason, EventData,
-        Millis, Opened, RedeemError, millis,
-    },
-    state::{HalfRef, HalfRefState, Socket, State},
+    record::{HalfRef, HalfRefState, Socket},
+    state::State,
+};
+use crate::{
+    Authorisation, AuthoriseError, ConnectionId, Digest, DisconnectCause, EndReason, EventData,
+    Millis, Opened, RedeemError, millis,
 };
 
 impl State {
-    pub(crate) fn authorise(
+    pub fn authorise(
         &mut self,
         authorisation: Authorisation<'_>,
         now: Millis,
@@ -22,68 +24,61 @@ impl State {
             return Err(AuthoriseError::DeviceMismatch);
         }
         let device = Arc::clone(&found.device);
-        let token = self.used(&device, *token);
+        let token = self.use_token(&device, *token);
         self.count_authorisation(&device, now)?;
 
         match self.half_refs.get(half_ref) {
             Some(known) if known.device != device => return Err(AuthoriseError::HalfRefForeign),
-            Some(HalfRef { state: HalfRefState::Dead(RedeemError::Spent), .. }) => {
+            Some(HalfRef { state: HalfRefState::Ended(RedeemError::Spent), .. }) => {
                 return Err(AuthoriseError::HalfRefSpent);
             }
-            Some(HalfRef { state: HalfRefState::Waiting { .. }, .. }) => {}
-            Some(HalfRef { state: HalfRefState::Dead(_), .. }) | None => {
-                self.room_to_wait(&device, now)?;
+            Some(HalfRef { state: HalfRefState::Pending { .. }, .. }) => {}
+            Some(HalfRef { state: HalfRefState::Ended(_), .. }) | None => {
+                self.check_room_for_authorisation(&device, now)?;
             }
         }
-        self.forget(half_ref);
-        let until = now + millis(self.settings.authorisation_ttl);
-        let state = HalfRefState::Waiting { token, linkinjected: linkinjected.map(Into::into) };
-        self.due.waiting.insert((until, *half_ref));
-        if let Some(record) = self.records.get_mut_untouched(&device) {
-            record.waiting.push(*half_ref);
+        self.remove_half_ref(half_ref);
+        let expires = now + millis(self.limits.authorisation_ttl);
+        let state = HalfRefState::Pending { token, linkinjected: linkinjected.map(Into::into) };
+        self.deadlines.pending.insert((expires, *half_ref));
+        if let Some(record) = self.records.get_mut_clean(&device) {
+            record.pending.push(*half_ref);
         }
-        self.half_refs.insert(*half_ref, HalfRef { device, state, until });
+        self.half_refs.insert(*half_ref, HalfRef { device, state, expires });
         Ok(())
     }
 
-    /// The device's rate, by the generic cell rate algorithm with a burst of one second.
-    pub(crate) fn count_authorisation(
-        &mut self,
+    /// Counts an authorisation against the device's rate.
+    fn count_authorisation(&mut self, device: &str, now: Millis) -> Result<(), AuthoriseError> {
+        let Some(record) = self.records.get_mut_clean(device) else {
+            return Ok(());
+        };
+        let rate = self.limits.authorisation_rate();
+        record.authorisations.try_count(rate, now * 1000).map_err(AuthoriseError::TooMany)
+    }
+
+    fn check_room_for_authorisation(
+        &self,
         device: &str,
         now: Millis,
     ) -> Result<(), AuthoriseError> {
-        let Some(record) = self.records.get_mut_untouched(device) else {
-            return Ok(());
-        };
-        let now = now * 1000;
-        let interval = 1_000_000 / u64::from(self.settings.authorisations_per_second.max(1));
-        let ahead = record.rate.saturating_sub(now);
-        let burst = 1_000_000 - interval;
-        if ahead > burst {
-            return Err(AuthoriseError::TooMany(Duration::from_micros(ahead - burst)));
-        }
-        record.rate = record.rate.max(now) + interval;
-        Ok(())
-    }
-
-    pub(crate) fn room_to_wait(&self, device: &str, now: Millis) -> Result<(), AuthoriseError> {
         let Some(record) = self.records.get(device) else {
             return Ok(());
         };
-        if record.waiting.len() < self.settings.open_authorisations {
+        if record.pending.len() < self.limits.open_authorisations {
             return Ok(());
         }
         let first = record
-            .waiting
+            .pending
             .iter()
             .filter_map(|half_ref| self.half_refs.get(half_ref))
-            .map(|half_ref| half_ref.until)
+            .map(|half_ref| half_ref.expires)
             .min();
         let wait = first.unwrap_or(now).saturating_sub(now);
         Err(AuthoriseError::Full(Duration::from_millis(wait)))
     }
 
-    pub(crate) fn redeem(
+    pub fn redeem(
         &mut self,
         half_ref: &Digest,
         connection: &ConnectionId,
@@ -91,14 +86,14 @@ impl State {
     ) -> Result<Opened, RedeemError> {
         let known = self.half_refs.get(half_ref).ok_or(RedeemError::Unknown)?;
         let (token, linkinjected) = match &known.state {
-            HalfRefState::Dead(why) => return Err(*why),
-            HalfRefState::Waiting { token, linkinjected } => (*token, linkinjected.clone()),
+            HalfRefState::Ended(why) => return Err(*why),
+            HalfRefState::Pending { token, linkinjected } => (*token, linkinjected.clone()),
         };
         let device = Arc::clone(&known.device);
-        if self.events.is_full(&device, &self.settings) {
+        if self.events.is_full(&device, &self.limits) {
             return Err(RedeemError::EventsFull);
         }
-        self.end_waiting(half_ref, RedeemError::Spent, now);
+        self.end_half_ref(half_ref, RedeemError::Spent, now);
 
         let record = self.records.get_mut(&device).ok_or(RedeemError::Unknown)?;
         let socket = Socket {
@@ -112,42 +107,43 @@ impl State {
         if let Some(older) = older {
             let cause = DisconnectCause::Engine(EndReason::Superseded);
             self.socket_ended(&device, &older, Some(cause), now);
-            self.calls.end(&older.connection, EndReason::Superseded);
+            self.notifications.end(&older.connection, EndReason::Superseded);
         }
         self.connected.insert(Arc::clone(&device));
         let data = EventData::Connected { linkinjected: linkinjected.clone() };
-        self.happened(&device, Some(connection), data, now);
+        self.append_event(&device, Some(connection), data, now);
         Ok(Opened { device, epoch, linkinjected })
     }
 
-    /// The `halfRef` waits no longer; it is remembered for a while, so that a replay can be told
-    /// from a stranger.
-    pub(crate) fn end_waiting(&mut self, half_ref: &Digest, why: RedeemError, now: Millis) {
+    /// Ends a pending `halfRef`. It is remembered for a while, so that a replay gets another answer
+    /// than an unknown one.
+    pub(super) fn end_half_ref(&mut self, half_ref: &Digest, why: RedeemError, now: Millis) {
         let Some(known) = self.half_refs.get_mut(half_ref) else {
             return;
         };
-        self.due.waiting.remove(&(known.until, *half_ref));
-        known.state = HalfRefState::Dead(why);
-        known.until = now + millis(self.settings.half_ref_memory);
-        self.due.remembered.insert((known.until, *half_ref));
-        if let Some(record) = self.records.get_mut_untouched(&known.device) {
-            record.waiting.retain(|waiting| waiting != half_ref);
+        self.deadlines.pending.remove(&(known.expires, *half_ref));
+        known.state = HalfRefState::Ended(why);
+        known.expires = now + millis(self.limits.half_ref_memory);
+        self.deadlines.remembered.insert((known.expires, *half_ref));
+        if let Some(record) = self.records.get_mut_clean(&known.device) {
+            record.pending.retain(|pending| pending != half_ref);
         }
-        if self.due.remembered.len() > self.settings.remembered_half_refs
-            && let Some((_, oldest)) = self.due.remembered.pop_first()
+        if self.deadlines.remembered.len() > self.limits.remembered_half_refs
+            && let Some((_, oldest)) = self.deadlines.remembered.pop_first()
         {
             self.half_refs.remove(&oldest);
         }
     }
 
-    pub(crate) fn forget(&mut self, half_ref: &Digest) {
+    /// Removes a `halfRef` altogether.
+    fn remove_half_ref(&mut self, half_ref: &Digest) {
         let Some(known) = self.half_refs.remove(half_ref) else {
             return;
         };
-        self.due.waiting.remove(&(known.until, *half_ref));
-        self.due.remembered.remove(&(known.until, *half_ref));
-        if let Some(record) = self.records.get_mut_untouched(&known.device) {
-            record.waiting.retain(|waiting| waiting != half_ref);
+        self.deadlines.pending.remove(&(known.expires, *half_ref));
+        self.deadlines.remembered.remove(&(known.expires, *half_ref));
+        if let Some(record) = self.records.get_mut_clean(&known.device) {
+            record.pending.retain(|pending| pending != half_ref);
         }
     }
 }

@@ -1,49 +1,61 @@
-//! The changes of the state as the journal has them. A change of this format is a new version of
-//! it: see [`super::store::FORMAT`].
+//! The changes of a state as the journal stores them.
+//!
+//! They are encoded by `postcard`, which knows positions and no names. Any change of these types or
+//! of those inside them is a new journal format, with a number of its own.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Digest, Event, Idempotency, Millis},
     outbox::Conversation,
-    state::{HalfRef, Holder, Record, Socket, Token},
+    record::{HalfRef, Holder, Record, Socket, Token},
 };
+use crate::{Digest, Event, Idempotency, Millis};
 
 /// One change.
 #[derive(Serialize, Deserialize)]
 pub enum Change<'a> {
     /// The event stream's name, and the number of its next event.
     Stream { name: Cow<'a, str>, next: u64 },
-    /// What is kept for a device, but for its conversation. Another epoch is another record.
+    /// A device's record but for its conversation. Another epoch makes it another record.
     Record(#[serde(borrow)] RecordImage<'a>),
-    /// Nothing is kept for the device any more.
-    RecordEnded { device: Cow<'a, str> },
+    /// The device has no record any more.
+    RecordDeleted { device: Cow<'a, str> },
     /// A device's whole conversation.
     Conversation { device: Cow<'a, str>, conversation: Cow<'a, Conversation> },
-    /// A message was queued, under an idempotency key that is remembered for a while.
+    /// A message was queued, perhaps under an idempotency key.
     Queued {
         device: Cow<'a, str>,
         seq: u64,
-        until: Millis,
+        expires: Millis,
         data: Cow<'a, str>,
-        answered: Option<(Idempotency, bool, Millis)>,
+        key: Option<QueuedKey>,
     },
-    /// The prospect acknowledged all up to a number.
+    /// The prospect acknowledged every message up to a number.
     Acknowledged { device: Cow<'a, str>, seq: u64 },
-    /// A message's time ran out.
+    /// A message expired.
     MessageExpired { device: Cow<'a, str>, seq: u64 },
-    /// A prospect's message of this id was accepted.
+    /// A prospect's message with this id was accepted.
     Accepted { device: Cow<'a, str>, id: Cow<'a, str> },
-    /// What is known of a `halfRef`.
+    /// A `halfRef` as it is now.
     HalfRef(Digest, Cow<'a, HalfRef>),
-    /// Nothing is known of a `halfRef` any more.
+    /// A `halfRef` is not remembered any more.
     HalfRefForgotten(Digest),
     /// An event was appended.
     Event(Cow<'a, Event>),
-    /// The operator has dealt with the events up to a number.
+    /// The events up to a number were released, or expired.
     Released { through: u64 },
+}
+
+/// The idempotency key under which a message was queued.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct QueuedKey {
+    pub request: Idempotency,
+    /// Whether the device had a socket when the message was queued.
+    pub connected: bool,
+    /// Until when the key is remembered.
+    pub expires: Millis,
 }
 
 /// A device's record but for its conversation.
@@ -52,54 +64,45 @@ pub struct RecordImage<'a> {
     pub device: Cow<'a, str>,
     pub epoch: Cow<'a, str>,
     pub claimed: bool,
-    /// As [`Holder::tokens`] gives them, with the end of each.
+    /// In the order of [`Holder::tokens`], with the expiry of each.
     pub tokens: Vec<(Digest, Millis)>,
     pub socket: Option<Cow<'a, Socket>>,
-    pub ends_at: Millis,
+    pub expires: Millis,
 }
 
-impl RecordImage<'_> {
-    /// Who may speak for the device.
+impl<'a> RecordImage<'a> {
+    /// The image of a record; `tokens` has the expiries of its tokens.
+    pub fn of(device: &'a str, record: &'a Record, tokens: &HashMap<Digest, Token>) -> Self {
+        let expiry = |token: &Digest| tokens.get(token).map_or(0, |token| token.expires);
+        Self {
+            device: Cow::Borrowed(device),
+            epoch: Cow::Borrowed(&record.epoch),
+            claimed: matches!(record.holder, Holder::Claim { .. }),
+            tokens: record.holder.tokens().into_iter().map(|it| (it, expiry(&it))).collect(),
+            socket: record.socket.as_ref().map(Cow::Borrowed),
+            expires: record.expires,
+        }
+    }
+
+    /// Whose tokens speak for the device; `None` for a claim without a token.
     pub fn holder(&self) -> Option<Holder> {
         let mut tokens = self.tokens.iter().map(|(token, _)| *token);
         if self.claimed {
-            Some(Holder::Claim { newest: tokens.next()?, before: tokens.next() })
+            Some(Holder::Claim { newest: tokens.next()?, previous: tokens.next() })
         } else {
             Some(Holder::Test(tokens.collect()))
         }
     }
 }
 
-/// A record as it is to be written down.
-pub fn image<'a>(
-    tokens: &HashMap<Digest, Token>,
-    device: &'a str,
-    record: &'a Record,
-) -> Change<'a> {
-    let end = |token: &Digest| tokens.get(token).map_or(0, |token| token.expires);
-    Change::Record(RecordImage {
-        device: Cow::Borrowed(device),
-        epoch: Cow::Borrowed(&record.epoch),
-        claimed: matches!(record.holder, Holder::Claim { .. }),
-        tokens: record.holder.tokens().into_iter().map(|token| (token, end(&token))).collect(),
-        socket: record.socket.as_ref().map(Cow::Borrowed),
-        ends_at: record.ends_at,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
 
-    use super::{
-        super::{
-            super::{ConnectionId, DisconnectCause, EndReason, EventData, RedeemError},
-            state::HalfRefState,
-        },
-        *,
-    };
+    use super::{super::record::HalfRefState, *};
+    use crate::{ConnectionId, DisconnectCause, EndReason, EventData, RedeemError};
 
-    /// One of each.
+    /// One change of each kind.
     fn changes() -> Vec<Change<'static>> {
         let digest = Digest::of(b"a secret");
         let socket = Socket {
@@ -108,16 +111,16 @@ mod tests {
             linkinjected: Some("link".into()),
             token: digest,
         };
-        let half_ref = |state| HalfRef { device: "phone".into(), state, until: 2 };
-        let waiting = HalfRefState::Waiting { token: digest, linkinjected: None };
+        let half_ref = |state| HalfRef { device: "phone".into(), state, expires: 2 };
+        let pending = HalfRefState::Pending { token: digest, linkinjected: None };
         let mut conversation = Conversation::default();
         conversation.restore(1, 2, "3");
         conversation.restore(2, 3, "4");
         conversation.acknowledge(1);
         conversation.expire(2, 1);
-        conversation.accepted("id", 1);
+        conversation.accept("id", 1);
         let request = Idempotency { key: digest, body: digest };
-        conversation.remember(request, 1, true, 4);
+        conversation.remember_key(request, true, 4);
         let why = [RedeemError::Spent, RedeemError::Expired, RedeemError::Revoked];
         let data = [
             EventData::Connected { linkinjected: None },
@@ -143,26 +146,26 @@ mod tests {
                 claimed: true,
                 tokens: vec![(digest, 5)],
                 socket: Some(Cow::Owned(socket)),
-                ends_at: 6,
+                expires: 6,
             }),
-            Change::RecordEnded { device: "phone".into() },
+            Change::RecordDeleted { device: "phone".into() },
             Change::Conversation { device: "phone".into(), conversation: Cow::Owned(conversation) },
             Change::Queued {
                 device: "phone".into(),
                 seq: 7,
-                until: 8,
+                expires: 8,
                 data: "9".into(),
-                answered: Some((request, false, 10)),
+                key: Some(QueuedKey { request, connected: false, expires: 10 }),
             },
             Change::Acknowledged { device: "phone".into(), seq: 11 },
             Change::MessageExpired { device: "phone".into(), seq: 12 },
             Change::Accepted { device: "phone".into(), id: "id".into() },
-            Change::HalfRef(digest, Cow::Owned(half_ref(waiting))),
+            Change::HalfRef(digest, Cow::Owned(half_ref(pending))),
             Change::HalfRefForgotten(digest),
             Change::Released { through: 13 },
         ];
         changes.extend(
-            why.map(|why| Change::HalfRef(digest, Cow::Owned(half_ref(HalfRefState::Dead(why))))),
+            why.map(|why| Change::HalfRef(digest, Cow::Owned(half_ref(HalfRefState::Ended(why))))),
         );
         changes.extend(data.into_iter().chain(ended).map(|data| {
             let connection = match data {
@@ -180,10 +183,9 @@ mod tests {
         changes
     }
 
-    /// A journal of this format was written by a gateway that is gone: what it wrote has to mean
-    /// the same for ever, or the format gets another number.
+    /// Journals outlive the version that wrote them, so the encoding of a format never changes.
     #[test]
-    fn the_format_is_what_it_was() {
+    fn the_encoding_of_the_format_is_unchanged() {
         let written = changes().iter().fold(String::new(), |mut written, change| {
             let bytes = postcard::to_stdvec(change).expect("written");
             let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));

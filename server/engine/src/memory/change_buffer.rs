@@ -1,37 +1,44 @@
-//! What a step has changed, written down as it goes along, where there is a journal.
+//! The changes of a step, encoded as the step makes them. Without a journal they are dropped.
 
 use std::mem;
 
 use super::change::Change;
 
-/// The changes of a step, in the journal's format.
+/// Encoded changes, in the order in which they were made.
 pub struct ChangeBuffer {
     bytes: Vec<u8>,
-    kept: bool,
+    enabled: bool,
 }
 
 impl ChangeBuffer {
-    /// Notes that are kept, or thrown away because there is no journal.
-    pub const fn new(kept: bool) -> Self {
-        Self { bytes: Vec::new(), kept }
+    /// A buffer that keeps changes for a journal.
+    pub const fn enabled() -> Self {
+        Self { bytes: Vec::new(), enabled: true }
     }
 
-    pub const fn are_kept(&self) -> bool {
-        self.kept
+    /// A buffer that drops every change.
+    pub const fn disabled() -> Self {
+        Self { bytes: Vec::new(), enabled: false }
     }
 
-    pub fn note(&mut self, change: &Change<'_>) {
-        if self.kept {
-            // Writing to memory fails only for what has no length, and everything here has one.
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub fn push(&mut self, change: &Change<'_>) {
+        if self.enabled {
+            // Encoding fails only for sequences of unknown length, and no change has one.
             self.bytes = postcard::to_extend(change, mem::take(&mut self.bytes))
-                .expect("a change can be written");
+                .expect("every change can be encoded");
         }
     }
 
-    pub fn len(&self) -> usize {
+    /// Bytes of encoded changes.
+    pub const fn len(&self) -> usize {
         self.bytes.len()
     }
 
+    /// Takes the encoded changes out.
     pub fn take(&mut self) -> Vec<u8> {
         mem::take(&mut self.bytes)
     }

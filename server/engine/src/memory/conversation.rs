@@ -1,15 +1,16 @@
-//! The steps of the conversation: what the operator sends, what the prospect says, and who is there.
+//! The operations on messages: `send`, `outbox`, `acknowledge`, `accept`, and those that read.
 
 use std::{borrow::Cow, ops::Bound, sync::Arc};
 
 use super::{
-    super::{
-        ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, SendError, Sent,
-        SocketError, SocketState, millis,
-    },
-    Change,
+    change::{Change, QueuedKey},
     outbox::Conversation,
-    state::{Record, State},
+    record::Record,
+    state::State,
+};
+use crate::{
+    ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, SendError, Sent, SocketError,
+    SocketState, millis,
 };
 
 impl State {
@@ -17,34 +18,35 @@ impl State {
         let Outgoing { device, data, ttl, idempotency } = message;
         let known = self.records.get_key_value(device).ok_or(SendError::UnknownDevice)?;
         let device = Arc::clone(known.0);
-        let record = self.records.get_mut_untouched(&device).ok_or(SendError::UnknownDevice)?;
+        let record = self.records.get_mut_clean(&device).ok_or(SendError::UnknownDevice)?;
         let (epoch, connected) = (Arc::clone(&record.epoch), record.socket.is_some());
         let conversation = record.conversation.get_or_insert_default();
         if let Some(request) = &idempotency {
-            if let Some((seq, connected)) = conversation.answered(request, now)? {
+            if let Some(key) = conversation.find_key(request, now)? {
+                let (seq, connected) = (key.seq, key.connected);
                 let acknowledged = conversation.is_acknowledged(seq);
                 return Ok(Sent { epoch, seq, connected, acknowledged });
             }
-            conversation.room_for_key(&self.settings, now)?;
+            conversation.check_room_for_key(&self.limits, now)?;
         }
-        let (seq, until) = conversation.push(data, ttl, &self.settings, now)?;
-        let answered = idempotency.map(|request| {
-            let until = now + millis(self.settings.idempotency_memory);
-            conversation.remember(request, seq, connected, until);
-            (request, connected, until)
+        let (seq, expires) = conversation.enqueue(data, ttl, &self.limits, now)?;
+        let key = idempotency.map(|request| {
+            let expires = now + millis(self.limits.idempotency_memory);
+            conversation.remember_key(request, connected, expires);
+            QueuedKey { request, connected, expires }
         });
         if let Some(socket) = &record.socket {
-            self.calls.queued(&socket.connection);
+            self.notifications.message_queued(&socket.connection);
         }
-        self.notes.note(&Change::Queued {
+        self.changes.push(&Change::Queued {
             device: Cow::Borrowed(&device),
             seq,
-            until,
+            expires,
             data: Cow::Borrowed(data),
-            answered,
+            key,
         });
-        self.due.messages.insert((until, Arc::clone(&device), seq));
-        self.keep_record_after(&device, now);
+        self.deadlines.messages.insert((expires, Arc::clone(&device), seq));
+        self.extend_record(&device, now);
         Ok(Sent { epoch, seq, connected, acknowledged: false })
     }
 
@@ -62,9 +64,9 @@ impl State {
         after: u64,
         bytes: usize,
     ) -> Result<Vec<Message>, SocketError> {
-        let record = self.records.get(device).filter(|record| holds(record, connection));
+        let record = self.records.get(device).filter(|record| has_socket(record, connection));
         let conversation = &record.ok_or(SocketError::Stale)?.conversation;
-        Ok(conversation.as_ref().map_or_else(Vec::new, |it| it.after(after, bytes)))
+        Ok(conversation.as_ref().map_or_else(Vec::new, |it| it.messages_after(after, bytes)))
     }
 
     pub fn acknowledge(
@@ -73,14 +75,14 @@ impl State {
         connection: &ConnectionId,
         seq: u64,
     ) -> Result<(), SocketError> {
-        let device = self.device_of(device, connection)?;
+        let device = self.device_with_socket(device, connection)?;
         let Some(conversation) = self.conversation(&device) else { return Ok(()) };
-        let Some(taken) = conversation.acknowledge(seq) else { return Ok(()) };
-        for (seq, until) in taken {
-            self.due.messages.remove(&(until, Arc::clone(&device), seq));
+        let Some(removed) = conversation.acknowledge(seq) else { return Ok(()) };
+        for (seq, expires) in removed {
+            self.deadlines.messages.remove(&(expires, Arc::clone(&device), seq));
         }
-        self.notes.note(&Change::Acknowledged { device: Cow::Borrowed(&device), seq });
-        self.calls.acknowledged(&device);
+        self.changes.push(&Change::Acknowledged { device: Cow::Borrowed(&device), seq });
+        self.notifications.messages_acknowledged(&device);
         Ok(())
     }
 
@@ -92,81 +94,84 @@ impl State {
         data: &str,
         now: Millis,
     ) -> Result<(), SocketError> {
-        let device = self.device_of(device, connection)?;
+        let device = self.device_with_socket(device, connection)?;
         if self.conversation(&device).is_some_and(|conversation| conversation.has_accepted(id)) {
             return Ok(());
         }
-        if self.events.is_full(&device, &self.settings) {
+        if self.events.is_full(&device, &self.limits) {
             return Err(SocketError::EventsFull);
         }
-        let remembered = self.settings.remembered_ids;
-        if let Some(record) = self.records.get_mut_untouched(&device) {
-            record.conversation.get_or_insert_default().accepted(id, remembered);
+        let remembered = self.limits.remembered_ids;
+        if let Some(record) = self.records.get_mut_clean(&device) {
+            record.conversation.get_or_insert_default().accept(id, remembered);
         }
-        let note = Change::Accepted { device: Cow::Borrowed(&device), id: Cow::Borrowed(id) };
-        self.notes.note(&note);
+        let accepted = Change::Accepted { device: Cow::Borrowed(&device), id: Cow::Borrowed(id) };
+        self.changes.push(&accepted);
         let data = EventData::Message { id: id.into(), data: data.into() };
-        self.happened(&device, Some(connection), data, now);
+        self.append_event(&device, Some(connection), data, now);
         Ok(())
     }
 
     pub fn device(&self, device: &str) -> Option<DeviceState> {
-        self.records.get_key_value(device).map(described)
+        self.records.get_key_value(device).map(device_state)
     }
 
     pub fn connected(&self, after: &str, limit: usize) -> Vec<DeviceState> {
         let names = self.connected.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
         let records = names.filter_map(|name| self.records.get_key_value(name));
-        records.take(limit).map(described).collect()
+        records.take(limit).map(device_state).collect()
     }
 
-    /// The operator has dealt with the events up to number `through`.
-    pub(crate) fn release(&mut self, through: u64) {
+    pub fn release(&mut self, through: u64) {
         if self.events.release(through) {
-            self.notes.note(&Change::Released { through });
+            self.changes.push(&Change::Released { through });
         }
     }
 
-    /// A message's time ran out.
-    pub(crate) fn expire_message(&mut self, device: &Arc<str>, seq: u64, now: Millis) {
-        let remembered = self.settings.outbox_messages;
-        let Some(record) = self.records.get_mut_untouched(device) else { return };
+    /// Removes a message that is due from its outbox, if it is there still.
+    pub(super) fn expire_message(&mut self, device: &Arc<str>, seq: u64, now: Millis) {
+        let remembered = self.limits.outbox_messages;
+        let Some(record) = self.records.get_mut_clean(device) else { return };
         let epoch = Arc::clone(&record.epoch);
         if record.conversation.as_mut().is_some_and(|it| it.expire(seq, remembered)) {
-            self.notes.note(&Change::MessageExpired { device: Cow::Borrowed(device), seq });
+            self.changes.push(&Change::MessageExpired { device: Cow::Borrowed(device), seq });
             self.message_expired(device, &epoch, seq, now);
         }
     }
 
-    /// Writes down that a message will not be delivered. It is out of its outbox already.
-    pub(crate) fn message_expired(
+    /// Appends the event of a message that will not be delivered. It is out of its outbox already.
+    pub(super) fn message_expired(
         &mut self,
         device: &Arc<str>,
         epoch: &Arc<str>,
         seq: u64,
         now: Millis,
     ) {
-        self.happened(device, None, EventData::Expired { epoch: Arc::clone(epoch), seq }, now);
+        self.append_event(device, None, EventData::Expired { epoch: Arc::clone(epoch), seq }, now);
     }
 
     /// The device's name, if the connection is its socket.
-    fn device_of(&self, device: &str, connection: &ConnectionId) -> Result<Arc<str>, SocketError> {
+    fn device_with_socket(
+        &self,
+        device: &str,
+        connection: &ConnectionId,
+    ) -> Result<Arc<str>, SocketError> {
         match self.records.get_key_value(device) {
-            Some((device, record)) if holds(record, connection) => Ok(Arc::clone(device)),
+            Some((device, record)) if has_socket(record, connection) => Ok(Arc::clone(device)),
             Some(_) | None => Err(SocketError::Stale),
         }
     }
 
-    pub(crate) fn conversation(&mut self, device: &str) -> Option<&mut Conversation> {
-        self.records.get_mut_untouched(device)?.conversation.as_deref_mut()
+    pub fn conversation(&mut self, device: &str) -> Option<&mut Conversation> {
+        self.records.get_mut_clean(device)?.conversation.as_deref_mut()
     }
 }
 
-fn holds(record: &Record, connection: &ConnectionId) -> bool {
+fn has_socket(record: &Record, connection: &ConnectionId) -> bool {
     record.socket.as_ref().is_some_and(|socket| socket.connection == *connection)
 }
 
-fn described((device, record): (&Arc<str>, &Record)) -> DeviceState {
+fn device_state((device, record): (&Arc<str>, &Record)) -> DeviceState {
     let socket = record.socket.as_ref().map(|socket| SocketState {
         connection: socket.connection.clone(),
         since: socket.since,

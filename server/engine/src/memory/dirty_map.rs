@@ -1,20 +1,19 @@
-//! A map that remembers which of its entries a step has touched, so that they can be written down.
+//! A map that records which of its entries a step has changed, so that the journal gets them.
 
 use std::{borrow::Borrow, hash::Hash, mem};
 
 use indexmap::IndexMap;
 
-/// The map. Its entries have places, which [`DirtyMap::before`] walks from the last to the first: a
-/// walk in that order meets every entry that was there when it began and stays, whatever is taken
-/// out or put in meanwhile.
+/// The map. Compaction visits its entries by index, from the last to the first: see
+/// [`DirtyMap::before`].
 pub struct DirtyMap<K, V> {
     entries: IndexMap<K, V>,
-    touched: Vec<K>,
+    dirty: Vec<K>,
 }
 
 impl<K, V> Default for DirtyMap<K, V> {
     fn default() -> Self {
-        Self { entries: IndexMap::new(), touched: Vec::new() }
+        Self { entries: IndexMap::new(), dirty: Vec::new() }
     }
 }
 
@@ -37,18 +36,18 @@ impl<K: Clone + Eq + Hash, V> DirtyMap<K, V> {
         self.entries.get_key_value(key)
     }
 
-    /// The entry, to change it.
+    /// The entry, which becomes dirty.
     pub fn get_mut<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
         let (_, key, value) = self.entries.get_full_mut(key)?;
-        self.touched.push(key.clone());
+        self.dirty.push(key.clone());
         Some(value)
     }
 
-    /// The entry, to change in it what is written down in another way, or not at all.
-    pub fn get_mut_untouched<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    /// The entry, which stays clean: for fields that reach the journal in another way or not at all.
+    pub fn get_mut_clean<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
@@ -56,7 +55,7 @@ impl<K: Clone + Eq + Hash, V> DirtyMap<K, V> {
     }
 
     pub fn insert(&mut self, key: K, value: V) {
-        self.touched.push(key.clone());
+        self.dirty.push(key.clone());
         self.entries.insert(key, value);
     }
 
@@ -65,7 +64,7 @@ impl<K: Clone + Eq + Hash, V> DirtyMap<K, V> {
         K: Borrow<Q>,
     {
         let (key, value) = self.entries.swap_remove_entry(key)?;
-        self.touched.push(key);
+        self.dirty.push(key);
         Some(value)
     }
 
@@ -73,16 +72,21 @@ impl<K: Clone + Eq + Hash, V> DirtyMap<K, V> {
         self.entries.iter()
     }
 
-    /// What was touched since this was last asked, each entry once or a few times.
-    pub fn take_touched(&mut self) -> Vec<K> {
-        self.touched.dedup();
-        mem::take(&mut self.touched)
+    /// Takes out the keys of the dirty entries, removed ones included. A key can occur more than
+    /// once.
+    pub fn take_dirty(&mut self) -> Vec<K> {
+        self.dirty.dedup();
+        mem::take(&mut self.dirty)
     }
 
-    /// The entry before `place`, and its own place.
-    pub fn before(&self, place: usize) -> Option<(usize, &K, &V)> {
-        let place = place.min(self.entries.len()).checked_sub(1)?;
-        self.entries.get_index(place).map(|(key, value)| (place, key, value))
+    /// The entry before `index`, with its own index.
+    ///
+    /// Visiting from `usize::MAX` down to 0 meets every entry that is there all the while, whatever
+    /// is inserted or removed in between: an insertion goes to the end, and a removal moves only
+    /// the last entry, to a lower index.
+    pub fn before(&self, index: usize) -> Option<(usize, &K, &V)> {
+        let index = index.min(self.entries.len()).checked_sub(1)?;
+        self.entries.get_index(index).map(|(key, value)| (index, key, value))
     }
 }
 
@@ -91,16 +95,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_meets_all_that_stays_whatever_comes_and_goes() {
+    fn visiting_meets_every_entry_that_stays() {
         let mut map = DirtyMap::default();
         for n in 0..100_u32 {
             map.insert(n, n);
         }
         let mut met = Vec::new();
-        let mut place = usize::MAX;
-        while let Some((at, key, _)) = map.before(place) {
+        let mut index = usize::MAX;
+        while let Some((at, key, _)) = map.before(index) {
             met.push(*key);
-            place = at;
+            index = at;
             let n = u32::try_from(met.len()).expect("few");
             map.remove(&(n * 7 % 50));
             map.insert(1000 + n, n);

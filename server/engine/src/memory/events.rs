@@ -10,9 +10,10 @@ use crate::{ConnectionId, Event, EventData, Events, Limits, Millis, millis, new_
 
 /// The event stream.
 pub struct EventLog {
-    /// Names this stream.
+    /// Names the stream: a number of another stream means nothing in this one.
     pub stream: Arc<str>,
-    kept: VecDeque<Event>,
+    /// Without a gap in their numbers, so that an event is found by counting.
+    events: VecDeque<Event>,
     /// The number of the next event; the first is 1.
     next: u64,
     bytes: usize,
@@ -20,25 +21,25 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// A new stream, with a name of its own.
+    /// An empty stream with a new name.
     pub fn new() -> Self {
         Self {
             stream: new_id().into(),
-            kept: VecDeque::new(),
+            events: VecDeque::new(),
             next: 1,
             bytes: 0,
             bytes_per_device: HashMap::new(),
         }
     }
 
-    /// Whether there is no room for what a prospect says or opens.
-    pub fn is_full(&self, device: &str, settings: &Limits) -> bool {
+    /// Whether a prospect of this device may append nothing more.
+    pub fn is_full(&self, device: &str, limits: &Limits) -> bool {
         let of_device = self.bytes_per_device.get(device).copied().unwrap_or_default();
-        self.bytes >= settings.event_bytes || of_device >= settings.event_bytes_per_device
+        self.bytes >= limits.event_bytes || of_device >= limits.event_bytes_per_device
     }
 
     /// Appends an event.
-    pub fn push(
+    pub fn append(
         &mut self,
         device: &Arc<str>,
         connection: Option<&ConnectionId>,
@@ -48,16 +49,16 @@ impl EventLog {
         let device = Arc::clone(device);
         let event = Event { n: self.next, device, connection: connection.cloned(), at: now, data };
         self.next += 1;
-        let at = self.kept.len();
-        self.keep(event);
-        &self.kept[at]
+        let index = self.events.len();
+        self.push(event);
+        &self.events[index]
     }
 
-    fn keep(&mut self, event: Event) {
+    fn push(&mut self, event: Event) {
         let bytes = event.size();
         self.bytes += bytes;
         *self.bytes_per_device.entry(Arc::clone(&event.device)).or_default() += bytes;
-        self.kept.push_back(event);
+        self.events.push_back(event);
     }
 
     /// The number of the next event.
@@ -65,63 +66,63 @@ impl EventLog {
         self.next
     }
 
-    /// The first event that is kept, from number `n` on.
-    pub fn kept_from(&self, n: u64) -> Option<&Event> {
-        let oldest = self.kept.front()?.n;
-        self.kept.get(usize::try_from(n.saturating_sub(oldest)).ok()?)
+    /// The oldest event from number `n` on.
+    pub fn first_from(&self, n: u64) -> Option<&Event> {
+        let oldest = self.events.front()?.n;
+        self.events.get(usize::try_from(n.saturating_sub(oldest)).ok()?)
     }
 
-    /// The stream is this one, and its next event has at least this number.
-    pub fn begin(&mut self, stream: &str, next: u64) {
+    /// Gives the stream this name; its next event has at least number `next`.
+    pub fn rename(&mut self, stream: &str, next: u64) {
         self.stream = stream.into();
         self.next = self.next.max(next);
     }
 
-    /// An event of this number was there.
-    pub fn count_to(&mut self, n: u64) {
+    /// Gives no event a number up to `n` any more.
+    pub fn skip_to(&mut self, n: u64) {
         self.next = self.next.max(n + 1);
     }
 
-    /// Keeps these, in order; not what lies before a number that is missing, because events are
-    /// found by counting.
+    /// Adds events read from the journal, in their order. Those before a gap in the numbers are
+    /// dropped.
     pub fn restore(&mut self, events: impl Iterator<Item = Event>) {
-        for kept in events {
-            if self.kept.back().is_some_and(|last| last.n + 1 != kept.n) {
-                self.release(kept.n);
+        for event in events {
+            if self.events.back().is_some_and(|last| last.n + 1 != event.n) {
+                self.release(event.n);
             }
-            self.keep(kept);
+            self.push(event);
         }
     }
 
-    /// The events from number `from` on.
-    pub fn from(&self, from: u64, limit: usize) -> Events {
-        let oldest = self.kept.front().map_or(self.next, |kept| kept.n);
+    /// Up to `limit` events from number `from` on.
+    pub fn read(&self, from: u64, limit: usize) -> Events {
+        let oldest = self.events.front().map_or(self.next, |event| event.n);
         let skipped = usize::try_from(from.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        let events = self.kept.iter().skip(skipped).take(limit).cloned();
-        Events { oldest, next: self.next, events: events.collect() }
+        let events = self.events.iter().skip(skipped).take(limit).cloned().collect();
+        Events { oldest, next: self.next, events }
     }
 
-    /// Drops the events up to number `through`; says whether there were any.
+    /// Drops the events up to number `through`; returns whether there were any.
     pub fn release(&mut self, through: u64) -> bool {
-        let before = self.kept.len();
-        while self.kept.front().is_some_and(|kept| kept.n <= through) {
+        let before = self.events.len();
+        while self.events.front().is_some_and(|event| event.n <= through) {
             self.drop_oldest();
         }
-        self.kept.len() < before
+        self.events.len() < before
     }
 
-    /// Drops the events that are too old; says the number of the last.
+    /// Drops the events that are older than `ttl`; returns the number of the last one dropped.
     pub fn expire(&mut self, ttl: Duration, now: Millis) -> Option<u64> {
         let mut last = None;
-        while let Some(kept) = self.kept.front().filter(|kept| kept.at + millis(ttl) <= now) {
-            last = Some(kept.n);
+        while let Some(event) = self.events.front().filter(|event| event.at + millis(ttl) <= now) {
+            last = Some(event.n);
             self.drop_oldest();
         }
         last
     }
 
     fn drop_oldest(&mut self) {
-        let Some(event) = self.kept.pop_front() else { return };
+        let Some(event) = self.events.pop_front() else { return };
         let size = event.size();
         self.bytes -= size;
         if let Some(bytes) = self.bytes_per_device.get_mut(&event.device) {

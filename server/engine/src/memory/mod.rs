@@ -1,20 +1,18 @@
-//! The state machine of one gateway: every operation is one step on [`state::State`], in memory.
+//! The state machine of one gateway, in memory: each operation is one step on [`state::State`].
 //!
-//! It knows no disk and no lock: what a step changed is in its [`ChangeBuffer`], and what the gateway
-//! must learn of it in its [`notifications::Notifications`].
+//! A step knows no disk and no lock. It leaves its changes in a [`change_buffer::ChangeBuffer`] and
+//! what the gateway must learn in [`notifications::Notifications`]; the caller takes both.
 
 mod authorisations;
-mod change;
+pub(crate) mod change;
 mod change_buffer;
 mod conversation;
-pub(crate) mod dirty_map;
-pub(crate) mod events;
+mod deadlines;
+mod dirty_map;
+mod events;
+mod idempotency;
 pub(crate) mod notifications;
-pub(crate) mod outbox;
+mod outbox;
+pub(crate) mod record;
 pub(crate) mod state;
 mod tokens;
-
-pub(crate) use self::{
-    change::{Change, RecordImage, image},
-    change_buffer::ChangeBuffer,
-};

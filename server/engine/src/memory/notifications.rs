@@ -1,52 +1,49 @@
-//! What a step has to say to whoever holds the sockets, kept until what the step did stands.
+//! What a step must notify the gateway of, held back until the step's changes are committed.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
-use super::super::{ConnectionId, EndReason, EngineListener};
+use crate::{ConnectionId, EndReason, EngineListener};
 
-/// What is to be said, in order.
+/// Notifications in their order.
 #[derive(Default)]
-pub struct Notifications(Vec<Call>);
+pub struct Notifications(Vec<Notification>);
 
-enum Call {
+enum Notification {
     End(ConnectionId, EndReason),
-    Queued(ConnectionId),
-    Acknowledged(Arc<str>),
-    Happened,
+    MessageQueued(ConnectionId),
+    MessagesAcknowledged(Arc<str>),
+    EventsAppended,
 }
 
 impl Notifications {
-    pub fn end(&mut self, connection: &ConnectionId, ending: EndReason) {
-        self.0.push(Call::End(connection.clone(), ending));
+    pub fn end(&mut self, connection: &ConnectionId, reason: EndReason) {
+        self.0.push(Notification::End(connection.clone(), reason));
     }
 
-    pub fn queued(&mut self, connection: &ConnectionId) {
-        self.0.push(Call::Queued(connection.clone()));
+    pub fn message_queued(&mut self, connection: &ConnectionId) {
+        self.0.push(Notification::MessageQueued(connection.clone()));
     }
 
-    pub fn acknowledged(&mut self, device: &Arc<str>) {
-        self.0.push(Call::Acknowledged(Arc::clone(device)));
+    pub fn messages_acknowledged(&mut self, device: &Arc<str>) {
+        self.0.push(Notification::MessagesAcknowledged(Arc::clone(device)));
     }
 
     pub fn events_appended(&mut self) {
-        if !matches!(self.0.last(), Some(Call::Happened)) {
-            self.0.push(Call::Happened);
+        if !matches!(self.0.last(), Some(Notification::EventsAppended)) {
+            self.0.push(Notification::EventsAppended);
         }
     }
 
-    /// All that is to be said; nothing is left.
-    pub fn take(&mut self) -> Self {
-        Self(mem::take(&mut self.0))
-    }
-
-    /// Says it all.
-    pub fn make(self, sockets: &dyn EngineListener) {
-        for call in self.0 {
-            match call {
-                Call::End(connection, ending) => sockets.end(&connection, ending),
-                Call::Queued(connection) => sockets.message_queued(&connection),
-                Call::Acknowledged(device) => sockets.messages_acknowledged(&device),
-                Call::Happened => sockets.events_appended(),
+    /// Delivers all notifications, in order.
+    pub fn deliver(self, listener: &dyn EngineListener) {
+        for notification in self.0 {
+            match notification {
+                Notification::End(connection, reason) => listener.end(&connection, reason),
+                Notification::MessageQueued(connection) => listener.message_queued(&connection),
+                Notification::MessagesAcknowledged(device) => {
+                    listener.messages_acknowledged(&device);
+                }
+                Notification::EventsAppended => listener.events_appended(),
             }
         }
     }

@@ -1,41 +1,39 @@
-//! A device's conversation: what waits for the prospect and what was accepted from it.
+//! What a device and the operator say to each other: the outbox of messages to the device, and the
+//! ids and keys that tell a repeated message from a new one.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Idempotency, Limits, Message, Millis, SendError, millis};
+use super::idempotency::{IdempotencyKey, IdempotencyKeys, Outcome};
+use crate::{Idempotency, Limits, Message, Millis, SendError, millis};
 
-/// What is said between one prospect and the operator.
+/// The conversation between one prospect and the operator.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Conversation {
-    queue: VecDeque<Queued>,
+    /// The messages that are not acknowledged, by rising numbers.
+    queue: VecDeque<QueuedMessage>,
+    /// Bytes of the queue's data.
     bytes: usize,
     /// The number of the newest message; the first is 1.
-    newest: u64,
-    /// Up to where the prospect has acknowledged.
-    acknowledged: u64,
-    /// The numbers that ran out of time last, the oldest first.
+    last_seq: u64,
+    /// Every message up to this number left the queue by an acknowledgement, or expired.
+    acknowledged_seq: u64,
+    /// The messages that expired last, the latest at the end: at most as many as fit in an outbox.
     expired: VecDeque<u64>,
-    /// The ids of the prospect's messages that were accepted last, the oldest first.
-    accepted: VecDeque<Box<str>>,
-    /// The idempotency keys that are remembered, the oldest first.
-    keys: VecDeque<Answered>,
+    /// The highest number that was dropped from `expired`; of messages up to it is not known
+    /// whether they were acknowledged.
+    unknown_seq: u64,
+    /// The ids of the prospect's messages that were accepted last, the latest at the end.
+    accepted_ids: VecDeque<Box<str>>,
+    keys: IdempotencyKeys,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-struct Queued {
+struct QueuedMessage {
     seq: u64,
     data: Arc<str>,
-    until: Millis,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Answered {
-    request: Idempotency,
-    seq: u64,
-    connected: bool,
-    until: Millis,
+    expires: Millis,
 }
 
 impl Conversation {
@@ -44,73 +42,68 @@ impl Conversation {
         self.queue.len()
     }
 
-    /// Whether `seq` is acknowledged.
+    /// Whether message `seq` is known to be acknowledged.
     pub fn is_acknowledged(&self, seq: u64) -> bool {
-        seq <= self.acknowledged && !self.expired.contains(&seq)
+        seq <= self.acknowledged_seq && !self.expired.contains(&seq)
     }
 
-    /// What a request with this key was answered with, if there was one: the number, and whether
-    /// the device had a socket.
-    pub fn answered(
+    /// The key of an earlier request like this one, if it is remembered.
+    pub fn find_key(
         &mut self,
         request: &Idempotency,
         now: Millis,
-    ) -> Result<Option<(u64, bool)>, SendError> {
-        while self.keys.front().is_some_and(|key| key.until <= now) {
-            self.keys.pop_front();
-        }
-        match self.keys.iter().find(|known| known.request.key == request.key) {
-            None => Ok(None),
-            Some(known) if known.request.body == request.body => {
-                Ok(Some((known.seq, known.connected)))
-            }
-            Some(_) => Err(SendError::KeyReused),
+    ) -> Result<Option<&IdempotencyKey>, SendError> {
+        self.keys.expire(now);
+        match self.keys.get(&request.key) {
+            Some(known) if known.request.body != request.body => Err(SendError::KeyReused),
+            known => Ok(known),
         }
     }
 
-    /// Whether another key can be remembered.
-    pub fn room_for_key(&self, settings: &Limits, now: Millis) -> Result<(), SendError> {
-        match self.keys.front() {
-            Some(oldest) if self.keys.len() >= settings.idempotency_keys => {
-                Err(SendError::KeysFull(wait(oldest.until, now)))
+    /// Checks whether one more key can be remembered.
+    pub fn check_room_for_key(&self, limits: &Limits, now: Millis) -> Result<(), SendError> {
+        match self.keys.oldest() {
+            Some(oldest) if self.keys.len() >= limits.idempotency_keys => {
+                Err(SendError::KeysFull(until(oldest.expires, now)))
             }
             _ => Ok(()),
         }
     }
 
-    /// Remembers what a request with this key was answered with.
-    pub fn remember(&mut self, request: Idempotency, seq: u64, connected: bool, until: Millis) {
-        self.keys.push_back(Answered { request, seq, connected, until });
+    /// Remembers the key of the newest message.
+    pub fn remember_key(&mut self, request: Idempotency, connected: bool, expires: Millis) {
+        let (seq, outcome) = (self.last_seq, Outcome::Queued);
+        self.keys.insert(IdempotencyKey { request, seq, connected, outcome, expires });
     }
 
-    /// Queues a message; says its number.
-    pub fn push(
+    /// Queues a message; returns its number and when it expires.
+    pub fn enqueue(
         &mut self,
         data: &str,
         ttl: Duration,
-        settings: &Limits,
+        limits: &Limits,
         now: Millis,
     ) -> Result<(u64, Millis), SendError> {
-        let full = self.queue.len() >= settings.outbox_messages
-            || self.bytes + data.len() > settings.outbox_bytes;
+        let full = self.queue.len() >= limits.outbox_messages
+            || self.bytes + data.len() > limits.outbox_bytes;
         if full {
-            let first = self.queue.iter().map(|message| message.until).min();
-            return Err(SendError::OutboxFull(wait(first.unwrap_or(now), now)));
+            let first = self.queue.iter().map(|message| message.expires).min();
+            return Err(SendError::OutboxFull(until(first.unwrap_or(now), now)));
         }
-        let until = now + millis(ttl);
-        self.restore(self.newest + 1, until, data);
-        Ok((self.newest, until))
+        let expires = now + millis(ttl);
+        self.restore(self.last_seq + 1, expires, data);
+        Ok((self.last_seq, expires))
     }
 
-    /// Queues the message that got this number.
-    pub fn restore(&mut self, seq: u64, until: Millis, data: &str) {
-        self.newest = seq;
+    /// Queues the message that has this number.
+    pub fn restore(&mut self, seq: u64, expires: Millis, data: &str) {
+        self.last_seq = seq;
         self.bytes += data.len();
-        self.queue.push_back(Queued { seq, data: data.into(), until });
+        self.queue.push_back(QueuedMessage { seq, data: data.into(), expires });
     }
 
-    /// The messages after `after`.
-    pub fn after(&self, after: u64, bytes: usize) -> Vec<Message> {
+    /// The messages after `after`: at least one, if there are any, and up to `bytes` bytes.
+    pub fn messages_after(&self, after: u64, bytes: usize) -> Vec<Message> {
         let from = self.queue.partition_point(|message| message.seq <= after);
         let mut total = 0;
         self.queue
@@ -124,55 +117,61 @@ impl Conversation {
             .collect()
     }
 
-    /// Takes out everything up to `seq`; gives the numbers and deadlines of what was there, or
-    /// `None` where so much was acknowledged before.
+    /// Removes every message up to `seq`; returns the numbers and expiries of the removed ones, or
+    /// `None` where nothing is acknowledged that was not before.
     pub fn acknowledge(&mut self, seq: u64) -> Option<Vec<(u64, Millis)>> {
-        let seq = seq.min(self.newest);
-        if seq <= self.acknowledged {
+        let seq = seq.min(self.last_seq);
+        if seq <= self.acknowledged_seq {
             return None;
         }
-        self.acknowledged = seq;
-        let mut taken = Vec::new();
+        self.acknowledged_seq = seq;
+        let mut removed = Vec::new();
         while let Some(message) = self.queue.pop_front_if(|message| message.seq <= seq) {
             self.bytes -= message.data.len();
-            taken.push((message.seq, message.until));
+            self.keys.settle(message.seq, Outcome::Acknowledged);
+            removed.push((message.seq, message.expires));
         }
-        Some(taken)
+        Some(removed)
     }
 
-    /// Takes out one message, if it is there, and remembers that it was not acknowledged.
-    pub fn expire(&mut self, seq: u64, at_most: usize) -> bool {
-        let Ok(at) = self.queue.binary_search_by_key(&seq, |message| message.seq) else {
+    /// Removes a message because it expired; returns whether it was queued. At most `remembered`
+    /// expired messages are told from acknowledged ones.
+    pub fn expire(&mut self, seq: u64, remembered: usize) -> bool {
+        let Ok(index) = self.queue.binary_search_by_key(&seq, |message| message.seq) else {
             return false;
         };
-        let message = self.queue.remove(at);
+        let message = self.queue.remove(index);
         self.bytes -= message.map_or(0, |message| message.data.len());
-        if self.expired.len() >= at_most {
-            self.expired.pop_front();
-        }
+        self.keys.settle(seq, Outcome::Expired);
         self.expired.push_back(seq);
+        if self.expired.len() > remembered
+            && let Some(dropped) = self.expired.pop_front()
+        {
+            self.unknown_seq = self.unknown_seq.max(dropped);
+        }
         true
     }
 
-    /// The numbers and deadlines of all that waits.
-    pub fn waiting(&self) -> Vec<(u64, Millis)> {
-        self.queue.iter().map(|message| (message.seq, message.until)).collect()
+    /// The numbers and expiries of all queued messages.
+    pub fn deadlines(&self) -> Vec<(u64, Millis)> {
+        self.queue.iter().map(|message| (message.seq, message.expires)).collect()
     }
 
-    /// Whether a message of this id was accepted lately.
+    /// Whether the prospect's message with this id is one of those accepted last.
     pub fn has_accepted(&self, id: &str) -> bool {
-        self.accepted.iter().any(|accepted| &**accepted == id)
+        self.accepted_ids.iter().any(|accepted| &**accepted == id)
     }
 
-    /// Remembers the id of an accepted message.
-    pub fn accepted(&mut self, id: &str, at_most: usize) {
-        if self.accepted.len() >= at_most {
-            self.accepted.pop_front();
+    /// Remembers the id of an accepted message, and at most `remembered` of them.
+    pub fn accept(&mut self, id: &str, remembered: usize) {
+        if self.accepted_ids.len() >= remembered {
+            self.accepted_ids.pop_front();
         }
-        self.accepted.push_back(id.into());
+        self.accepted_ids.push_back(id.into());
     }
 }
 
-fn wait(until: Millis, now: Millis) -> Duration {
-    Duration::from_millis(until.saturating_sub(now))
+/// How long it is until `at`.
+fn until(at: Millis, now: Millis) -> Duration {
+    Duration::from_millis(at.saturating_sub(now))
 }

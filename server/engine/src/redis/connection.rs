@@ -1,49 +1,48 @@
-//! The connection to Redis: made, joined under a gateway's name, and made again whenever it fails.
-//!
-//! A call whose outcome is unknown closes the connection. The next one begins by comparing the
-//! sockets of this gateway with those that Redis knows, so no unknown outcome outlives a reconnect.
+//! The connection to Redis as operations use it: one at a time, replaced by `connector.rs` whenever it
+//! fails.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, RedisError, Value, aio::MultiplexedConnection, cmd,
+use redis::{Cmd, Value, aio::MultiplexedConnection};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
 };
-use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
-    connect_error::{ConnectError, cause, changed_nothing},
-    function_library::BATCH,
-    protocol::{self, Reply},
-    server_info::ServerInfo,
+    connect_error::{cause, changed_nothing},
+    function_library::FunctionLibrary,
+    options::RedisOptions,
+    protocol::Reply,
+    push::PushRouter,
+    unconfirmed_tokens::UnconfirmedTokens,
 };
-use crate::{ConnectionId, EndReason, Unavailable, new_id};
+use crate::{Clock, Unavailable};
 
-/// How long to wait before the second try to connect. The wait doubles with each further try.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long to wait before another try to connect at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// At most this many calls wait for the connection to take them; later callers wait for a place.
-const WAITING_CALLS: usize = 1024;
+/// What operations and the connector share.
+pub struct Shared {
+    pub options: RedisOptions,
+    pub library: FunctionLibrary,
+    /// A clock in place of Redis's own.
+    pub clock: Option<Arc<dyn Clock>>,
+    pub router: Arc<PushRouter>,
+    pub state: watch::Sender<ConnectionState>,
+    pub unconfirmed: UnconfirmedTokens,
+}
 
 /// A connection to Redis under a gateway's name.
 pub struct Connection {
-    redis: MultiplexedConnection,
+    pub redis: MultiplexedConnection,
     /// The name of this gateway in Redis.
-    gateway: String,
+    pub gateway: String,
     /// The name of the event stream.
     pub stream: Arc<str>,
     /// How often this gateway has written, as far as replies have said.
-    writes: AtomicU64,
+    pub writes: AtomicU64,
     /// Cancelled when the connection is closed.
     pub closed: CancellationToken,
 }
@@ -56,14 +55,6 @@ pub enum ConnectionState {
     Down(Instant),
     /// The engine has shut down.
     Stopped,
-}
-
-/// What `join` needs to know of the connection before; empty where there was none.
-#[derive(Default)]
-struct Previous {
-    gateway: String,
-    stream: String,
-    writes: u64,
 }
 
 impl Connection {
@@ -99,208 +90,44 @@ impl Connection {
     }
 }
 
-/// Connects, and reconnects for as long as it is polled.
-pub async fn maintain(shared: Arc<Shared>) {
-    let address = shared.options.address();
-    let mut previous = Previous::default();
-    let mut pause = FIRST_PAUSE;
-    let (mut failures, mut last_why) = (0_u64, String::new());
-    loop {
-        let deadline = 4 * shared.options.timeout;
-        let connected = timeout(deadline, connect(&shared, &previous)).await;
-        match connected.unwrap_or(Err(ConnectError::TimedOut)) {
-            Ok((connection, waiting)) => {
-                let connection = Arc::new(connection);
-                shared.state.send_replace(ConnectionState::Up(Arc::clone(&connection)));
-                tracing::info!(
-                    redis = address,
-                    gateway = connection.gateway,
-                    failures,
-                    "connected to Redis"
-                );
-                (failures, pause) = (0, FIRST_PAUSE);
-                last_why.clear();
-                for connection in waiting {
-                    shared.router.listener.message_queued(&connection);
+impl Shared {
+    /// The connection. Where there is none, waits for one, up to the timeout after the last failed.
+    pub async fn connection(&self) -> Result<Arc<Connection>, Unavailable> {
+        if let ConnectionState::Up(connection) = &*self.state.borrow()
+            && !connection.closed.is_cancelled()
+        {
+            return Ok(Arc::clone(connection));
+        }
+        let mut state = self.state.subscribe();
+        loop {
+            let since = match &*state.borrow_and_update() {
+                ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
+                    return Ok(Arc::clone(connection));
                 }
-                shared.router.listener.notifications_missed();
-                connection.closed.cancelled().await;
-                shared.state.send_replace(ConnectionState::Down(Instant::now()));
-                previous = Previous {
-                    gateway: connection.gateway.clone(),
-                    stream: connection.stream.to_string(),
-                    writes: connection.writes.load(Ordering::Acquire),
-                };
-            }
-            Err(error) => {
-                failures += 1;
-                let why = error.to_string();
-                // One line for each cause, however often it is tried.
-                if why != last_why {
-                    tracing::warn!(redis = address, why, "no connection to Redis");
-                    last_why = why;
-                }
-                sleep(pause).await;
-                pause = (2 * pause).min(LONGEST_PAUSE);
-            }
-        }
-    }
-}
-
-/// Makes a connection; returns with it the local sockets for which messages may have been queued
-/// without a notification.
-async fn connect(
-    shared: &Arc<Shared>,
-    previous: &Previous,
-) -> Result<(Connection, Vec<ConnectionId>), ConnectError> {
-    let closed = CancellationToken::new();
-    let options = &shared.options;
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(options.timeout))
-        .set_response_timeout(Some(options.timeout))
-        .set_pipeline_buffer_size(WAITING_CALLS)
-        .set_push_sender(shared.router.push_handler(closed.clone()));
-    let client = Client::open(options.server.clone())?;
-    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let info = ServerInfo::fetch(&mut redis).await?;
-    info.check()?;
-    let keeps_all = info.keeps_all(&mut redis).await;
-    let joined = join(shared, previous, &mut redis, info.run_id(), keeps_all).await;
-    let (stream, gateway, writes) = match joined {
-        Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
-            load(shared, &mut redis).await?;
-            join(shared, previous, &mut redis, info.run_id(), keeps_all).await?
-        }
-        other => other?,
-    };
-    let writes = AtomicU64::new(writes);
-    let connection = Connection { redis, gateway, stream: stream.into(), writes, closed };
-    // Callers that the following wakes may wait their full timeout for the connection.
-    shared.state.send_replace(ConnectionState::Down(Instant::now()));
-    // From here on every notification for this gateway arrives ...
-    let mut subscribe = cmd("SUBSCRIBE");
-    subscribe.arg(format!("{}gateway:{}", options.prefix, connection.gateway));
-    connection.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
-    // ... and what was missed before is made up for.
-    let mut waiting = Vec::new();
-    if !previous.stream.is_empty() {
-        if *connection.stream == *previous.stream {
-            waiting = check_local_sockets(shared, &connection).await?;
-        } else {
-            tracing::warn!(
-                "Redis may have lost its newest data: new epochs and a new event stream begin"
-            );
-            shared.router.end_all();
-        }
-    }
-    if connection.gateway == previous.gateway {
-        close_unknown_sockets(shared, &connection).await?;
-    }
-    revoke_unconfirmed(shared, &connection).await?;
-    Ok((connection, waiting))
-}
-
-/// Loads the function library.
-async fn load(shared: &Shared, redis: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let loaded = redis.send_packed_command(&shared.library.load()).await?;
-    match loaded.extract_error() {
-        // Another gateway has loaded it meanwhile.
-        Err(error) if error.detail().is_some_and(|it| it.contains("already exists")) => Ok(()),
-        other => other.map(|_| ()),
-    }
-}
-
-/// Joins; returns the names of stream and gateway, and how often the gateway has written.
-async fn join(
-    shared: &Shared,
-    previous: &Previous,
-    redis: &mut MultiplexedConnection,
-    run_id: &str,
-    keeps_all: bool,
-) -> Result<(String, String, u64), RedisError> {
-    let mut command = shared.library.call("join", &shared.options.prefix);
-    command.arg(shared.clock_argument()).arg(&previous.gateway).arg(new_id());
-    command.arg(&previous.stream).arg(previous.writes).arg(new_id());
-    command.arg(run_id).arg(u8::from(keeps_all));
-    command.query_async(redis).await
-}
-
-/// Ends the local sockets that Redis does not know any more; returns those whose outbox is not
-/// empty.
-async fn check_local_sockets(
-    shared: &Shared,
-    connection: &Connection,
-) -> Result<Vec<ConnectionId>, ConnectError> {
-    let mut waiting = Vec::new();
-    for sockets in shared.router.local_sockets.all().chunks(BATCH) {
-        let mut command = shared.library.call("check_sockets", &shared.options.prefix);
-        for (socket, device) in sockets {
-            command.arg(&**device).arg(&*socket.0);
-        }
-        let reply = setup_call(shared, connection, command).await?;
-        for ((socket, _), state) in sockets.iter().zip(reply.values()) {
-            match protocol::text(state).unwrap_or_default() {
-                "open" => {}
-                "waiting" => waiting.push(socket.clone()),
-                word => {
-                    let reason = protocol::reason(word).unwrap_or(EndReason::LeaseExpired);
-                    shared.router.end(socket, reason);
-                }
-            }
-        }
-    }
-    Ok(waiting)
-}
-
-/// Closes the sockets that Redis knows as this gateway's and that are not local: they closed while
-/// there was no connection, or the reply that opened them was lost.
-async fn close_unknown_sockets(
-    shared: &Shared,
-    connection: &Connection,
-) -> Result<(), ConnectError> {
-    let mut cursor = "0".to_owned();
-    loop {
-        let mut command = shared.library.call("list_sockets", &shared.options.prefix);
-        command.arg(&cursor);
-        let reply = setup_call(shared, connection, command).await?;
-        let mut close = shared.library.call("close", &shared.options.prefix);
-        close.arg("");
-        let mut found = false;
-        for pair in reply.values().get(1..).unwrap_or_default().chunks_exact(2) {
-            let [Some(device), Some(socket)] = [&pair[0], &pair[1]].map(protocol::text) else {
-                continue;
+                ConnectionState::Up(_) => Instant::now(),
+                ConnectionState::Down(since) => *since,
+                ConnectionState::Stopped => return Err(Unavailable),
             };
-            if !shared.router.local_sockets.contains(&ConnectionId(socket.into())) {
-                close.arg(device).arg(socket);
-                found = true;
-            }
-        }
-        if found {
-            setup_call(shared, connection, close).await?;
-        }
-        cursor = reply.text(0).map_err(|Unavailable| ConnectError::Failed)?.to_string();
-        if cursor == "0" {
-            return Ok(());
+            let changed = timeout_at(since + self.options.timeout, state.changed()).await;
+            changed.map_err(|_| Unavailable)?.map_err(|_| Unavailable)?;
         }
     }
-}
 
-/// Revokes the tokens that no client has.
-async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<(), ConnectError> {
-    while let Some(token) = shared.unconfirmed.first() {
-        let mut command = shared.library.call("revoke_unconfirmed", &shared.options.prefix);
-        command.arg(token.bytes());
-        setup_call(shared, connection, command).await?;
-        shared.unconfirmed.pop();
+    pub async fn call(&self, command: Cmd) -> Result<Reply, Unavailable> {
+        self.connection().await?.call(self, command).await
     }
-    Ok(())
-}
 
-/// A call on a connection that is not in use yet.
-async fn setup_call(
-    shared: &Shared,
-    connection: &Connection,
-    command: Cmd,
-) -> Result<Reply, ConnectError> {
-    connection.call(shared, command).await.map_err(|Unavailable| ConnectError::Failed)
+    /// The time as an argument of a call; empty for Redis's own.
+    pub fn clock_argument(&self) -> String {
+        self.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default()
+    }
+
+    /// Whether there was no connection for longer than the lease, so that other gateways count this
+    /// one as dead.
+    pub fn lease_is_over(&self) -> bool {
+        match &*self.state.borrow() {
+            ConnectionState::Down(since) => since.elapsed() > self.options.lease,
+            ConnectionState::Up(_) | ConnectionState::Stopped => false,
+        }
+    }
 }

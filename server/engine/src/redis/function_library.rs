@@ -27,15 +27,16 @@ const EXPIRED_GATEWAY_TTL: u64 = 30 * SAFETY_TTL;
 /// Comes first and is not a block of its own: the other files use what it declares.
 const CALL: &str = include_str!("lua/call.lua");
 
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 12] = [
     include_str!("lua/notifications.lua"),
     include_str!("lua/records.lua"),
     include_str!("lua/events.lua"),
-    include_str!("lua/device.lua"),
+    include_str!("lua/state.lua"),
     include_str!("lua/sockets.lua"),
     include_str!("lua/tokens.lua"),
     include_str!("lua/authorisations.lua"),
     include_str!("lua/outbox.lua"),
+    include_str!("lua/idempotency.lua"),
     include_str!("lua/conversation.lua"),
     include_str!("lua/gateways.lua"),
     include_str!("lua/deadlines.lua"),

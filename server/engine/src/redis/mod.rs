@@ -22,10 +22,11 @@
 //! ```
 //!
 //! The session of the other gateway then reads the outbox with an operation of its own. A pushed
-//! notification can be lost; `connection.rs` makes up for it after each reconnect.
+//! notification can be lost; `connector.rs` makes up for it after each reconnect.
 
 mod connect_error;
 mod connection;
+mod connector;
 mod event;
 mod function_library;
 mod local_sockets;
@@ -39,17 +40,13 @@ mod unconfirmed_tokens;
 use std::sync::Arc;
 
 use redis::Cmd;
-use tokio::{
-    sync::watch,
-    task::JoinHandle,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{Clock, EngineListener, Limits, Unavailable};
 
 pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
 
-use connection::{Connection, ConnectionState};
+use connection::{ConnectionState, Shared};
 use function_library::FunctionLibrary;
 use protocol::Reply;
 use push::PushRouter;
@@ -59,17 +56,6 @@ use unconfirmed_tokens::UnconfirmedTokens;
 pub struct Redis {
     shared: Arc<Shared>,
     connector: JoinHandle<()>,
-}
-
-/// What operations and the connector share.
-pub struct Shared {
-    options: RedisOptions,
-    library: FunctionLibrary,
-    /// A clock in place of Redis's own.
-    clock: Option<Arc<dyn Clock>>,
-    router: Arc<PushRouter>,
-    state: watch::Sender<ConnectionState>,
-    unconfirmed: UnconfirmedTokens,
 }
 
 impl Redis {
@@ -95,7 +81,7 @@ impl Redis {
             state: watch::Sender::new(ConnectionState::Down(Instant::now())),
             unconfirmed: UnconfirmedTokens::default(),
         });
-        let connector = tokio::spawn(connection::maintain(Arc::clone(&shared)));
+        let connector = tokio::spawn(connector::maintain(Arc::clone(&shared)));
         Self { shared, connector }
     }
 
@@ -125,47 +111,5 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl Shared {
-    /// The connection. Where there is none, waits for one, up to the timeout after the last failed.
-    async fn connection(&self) -> Result<Arc<Connection>, Unavailable> {
-        if let ConnectionState::Up(connection) = &*self.state.borrow()
-            && !connection.closed.is_cancelled()
-        {
-            return Ok(Arc::clone(connection));
-        }
-        let mut state = self.state.subscribe();
-        loop {
-            let since = match &*state.borrow_and_update() {
-                ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
-                    return Ok(Arc::clone(connection));
-                }
-                ConnectionState::Up(_) => Instant::now(),
-                ConnectionState::Down(since) => *since,
-                ConnectionState::Stopped => return Err(Unavailable),
-            };
-            let changed = timeout_at(since + self.options.timeout, state.changed()).await;
-            changed.map_err(|_| Unavailable)?.map_err(|_| Unavailable)?;
-        }
-    }
-
-    async fn call(&self, command: Cmd) -> Result<Reply, Unavailable> {
-        self.connection().await?.call(self, command).await
-    }
-
-    /// The time as an argument of a call; empty for Redis's own.
-    fn clock_argument(&self) -> String {
-        self.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default()
-    }
-
-    /// Whether there was no connection for longer than the lease, so that other gateways count this
-    /// one as dead.
-    fn lease_is_over(&self) -> bool {
-        match &*self.state.borrow() {
-            ConnectionState::Down(since) => since.elapsed() > self.options.lease,
-            ConnectionState::Up(_) | ConnectionState::Stopped => false,
-        }
     }
 }

@@ -7,7 +7,9 @@ use redis::Value;
 use tokio::time::timeout;
 
 use super::{
-    Redis, Shared, event,
+    Redis,
+    connection::Shared,
+    event,
     protocol::{self, Reply, link, stored_link},
 };
 use crate::{

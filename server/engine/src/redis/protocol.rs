@@ -26,7 +26,7 @@
 //! | `device`, `connected` | for each device an array: device unacknowledged \[connection since link\] |
 //! | `events` | oldest next entries |
 //! | `release`, `expire` | 1 where there may be more to do, else 0 |
-//! | `check_sockets` | for each connection `open`, `waiting` or a reason |
+//! | `check_sockets` | for each connection `open`, `queued` or a reason |
 //! | `list_sockets` | cursor device connection device connection … |
 //! | `close`, `disconnect`, `leave`, `ready`, `revoke_token`, `revoke_unconfirmed` | `ok` |
 //!

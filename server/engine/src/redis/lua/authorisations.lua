@@ -1,13 +1,13 @@
--- Authorisations: a half ref waits, is redeemed once, and is remembered for a while. Its states are
--- 'waiting', 'spent', 'expired' and 'revoked'.
+-- Authorisations: a half ref is pending, is redeemed once, and is remembered for a while. Its states are
+-- 'pending', 'spent', 'expired' and 'revoked'.
 
--- A half ref as it is stored. `expires_at` is when it stops waiting or is forgotten.
+-- A half ref as it is stored. `expires` is when it can no longer be redeemed, or is forgotten.
 local function decode(packed)
     if not packed then
         return nil
     end
     local it = cmsgpack.unpack(packed)
-    return { device = it[1], state = it[2], expires_at = it[3], token = it[4], link = it[5] }
+    return { device = it[1], state = it[2], expires = it[3], token = it[4], link = it[5] }
 end
 
 function Authorisations.find(half_ref)
@@ -15,36 +15,36 @@ function Authorisations.find(half_ref)
 end
 
 local function store(half_ref, it)
-    local packed = cmsgpack.pack({ it.device, it.state, it.expires_at, it.token or '', it.link or '' })
-    local ttl = it.expires_at - now + LIMITS.half_ref_memory + SAFETY_TTL
+    local packed = cmsgpack.pack({ it.device, it.state, it.expires, it.token or '', it.link or '' })
+    local ttl = it.expires - now + LIMITS.half_ref_memory + SAFETY_TTL
     redis.call('SET', key('half-ref', half_ref), packed, 'PX', ttl)
 end
 
 -- Takes the half ref out of the record's open authorisations.
 local function take_from_record(device, record, half_ref)
-    for place, it in ipairs(record.waiting) do
+    for place, it in ipairs(record.pending) do
         if it[1] == half_ref then
-            table.remove(record.waiting, place)
+            table.remove(record.pending, place)
             Records.touch(device)
             break
         end
     end
 end
 
--- The half ref stops waiting. It is remembered for a while, so that a replay can be told from an
+-- The half ref can no longer be redeemed. It is remembered for a while, so that a replay can be told from an
 -- unknown half ref.
 function Authorisations.finish(half_ref, it, state)
     local record = Records.load(it.device)
     if record then
         take_from_record(it.device, record, half_ref)
     end
-    if it.expires_at <= now then
+    if it.expires <= now then
         state = 'expired' -- also before a gateway expires it
     end
     redis.call('ZREM', key('due:authorisations'), half_ref)
-    it.state, it.expires_at, it.token, it.link = state, now + LIMITS.half_ref_memory, nil, nil
+    it.state, it.expires, it.token, it.link = state, now + LIMITS.half_ref_memory, nil, nil
     store(half_ref, it)
-    redis.call('ZADD', key('due:half-refs'), it.expires_at, half_ref)
+    redis.call('ZADD', key('due:half-refs'), it.expires, half_ref)
     if redis.call('ZCARD', key('due:half-refs')) > LIMITS.remembered_half_refs then
         local oldest = redis.call('ZPOPMIN', key('due:half-refs'))
         redis.call('DEL', key('half-ref', oldest[1]))
@@ -55,7 +55,7 @@ end
 function Authorisations.expire(half_ref)
     redis.call('ZREM', key('due:authorisations'), half_ref)
     local found = Authorisations.find(half_ref)
-    if found and found.state == 'waiting' then
+    if found and found.state == 'pending' then
         Authorisations.finish(half_ref, found, 'expired')
     end
 end
@@ -66,8 +66,8 @@ function Authorisations.forget(half_ref)
     redis.call('DEL', key('half-ref', half_ref))
 end
 
--- The device's rate of authorisations, by GCRA with a burst of one second; returns how long to wait,
--- in microseconds, where it is exceeded.
+-- The device's rate of authorisations: the twin of engine/src/rate.rs, with a burst of one second.
+-- Returns how long to wait, in microseconds, where the rate is exceeded.
 local function count(device, record)
     local at = now * 1000
     local ahead = math.max(record.rate - at, 0)
@@ -81,10 +81,10 @@ end
 -- How long until one of the open authorisations expires, in milliseconds, at their limit.
 local function until_room(record)
     local open, first = 0, nil
-    for _, it in ipairs(record.waiting) do
-        local expires_at = it[2]
-        if expires_at > now then
-            open, first = open + 1, math.min(first or expires_at, expires_at)
+    for _, it in ipairs(record.pending) do
+        local expires = it[2]
+        if expires > now then
+            open, first = open + 1, math.min(first or expires, expires)
         end
     end
     return open >= LIMITS.open_authorisations and first - now or nil
@@ -94,10 +94,10 @@ end
 -- that must not be lost: if they are, the prospect asks again.
 Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, link)
     local found = redis.call('MGET', key('token', token), key('half-ref', half_ref), key('device', device))
-    local owner, expires_at = Tokens.decode(found[1])
+    local owner, expires = Tokens.decode(found[1])
     if not owner then
         return { 'unknown' }
-    elseif expires_at <= now then
+    elseif expires <= now then
         return { 'expired' }
     elseif owner ~= device then
         return { 'device-mismatch' }
@@ -112,8 +112,8 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
         return { 'too-many', wait }
     end
     local known = decode(found[2])
-    local is_waiting = known and known.state == 'waiting' and known.expires_at > now
-    local is_forgotten = known and known.state ~= 'waiting' and known.expires_at <= now
+    local is_pending = known and known.state == 'pending' and known.expires > now
+    local is_forgotten = known and known.state ~= 'pending' and known.expires <= now
     if known and not is_forgotten then
         if known.device ~= device then
             return { 'half-ref-foreign' }
@@ -121,7 +121,7 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
             return { 'half-ref-spent' }
         end
     end
-    if not is_waiting then
+    if not is_pending then
         wait = until_room(record)
         if wait then
             return { 'full', wait }
@@ -130,13 +130,13 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
     if known then
         take_from_record(device, record, half_ref)
     end
-    if known and known.state ~= 'waiting' then
+    if known and known.state ~= 'pending' then
         redis.call('ZREM', key('due:half-refs'), half_ref)
     end
-    expires_at = now + LIMITS.authorisation_ttl
-    store(half_ref, { device = device, state = 'waiting', expires_at = expires_at, token = token, link = link })
-    redis.call('ZADD', key('due:authorisations'), expires_at, half_ref)
-    table.insert(record.waiting, { half_ref, expires_at })
+    expires = now + LIMITS.authorisation_ttl
+    store(half_ref, { device = device, state = 'pending', expires = expires, token = token, link = link })
+    redis.call('ZADD', key('due:authorisations'), expires, half_ref)
+    table.insert(record.pending, { half_ref, expires })
     Records.touch(device)
     return { 'ok' }
 end)
@@ -145,10 +145,10 @@ Call.operation('redeem', WRITE, function(half_ref, connection)
     local found = Authorisations.find(half_ref)
     if not found then
         return { 'unknown' }
-    elseif found.expires_at <= now then
+    elseif found.expires <= now then
         -- What is due counts as ended, also before a gateway expires it.
-        return { found.state == 'waiting' and 'expired' or 'unknown' }
-    elseif found.state ~= 'waiting' then
+        return { found.state == 'pending' and 'expired' or 'unknown' }
+    elseif found.state ~= 'pending' then
         return { found.state }
     elseif Events.are_full(found.device) then
         return { 'events-full' }

@@ -18,7 +18,7 @@ local generation
 -- events were appended.
 local loaded, dirty, notifications, event_log, has_appended
 
-local Call, Notifications, Records, Events, Sockets, Device = {}, {}, {}, {}, {}, {}
+local Call, Notifications, Records, Events, Sockets, State = {}, {}, {}, {}, {}, {}
 local Tokens, Authorisations, Outbox, Idempotency, Gateways, Deadlines = {}, {}, {}, {}, {}, {}
 
 local function key(kind, name)

@@ -1,44 +1,5 @@
 -- The conversation: what the operator sends, what the prospect acknowledges and says.
 
--- The answer to an earlier request with this idempotency key.
-function Idempotency.find(device, request, body)
-    local found = redis.call('HGET', key('idempotency', device), request)
-    if not found then
-        return nil
-    end
-    local expires_at, seq, connected = string.match(found, '^(%d+) (%d+) (%d) ')
-    if tonumber(expires_at) <= now then
-        return nil
-    end
-    -- The rest is the digest of the body, which may hold any byte.
-    local is_same = string.sub(found, #expires_at + #seq + #connected + 4) == body
-    return { is_same = is_same, seq = tonumber(seq), connected = tonumber(connected) }
-end
-
--- How long until there is room for one more key, in milliseconds, where there is none.
-function Idempotency.until_room(device)
-    local due = key('idempotency-due', device)
-    if redis.call('ZCOUNT', due, '(' .. now, '+inf') < LIMITS.idempotency_keys then
-        return nil
-    end
-    local first = redis.call('ZRANGE', due, '(' .. now, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-    return first[2] - now
-end
-
-function Idempotency.remember(device, request, body, seq, connected)
-    local answers, due = key('idempotency', device), key('idempotency-due', device)
-    local forgotten = redis.call('ZRANGE', due, '-inf', now, 'BYSCORE', 'LIMIT', 0, BATCH)
-    if #forgotten > 0 then
-        redis.call('HDEL', answers, unpack(forgotten))
-        redis.call('ZREM', due, unpack(forgotten))
-    end
-    local expires_at = now + LIMITS.idempotency_memory
-    redis.call('HSET', answers, request, string.format('%.0f %.0f %d ', expires_at, seq, connected) .. body)
-    redis.call('ZADD', due, expires_at, request)
-    redis.call('PEXPIRE', answers, LIMITS.idempotency_memory + SAFETY_TTL)
-    redis.call('PEXPIRE', due, LIMITS.idempotency_memory + SAFETY_TTL)
-end
-
 Call.operation('send', WRITE, function(device, data, ttl, request, body)
     local record = Records.load(device)
     if not record then
@@ -62,7 +23,7 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
     if wait then
         return { 'outbox-full', wait }
     end
-    local seq = Outbox.push(device, record, data, ttl)
+    local seq = Outbox.push(device, record, data, ttl, request or '')
     if request then
         Idempotency.remember(device, request, body, seq, connected)
     end

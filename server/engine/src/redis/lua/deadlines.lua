@@ -28,6 +28,6 @@ Call.operation('expire', MAKE_ROOM, function()
     end
     left = expire_each('due:authorisations', left, Authorisations.expire)
     left = expire_each('due:half-refs', left, Authorisations.forget)
-    left = expire_each('due:records', left, Device.expire_record)
+    left = expire_each('due:records', left, State.expire_record)
     return { left <= 0 and 1 or 0 }
 end)

@@ -48,7 +48,7 @@ function Gateways.end_sockets(left)
             local record = Records.load(device)
             if record and record.socket and record.socket.gateway == gateway then
                 Sockets.remove(device, record)
-                Device.keep_after(device, record, now)
+                State.extend_record(device, record, now)
             end
         end
         left = left - #devices - 1

@@ -1,15 +1,18 @@
 -- The outbox of a device: its messages by number in a hash, their deadlines and sizes in a sorted
 -- set by number (`queue`), and the deadlines of all devices in one sorted set (`due:messages`).
 
+-- The digest of the idempotency key that a message was sent with comes last in a member, because it
+-- may hold any byte; a message without one ends with a space.
+
 -- The member of a message in its queue.
 local function queue_member(message)
-    return string.format('%.0f %.0f %d', message.seq, message.expires_at, message.size)
+    return string.format('%.0f %.0f %d ', message.seq, message.expires, message.size) .. message.request
 end
 
 -- The member of a message among the deadlines of all devices. Where several messages have one
 -- deadline, they are in the order of device and number.
 local function deadline_member(message)
-    return string.format('%s %010.0f %d', message.device, message.seq, message.size)
+    return string.format('%s %010.0f %d ', message.device, message.seq, message.size) .. message.request
 end
 
 -- The messages with a number in this range, in order, up to `at_most` where it is given.
@@ -17,9 +20,10 @@ function Outbox.messages(device, from, to, at_most)
     local members = redis.call('ZRANGE', key('queue', device), from, to, 'BYSCORE', 'LIMIT', 0, at_most or -1)
     local messages = {}
     for _, member in ipairs(members) do
-        local seq, expires_at, size = string.match(member, '^(%d+) (%d+) (%d+)$')
+        local seq, expires, size, place = string.match(member, '^(%d+) (%d+) (%d+) ()')
         table.insert(messages, {
-            device = device, seq = tonumber(seq), expires_at = tonumber(expires_at), size = tonumber(size),
+            device = device, seq = tonumber(seq), expires = tonumber(expires), size = tonumber(size),
+            request = string.sub(member, place),
         })
     end
     return messages
@@ -30,9 +34,10 @@ local function due_messages(at_most)
     local due = redis.call('ZRANGE', key('due:messages'), '-inf', now, 'BYSCORE', 'LIMIT', 0, at_most, 'WITHSCORES')
     local messages = {}
     for place = 1, #due, 2 do
-        local device, seq, size = string.match(due[place], '^(%S+) (%d+) (%d+)$')
+        local device, seq, size, rest = string.match(due[place], '^(%S+) (%d+) (%d+) ()')
         table.insert(messages, {
-            device = device, seq = tonumber(seq), expires_at = tonumber(due[place + 1]), size = tonumber(size),
+            device = device, seq = tonumber(seq), expires = tonumber(due[place + 1]), size = tonumber(size),
+            request = string.sub(due[place], rest),
         })
     end
     return messages
@@ -64,15 +69,21 @@ local function remove(device, record, messages)
     Records.touch(device)
 end
 
--- Removes messages whose time is over, and remembers their numbers: they were not acknowledged.
+-- Removes messages whose time is over, and remembers that they were not acknowledged: with their
+-- idempotency keys, and by number as many as fit in an outbox.
 local function expire_of_device(device, record, messages)
     remove(device, record, messages)
     local expired, seqs = key('expired', device), {}
     for _, message in ipairs(messages) do
         table.insert(seqs, message.seq)
+        Idempotency.expire_message(message)
     end
-    redis.call('RPUSH', expired, unpack(seqs))
-    redis.call('LTRIM', expired, -LIMITS.outbox_messages, -1)
+    local extra = redis.call('RPUSH', expired, unpack(seqs)) - LIMITS.outbox_messages
+    if extra > 0 then
+        for _, seq in ipairs(redis.call('LPOP', expired, extra)) do
+            record.unknown_seq = math.max(record.unknown_seq, tonumber(seq))
+        end
+    end
     Records.limit_ttl(record, expired)
 end
 
@@ -110,10 +121,10 @@ end
 local function split_due(messages)
     local due, others = {}, {}
     for _, message in ipairs(messages) do
-        table.insert(message.expires_at <= now and due or others, message)
+        table.insert(message.expires <= now and due or others, message)
     end
     table.sort(due, function(one, other)
-        return one.expires_at < other.expires_at or one.expires_at == other.expires_at and one.seq < other.seq
+        return one.expires < other.expires or one.expires == other.expires and one.seq < other.seq
     end)
     return due, others
 end
@@ -137,7 +148,7 @@ end
 local function until_first_expires(device)
     local first
     for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
-        first = math.min(first or message.expires_at, message.expires_at)
+        first = math.min(first or message.expires, message.expires)
     end
     return math.max((first or now) - now, 0)
 end
@@ -155,15 +166,17 @@ function Outbox.until_room(device, record, size)
     return is_full(record, size) and until_first_expires(device) or nil
 end
 
--- Queues a message; returns its number.
-function Outbox.push(device, record, data, ttl)
-    local message = { device = device, seq = record.newest + 1, expires_at = now + ttl, size = #data }
-    record.newest, record.count, record.bytes = message.seq, record.count + 1, record.bytes + #data
+-- Queues a message, with the digest of its idempotency key or ''; returns its number.
+function Outbox.push(device, record, data, ttl, request)
+    local message = {
+        device = device, seq = record.last_seq + 1, expires = now + ttl, size = #data, request = request,
+    }
+    record.last_seq, record.count, record.bytes = message.seq, record.count + 1, record.bytes + #data
     Records.touch(device)
     redis.call('HSET', key('outbox', device), message.seq, data)
     redis.call('ZADD', key('queue', device), message.seq, queue_member(message))
-    redis.call('ZADD', key('due:messages'), message.expires_at, deadline_member(message))
-    Device.keep_after(device, record, now)
+    redis.call('ZADD', key('due:messages'), message.expires, deadline_member(message))
+    State.extend_record(device, record, now)
     if record.count == 1 then
         Records.limit_ttl(record, key('outbox', device))
         Records.limit_ttl(record, key('queue', device))
@@ -173,9 +186,9 @@ end
 
 -- Removes all messages up to a number. Those that are due expire: they were not acknowledged in time.
 function Outbox.acknowledge(device, record, seq)
-    seq = math.min(seq, record.newest)
-    if seq > record.acknowledged then
-        record.acknowledged = seq
+    seq = math.min(seq, record.last_seq)
+    if seq > record.acknowledged_seq then
+        record.acknowledged_seq = seq
         Records.touch(device)
     end
     if record.count > 0 then
@@ -187,9 +200,9 @@ function Outbox.acknowledge(device, record, seq)
     end
 end
 
--- Whether the prospect acknowledged a message. One that expired was passed over.
+-- Whether the prospect is known to have acknowledged a message. One that expired was passed over.
 function Outbox.has_acknowledged(device, record, seq)
-    return seq <= record.acknowledged and not redis.call('LPOS', key('expired', device), seq)
+    return seq <= record.acknowledged_seq and not redis.call('LPOS', key('expired', device), seq)
 end
 
 -- The messages after a number: at least one, then up to `bytes` bytes of them; numbers and data by
@@ -203,7 +216,7 @@ Call.operation('outbox', READ, function(device, connection, after, bytes)
     local page = record.count > 0 and Outbox.messages(device, '(' .. after, '+inf', BATCH) or {}
     while #page > 0 do
         for _, message in ipairs(page) do
-            if message.expires_at > now then
+            if message.expires > now then
                 if total > 0 and total + message.size > tonumber(bytes) then
                     return outcome
                 end

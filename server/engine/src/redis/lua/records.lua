@@ -6,9 +6,9 @@
 
 local function encode(record)
     return cmsgpack.pack({
-        record.epoch, record.generation, record.claimed, record.tokens, record.waiting, record.expires_at,
-        record.keys_expire_at, record.rate, record.newest, record.acknowledged, record.count, record.bytes,
-        record.socket or false, record.last_end or false,
+        record.epoch, record.generation, record.claimed, record.tokens, record.pending, record.expires,
+        record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
+        record.socket or false, record.last_end or false, record.unknown_seq,
     })
 end
 
@@ -24,16 +24,17 @@ function Records.decode(device, packed)
         generation = it[2],
         claimed = it[3],
         tokens = it[4], -- the oldest first; of a claim, the one before and the newest
-        waiting = it[5], -- open authorisations: half ref and time of expiry of each
-        expires_at = it[6], -- unless a socket is open then
-        keys_expire_at = it[7], -- the TTL of the device's keys ends here
+        pending = it[5], -- open authorisations: half ref and time of expiry of each
+        expires = it[6], -- unless a socket is open then
+        keys_expire = it[7], -- the TTL of the device's keys ends here
         rate = it[8], -- the theoretical arrival time of the next authorisation, in microseconds
-        newest = it[9], -- the number of the newest message; the first is 1
-        acknowledged = it[10], -- up to this number
+        last_seq = it[9], -- the number of the newest message; the first is 1
+        acknowledged_seq = it[10], -- every message up to this number left by an acknowledgement, or expired
         count = it[11], -- messages in the outbox
         bytes = it[12], -- of these
         socket = it[13] or nil, -- connection, gateway, since, link, token
         last_end = it[14] or nil, -- the connection that the engine ended last, and the reason
+        unknown_seq = it[15], -- of messages up to this number is not known whether they expired
     }
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.
@@ -76,22 +77,22 @@ end
 
 -- Gives a key of the device the TTL of its record.
 function Records.limit_ttl(record, name)
-    redis.call('PEXPIRE', name, math.max(record.keys_expire_at - now, 1))
+    redis.call('PEXPIRE', name, math.max(record.keys_expire - now, 1))
 end
 
 local function save(device, record)
-    if record.keys_expire_at >= record.expires_at + SAFETY_TTL / 2 then
+    if record.keys_expire >= record.expires + SAFETY_TTL / 2 then
         redis.call('SET', key('device', device), encode(record), 'KEEPTTL')
         return
     end
-    record.keys_expire_at = math.max(record.expires_at, now) + SAFETY_TTL
+    record.keys_expire = math.max(record.expires, now) + SAFETY_TTL
     for _, kind in ipairs({ 'outbox', 'queue', 'expired', 'accepted' }) do
         Records.limit_ttl(record, key(kind, device))
     end
     for _, token in ipairs(record.tokens) do
         Records.limit_ttl(record, key('token', token))
     end
-    redis.call('SET', key('device', device), encode(record), 'PX', math.max(record.keys_expire_at - now, 1))
+    redis.call('SET', key('device', device), encode(record), 'PX', math.max(record.keys_expire - now, 1))
 end
 
 function Records.save_dirty()

@@ -58,19 +58,19 @@ Call.operation('close', MAKE_ROOM, function(code, ...)
         local record = Sockets.record_of(device, connection)
         if record then
             Sockets.remove(device, record, code)
-            Device.keep_after(device, record, now)
+            State.extend_record(device, record, now)
         end
     end
     return { 'ok' }
 end)
 
--- The state of connections of the caller, each given by device and connection: 'open', 'waiting'
+-- The state of connections of the caller, each given by device and connection: 'open', 'queued'
 -- where the outbox is not empty either, or the reason why it is not the device's socket.
 Call.operation('check_sockets', READ, function(...)
     local sockets, states = { ... }, {}
     for place = 1, #sockets, 2 do
         local record, stale = Sockets.record_of(sockets[place], sockets[place + 1])
-        table.insert(states, record and (record.count > 0 and 'waiting' or 'open') or stale[2])
+        table.insert(states, record and (record.count > 0 and 'queued' or 'open') or stale[2])
     end
     return states
 end)

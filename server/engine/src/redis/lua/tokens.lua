@@ -5,8 +5,8 @@ function Tokens.decode(found)
     if not found then
         return nil
     end
-    local expires_at, device = string.match(found, '^(%d+) (.*)$')
-    return device, tonumber(expires_at)
+    local expires, device = string.match(found, '^(%d+) (.*)$')
+    return device, tonumber(expires)
 end
 
 function Tokens.find(token)
@@ -14,12 +14,12 @@ function Tokens.find(token)
 end
 
 local function add(device, record, token)
-    local expires_at = now + LIMITS.token_ttl
+    local expires = now + LIMITS.token_ttl
     table.insert(record.tokens, token)
     Records.touch(device)
-    Device.keep_after(device, record, expires_at)
-    redis.call('SET', key('token', token), expires_at .. ' ' .. device, 'PX', record.expires_at - now + SAFETY_TTL)
-    redis.call('ZADD', key('due:tokens'), expires_at, token)
+    State.extend_record(device, record, expires)
+    redis.call('SET', key('token', token), expires .. ' ' .. device, 'PX', record.expires - now + SAFETY_TTL)
+    redis.call('ZADD', key('due:tokens'), expires, token)
 end
 
 local function drop(device, record, token)
@@ -58,10 +58,10 @@ end
 local function end_dependants(device, record, token, reason)
     if record.socket and Tokens.binding(record, record.socket.token) == token then
         Sockets.finish(device, record, reason)
-        Device.keep_after(device, record, now)
+        State.extend_record(device, record, now)
     end
     local ended = {}
-    for _, it in ipairs(record.waiting) do
+    for _, it in ipairs(record.pending) do
         local half_ref = it[1]
         local found = Authorisations.find(half_ref)
         if found and Tokens.binding(record, found.token) == token then
@@ -111,7 +111,7 @@ Call.operation('request_token', WRITE, function(device, requester, shown, token,
         return { 'device-claimed' }
     end
     if requester == 'test' then
-        record = record or Device.new_record(device, epoch, false)
+        record = record or State.new_record(device, epoch, false)
         if not record then
             return { 'devices-full' }
         end
@@ -122,9 +122,9 @@ Call.operation('request_token', WRITE, function(device, requester, shown, token,
         end
     else
         if record then
-            Device.end_record(device, record)
+            State.delete_record(device, record)
         end
-        record = Device.new_record(device, epoch, true)
+        record = State.new_record(device, epoch, true)
         if not record then
             return { 'devices-full' }
         end
@@ -134,11 +134,11 @@ Call.operation('request_token', WRITE, function(device, requester, shown, token,
 end)
 
 Call.operation('check_token', READ, function(token)
-    local device, expires_at = Tokens.find(token)
+    local device, expires = Tokens.find(token)
     if not device then
         return { 'unknown' }
     end
-    return { expires_at <= now and 'expired' or 'ok' }
+    return { expires <= now and 'expired' or 'ok' }
 end)
 
 Call.operation('revoke_token', MAKE_ROOM, function(token)
@@ -148,7 +148,7 @@ Call.operation('revoke_token', MAKE_ROOM, function(token)
         drop(device, record, token)
         end_dependants(device, record, token, END_REASON.revoked)
     elseif record then
-        Device.end_record(device, record)
+        State.delete_record(device, record)
     end
     return { 'ok' }
 end)
@@ -159,7 +159,7 @@ Call.operation('revoke_unconfirmed', MAKE_ROOM, function(token)
     local device = Tokens.find(token)
     local record = device and Records.load(device)
     if record and #record.tokens == 1 then
-        Device.end_record(device, record)
+        State.delete_record(device, record)
     end
     return { 'ok' }
 end)

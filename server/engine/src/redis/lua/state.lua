@@ -2,17 +2,17 @@
 -- memory/state.rs).
 
 -- Extends the life of the record to its full time after `at`.
-function Device.keep_after(device, record, at)
-    local expires_at = at + LIMITS.record_ttl
-    if expires_at > record.expires_at then
-        record.expires_at = expires_at
-        redis.call('ZADD', key('due:records'), expires_at, device)
+function State.extend_record(device, record, at)
+    local expires = at + LIMITS.record_ttl
+    if expires > record.expires then
+        record.expires = expires
+        redis.call('ZADD', key('due:records'), expires, device)
         Records.touch(device)
     end
 end
 
 -- A new record; nil at the limit of devices.
-function Device.new_record(device, epoch, claimed)
+function State.new_record(device, epoch, claimed)
     if redis.call('ZCARD', key('due:records')) >= LIMITS.devices then
         return nil
     end
@@ -21,12 +21,13 @@ function Device.new_record(device, epoch, claimed)
         generation = generation,
         claimed = claimed,
         tokens = {},
-        waiting = {},
-        expires_at = now,
-        keys_expire_at = 0,
+        pending = {},
+        expires = now,
+        keys_expire = 0,
         rate = 0,
-        newest = 0,
-        acknowledged = 0,
+        last_seq = 0,
+        acknowledged_seq = 0,
+        unknown_seq = 0,
         count = 0,
         bytes = 0,
     }
@@ -35,7 +36,7 @@ function Device.new_record(device, epoch, claimed)
     return record
 end
 
-function Device.end_record(device, record)
+function State.delete_record(device, record)
     redis.call('ZREM', key('due:records'), device)
     for _, token in ipairs(record.tokens) do
         redis.call('DEL', key('token', token))
@@ -51,9 +52,9 @@ function Device.end_record(device, record)
         end
         Outbox.clear_deadlines(messages)
     end
-    local waiting = record.waiting
-    record.waiting = {}
-    for _, it in ipairs(waiting) do
+    local pending = record.pending
+    record.pending = {}
+    for _, it in ipairs(pending) do
         local half_ref = it[1]
         local found = Authorisations.find(half_ref)
         if found then
@@ -70,7 +71,7 @@ local function gateway_is_known(gateway)
 end
 
 -- The record's time is over. A record with an open socket is kept.
-function Device.expire_record(device)
+function State.expire_record(device)
     local record = Records.load(device)
     if record and record.socket and not gateway_is_known(record.socket.gateway) then
         Sockets.remove(device, record)
@@ -78,9 +79,9 @@ function Device.expire_record(device)
     if not record then
         redis.call('ZREM', key('due:records'), device)
     elseif record.socket then
-        Device.keep_after(device, record, now)
+        State.extend_record(device, record, now)
     else
-        Device.end_record(device, record)
+        State.delete_record(device, record)
     end
 end
 
@@ -112,7 +113,7 @@ end)
 Call.operation('disconnect', MAKE_ROOM, function(device)
     local record = Records.load(device)
     if record then
-        Device.end_record(device, record)
+        State.delete_record(device, record)
     end
     return { 'ok' }
 end)

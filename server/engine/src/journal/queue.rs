@@ -1,0 +1,155 @@
+//! The queue of entries between the operations and the committer's thread.
+
+use std::{
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::compaction::CompactionStep;
+use crate::{Unavailable, memory::notifications::Notifications};
+
+/// How long an operation waits for its commit, at most. A commit that takes longer counts as a
+/// disk that hangs, and operations fail until it ends.
+pub const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Changes in one batch, at most, in bytes. A larger entry is a batch of its own.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Changes in the queue from which operations fail, in bytes.
+const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Receives when the step is committed. An error means that it is not: it is undone, or its outcome
+/// is unknown.
+pub type Committed = oneshot::Receiver<()>;
+
+/// What one step changed, and what follows from its commit.
+pub struct Entry {
+    pub changes: Vec<u8>,
+    pub compaction: CompactionStep,
+    pub notifications: Notifications,
+    /// Is sent to when the entry is committed, and dropped when it is not.
+    pub committed: oneshot::Sender<()>,
+}
+
+/// How the thread ends, after it has committed what is queued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Without a trace, as if the process had been killed.
+    Abrupt,
+    /// With a record that nothing is missing.
+    Orderly,
+}
+
+#[derive(Default)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    /// Bytes of the entries' changes.
+    bytes: usize,
+    /// When the batch that is being committed was taken.
+    committing_since: Option<Instant>,
+    end: Option<End>,
+    /// Whether the last commit failed; nothing is accepted until recovery.
+    failed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an operation may begin: the journal has not failed and keeps up.
+    pub fn accepts(&self) -> bool {
+        let inner = self.lock();
+        let hangs = inner.committing_since.is_some_and(|since| since.elapsed() > COMMIT_DEADLINE);
+        !hangs && !inner.failed && inner.bytes < QUEUE_BYTES
+    }
+
+    /// Queues a step's changes. A step without changes waits for the entries before it, because it
+    /// may have read what they changed; `None` where there are none.
+    pub fn push(
+        &self,
+        changes: Vec<u8>,
+        compaction: CompactionStep,
+        notifications: Notifications,
+    ) -> Result<Option<Committed>, Unavailable> {
+        let mut inner = self.lock();
+        if inner.failed || inner.end.is_some() {
+            return Err(Unavailable);
+        }
+        if changes.is_empty() && inner.entries.is_empty() && inner.committing_since.is_none() {
+            return Ok(None);
+        }
+        let (committed, answer) = oneshot::channel();
+        inner.bytes += changes.len();
+        inner.entries.push(Entry { changes, compaction, notifications, committed });
+        if inner.entries.len() == 1 {
+            self.changed.notify_one();
+        }
+        Ok(Some(answer))
+    }
+
+    /// Waits for the next batch. The batch before it is committed.
+    pub fn next_batch(&self) -> Result<Vec<Entry>, End> {
+        let mut inner = self.lock();
+        inner.committing_since = None;
+        loop {
+            if !inner.entries.is_empty() {
+                let mut bytes = 0;
+                let fits = inner.entries.iter().take_while(|entry| {
+                    bytes += entry.changes.len();
+                    bytes <= BATCH_BYTES
+                });
+                let fits = fits.count().max(1);
+                inner.committing_since = Some(Instant::now());
+                let batch: Vec<_> = if fits == inner.entries.len() {
+                    mem::take(&mut inner.entries)
+                } else {
+                    inner.entries.drain(..fits).collect()
+                };
+                inner.bytes -= batch.iter().map(|entry| entry.changes.len()).sum::<usize>();
+                return Ok(batch);
+            }
+            if let Some(end) = inner.end {
+                return Err(end);
+            }
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Fails every queued entry, and accepts none until [`Queue::reopen`].
+    pub fn fail(&self) {
+        let mut inner = self.lock();
+        inner.failed = true;
+        inner.entries.clear();
+        (inner.bytes, inner.committing_since) = (0, None);
+    }
+
+    /// Accepts entries again.
+    pub fn reopen(&self) {
+        self.lock().failed = false;
+    }
+
+    /// Asks the thread to end. The first request counts.
+    pub fn end(&self, end: End) {
+        self.lock().end.get_or_insert(end);
+        self.changed.notify_one();
+    }
+
+    /// Waits for a while; returns whether the thread is asked to end.
+    pub fn wait_for_end(&self, timeout: Duration) -> bool {
+        let (inner, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |inner| inner.end.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        inner.end.is_some()
+    }
+}

@@ -1,0 +1,31 @@
+//! When each thing expires, in the order of time.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{Digest, Millis};
+
+/// The deadlines of everything that expires. What expires together is in the order of its key.
+#[derive(Default)]
+pub struct Deadlines {
+    pub tokens: BTreeSet<(Millis, Digest)>,
+    /// Of `halfRef`s that can be redeemed.
+    pub pending: BTreeSet<(Millis, Digest)>,
+    /// Of `halfRef`s that are remembered only.
+    pub remembered: BTreeSet<(Millis, Digest)>,
+    pub records: BTreeSet<(Millis, Arc<str>)>,
+    pub messages: BTreeSet<(Millis, Arc<str>, u64)>,
+}
+
+impl Deadlines {
+    /// Takes out the message that is due first, by device and number.
+    pub fn pop_message(&mut self, now: Millis) -> Option<(Arc<str>, u64)> {
+        self.messages.first().filter(|(at, ..)| *at <= now)?;
+        self.messages.pop_first().map(|(_, device, seq)| (device, seq))
+    }
+}
+
+/// Takes out what is due first.
+pub fn pop_due<K: Ord>(deadlines: &mut BTreeSet<(Millis, K)>, now: Millis) -> Option<K> {
+    deadlines.first().filter(|(at, _)| *at <= now)?;
+    deadlines.pop_first().map(|(_, key)| key)
+}

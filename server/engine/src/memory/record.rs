@@ -1,0 +1,76 @@
+//! What is remembered of one device, one token and one `halfRef`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::outbox::Conversation;
+use crate::{ConnectionId, Digest, Millis, RateState, RedeemError};
+
+/// All that is remembered of one device.
+pub struct Record {
+    /// Names the numbering of the messages to the device.
+    pub epoch: Arc<str>,
+    pub holder: Holder,
+    /// The `halfRef`s that can be redeemed, the oldest first.
+    pub pending: Vec<Digest>,
+    pub socket: Option<Socket>,
+    /// `None` until the first message in either direction: most devices never have one.
+    pub conversation: Option<Box<Conversation>>,
+    /// When the record expires; one with a socket is extended then.
+    pub expires: Millis,
+    /// The device's use of its rate of authorisations. Not in the journal: a restart resets it.
+    pub authorisations: RateState,
+}
+
+/// Whose tokens speak for a device.
+pub enum Holder {
+    /// Tokens of the test channel, the oldest first. Each of them is good.
+    Test(Vec<Digest>),
+    /// The tokens of the claim. `previous` stays good until `newest` is first used, because the
+    /// response with `newest` can be lost.
+    Claim { newest: Digest, previous: Option<Digest> },
+}
+
+impl Holder {
+    /// The tokens: those of the test channel oldest first, those of a claim newest first.
+    pub fn tokens(&self) -> Vec<Digest> {
+        match self {
+            Self::Test(tokens) => tokens.clone(),
+            Self::Claim { newest, previous } => [*newest].into_iter().chain(*previous).collect(),
+        }
+    }
+}
+
+/// A token, live or expired.
+pub struct Token {
+    pub device: Arc<str>,
+    pub expires: Millis,
+}
+
+/// The socket of a device.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Socket {
+    pub connection: ConnectionId,
+    pub since: Millis,
+    pub linkinjected: Option<Arc<str>>,
+    /// The token whose end closes the socket.
+    pub token: Digest,
+}
+
+/// A `halfRef` that can be redeemed, or is remembered for a while afterwards.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct HalfRef {
+    pub device: Arc<str>,
+    pub state: HalfRefState,
+    /// When it stops being redeemable, or remembered.
+    pub expires: Millis,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub enum HalfRefState {
+    /// It can be redeemed while `token` lives.
+    Pending { token: Digest, linkinjected: Option<Arc<str>> },
+    /// It cannot be redeemed any more.
+    Ended(RedeemError),
+}
