@@ -1,10 +1,10 @@
-//! An outbox at its limit whose messages are due, while no gateway expires them.
+//! Messages that expire: in an outbox at its limit before a gateway expires them, and many at once.
 
 use std::time::Duration;
 
-use engine::{Engine, Limits, Outgoing, SendError, Sent};
+use engine::{Engine, Idempotency, Limits, Outgoing, SendError, Sent};
 
-use crate::cluster::{Cluster, Member};
+use crate::cluster::{Cluster, Member, connection, secret};
 
 /// Messages that an outbox takes here.
 const MESSAGES: usize = 3;
@@ -84,4 +84,33 @@ async fn a_great_many_due_messages_expire_in_the_order_of_their_deadlines() {
     let expected: Vec<_> =
         expected.into_iter().map(|(_, device, seq)| format!("{device} expired {seq}")).collect();
     assert_eq!(a.events().await, expected);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_message_that_expired_is_never_reported_as_acknowledged() {
+    // More messages expire than are remembered by number.
+    let cluster = cluster_with(Limits { outbox_messages: MESSAGES, ..Limits::default() });
+    let a = cluster.join().await;
+    a.claim("phone").await;
+    let send_once = async |key: &str, ttl| {
+        let idempotency = Some(Idempotency { key: secret(key), body: secret("body") });
+        let message = Outgoing { device: "phone", data: "1", ttl, idempotency };
+        a.engine.send(message).await.unwrap()
+    };
+    let first = send_once("expired", TTL).await;
+    for _ in 0..4 {
+        cluster.jump(TTL);
+        a.engine.expire().await.unwrap();
+        send(&a, "1", TTL).await.unwrap();
+    }
+    let last = send_once("acknowledged", TTL).await;
+    a.open("phone", "c").await;
+    a.engine.acknowledge("phone", &connection("c"), last.seq).await.unwrap();
+
+    let acknowledged = async |seq| a.engine.is_acknowledged("phone", &first.epoch, seq).await;
+    assert_eq!(acknowledged(first.seq).await, Ok(false));
+    assert_eq!(acknowledged(last.seq).await, Ok(true));
+    assert!(!send_once("expired", TTL).await.acknowledged);
+    assert!(send_once("acknowledged", TTL).await.acknowledged);
 }

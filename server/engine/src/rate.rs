@@ -44,6 +44,11 @@ impl Rate {
     pub const fn interval(self) -> Micros {
         self.interval
     }
+
+    /// Microseconds by which a peer may be ahead of the rate.
+    pub(crate) const fn burst(self) -> Micros {
+        self.burst
+    }
 }
 
 impl RateState {

@@ -4,6 +4,7 @@ use std::{borrow::Cow, ops::Bound, sync::Arc};
 
 use super::{
     change::{Change, QueuedKey},
+    idempotency::Outcome,
     outbox::Conversation,
     record::Record,
     state::State,
@@ -24,7 +25,7 @@ impl State {
         if let Some(request) = &idempotency {
             if let Some(key) = conversation.find_key(request, now)? {
                 let (seq, connected) = (key.seq, key.connected);
-                let acknowledged = conversation.is_acknowledged(seq);
+                let acknowledged = key.outcome == Outcome::Acknowledged;
                 return Ok(Sent { epoch, seq, connected, acknowledged });
             }
             conversation.check_room_for_key(&self.limits, now)?;

@@ -44,7 +44,7 @@ impl Conversation {
 
     /// Whether message `seq` is known to be acknowledged.
     pub fn is_acknowledged(&self, seq: u64) -> bool {
-        seq <= self.acknowledged_seq && !self.expired.contains(&seq)
+        seq <= self.acknowledged_seq && seq > self.unknown_seq && !self.expired.contains(&seq)
     }
 
     /// The key of an earlier request like this one, if it is remembered.

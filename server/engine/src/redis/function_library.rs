@@ -84,11 +84,10 @@ impl FunctionLibrary {
     }
 }
 
-/// The constants of the library: times in milliseconds, sizes in bytes.
+/// The constants of the library: times in milliseconds but those of the rate, which are in
+/// microseconds; sizes in bytes.
 fn header(limits: &Limits, options: &RedisOptions) -> String {
-    // GCRA in microseconds, as in `rate.rs`: the time that each authorisation takes up, and a burst
-    // of one second.
-    let interval = 1_000_000 / u64::from(limits.authorisations_per_second.max(1));
+    let rate = limits.authorisation_rate();
     let limits = [
         ("token_ttl", millis(limits.token_ttl)),
         ("authorisation_ttl", millis(limits.authorisation_ttl)),
@@ -96,8 +95,8 @@ fn header(limits: &Limits, options: &RedisOptions) -> String {
         ("record_ttl", millis(limits.record_ttl)),
         ("devices", limits.devices as u64),
         ("open_authorisations", limits.open_authorisations as u64),
-        ("authorisation_interval", interval),
-        ("authorisation_burst", 1_000_000 - interval),
+        ("authorisation_interval", rate.interval()),
+        ("authorisation_burst", rate.burst()),
         ("test_tokens", limits.test_tokens as u64),
         ("remembered_half_refs", limits.remembered_half_refs as u64),
         ("outbox_messages", limits.outbox_messages as u64),

@@ -1,6 +1,6 @@
 //! What the operator sends and a prospect acknowledges, and what a prospect says.
 
-use std::{mem, time::Duration};
+use std::{collections::BTreeSet, mem, time::Duration};
 
 use engine::{EventData, Message, Millis, SendError, SocketError};
 
@@ -13,8 +13,8 @@ pub struct Conversation {
     /// The number of the newest message.
     pub newest: u64,
     acknowledged: u64,
-    /// The numbers of expired messages that are remembered, the oldest first.
-    expired: Vec<u64>,
+    /// The numbers of all expired messages.
+    expired: BTreeSet<u64>,
     /// The ids of accepted messages that are remembered, the oldest first.
     pub accepted: Vec<String>,
     /// The idempotency keys that are remembered, the oldest first.
@@ -56,8 +56,14 @@ pub struct Sent {
 }
 
 impl Conversation {
+    /// Whether a message was acknowledged before it expired.
     pub fn has_acknowledged(&self, seq: u64) -> bool {
         seq <= self.acknowledged && !self.expired.contains(&seq)
+    }
+
+    /// Whether an engine that remembers this many expired messages knows of each that it expired.
+    pub fn remembers_all_expired(&self, remembered: usize) -> bool {
+        self.expired.len() <= remembered
     }
 
     fn bytes(&self) -> usize {
@@ -185,7 +191,7 @@ impl Model {
 
     /// Messages whose time is over leave their outboxes, the earliest first.
     pub(super) fn expire_messages(&mut self) {
-        let (now, remembered) = (self.now, self.limits.outbox_messages);
+        let now = self.now;
         for place in 0..self.records.len() {
             let conversation = &mut self.records[place].conversation;
             conversation.answers.retain(|answer| answer.until > now);
@@ -195,8 +201,6 @@ impl Model {
             conversation.outbox = waiting;
             due.sort_by_key(|message| (message.until, message.seq));
             conversation.expired.extend(due.iter().map(|message| message.seq));
-            let forgotten = conversation.expired.len().saturating_sub(remembered);
-            conversation.expired.drain(..forgotten);
             let record = &self.records[place];
             let (device, epoch) = (record.device.clone(), record.epoch.clone());
             for message in due {

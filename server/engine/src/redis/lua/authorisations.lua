@@ -70,11 +70,12 @@ end
 -- Returns how long to wait, in microseconds, where the rate is exceeded.
 local function count(device, record)
     local at = now * 1000
-    local ahead = math.max(record.rate - at, 0)
-    if ahead > LIMITS.authorisation_burst then
-        return ahead - LIMITS.authorisation_burst
+    local counted = math.max(record.rate, at) + LIMITS.authorisation_interval
+    local wait = counted - at - LIMITS.authorisation_burst
+    if wait > 0 then
+        return wait
     end
-    record.rate = math.max(record.rate, at) + LIMITS.authorisation_interval
+    record.rate = counted
     Records.touch(device)
 end
 

@@ -11,8 +11,8 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
         if answer and not answer.is_same then
             return { 'key-reused' }
         elseif answer then
-            local acknowledged = Outbox.has_acknowledged(device, record, answer.seq) and 1 or 0
-            return { 'ok', record.epoch, answer.seq, answer.connected, acknowledged }
+            local acknowledged = answer.seq <= record.acknowledged_seq and answer.has_expired == 0
+            return { 'ok', record.epoch, answer.seq, answer.connected, acknowledged and 1 or 0 }
         end
         local wait = Idempotency.until_room(device)
         if wait then

@@ -202,7 +202,9 @@ end
 
 -- Whether the prospect is known to have acknowledged a message. One that expired was passed over.
 function Outbox.has_acknowledged(device, record, seq)
-    return seq <= record.acknowledged_seq and not redis.call('LPOS', key('expired', device), seq)
+    return seq <= record.acknowledged_seq
+        and seq > record.unknown_seq
+        and not redis.call('LPOS', key('expired', device), seq)
 end
 
 -- The messages after a number: at least one, then up to `bytes` bytes of them; numbers and data by
