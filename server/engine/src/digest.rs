@@ -1,4 +1,4 @@
-//! Digests of secrets: all that an engine ever keeps of a token, a `halfRef` or an idempotency key.
+//! Digests of secrets: an engine stores no token, `halfRef` or idempotency key itself.
 
 use std::{
     fmt,
@@ -21,14 +21,14 @@ impl Digest {
         Self(Sha256::digest(secret).into())
     }
 
-    /// The digest's bytes, for a store to keep.
+    /// The 32 bytes of the digest.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// In constant time.
+/// Compares in constant time, so that the duration says nothing of the secret.
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -41,7 +41,7 @@ impl Hash for Digest {
     }
 }
 
-/// Never shows the digest.
+/// Hides the digest, so that logs have none.
 impl fmt::Debug for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Digest(..)")

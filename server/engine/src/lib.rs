@@ -1,10 +1,12 @@
-//! What the gateway remembers of devices, tokens, authorisations, sockets, messages and events,
-//! behind one trait.
+//! The state of a gateway, its devices, tokens, authorisations, sockets, messages and events, behind
+//! one trait: [`Engine`].
 //!
-//! Each operation is one atomic step. An engine knows neither HTTP nor websockets nor settings: the
-//! gateway reports socket events to it, and it notifies the gateway through [`EngineListener`].
-//! There are two: [`embedded::Embedded`] keeps everything in its process, optionally with a journal on
-//! disk; [`redis::Redis`] keeps everything in a Redis that many gateways share.
+//! Each operation is atomic. An engine knows neither HTTP nor websockets nor flags: the gateway
+//! reports to it what happens to sockets, and it notifies the gateway through [`EngineListener`].
+//!
+//! There are two engines. [`embedded::Embedded`] keeps everything in its process, optionally with a
+//! journal on disk. [`redis::Redis`] keeps everything in a Redis that many gateways share. The suite
+//! `tests/engine` holds both to the same behaviour.
 
 mod digest;
 pub mod embedded;
@@ -33,15 +35,17 @@ pub use self::{
     time::{Clock, Millis, SystemClock, millis, rfc3339},
 };
 
-/// The part of the process that holds sockets and event streams, as an engine sees it.
+/// Receives the notifications of an engine: the part of the gateway that has the sockets and the
+/// event streams.
 ///
-/// An engine calls it before it answers the operation that caused the notification. Each method
-/// returns at once and calls no engine.
+/// An engine notifies it after the change is committed and before the operation that caused it
+/// returns. A method must return at once and must not call the engine.
 pub trait EngineListener: Send + Sync {
-    /// The connection, if it is held here, must end.
+    /// The connection is not its device's socket any more and must be closed. One that is not open
+    /// here is ignored.
     fn end(&self, connection: &ConnectionId, reason: EndReason);
 
-    /// A message was queued in the outbox of the connection's device.
+    /// A message was added to the outbox of the connection's device.
     fn message_queued(&self, connection: &ConnectionId);
 
     /// The device acknowledged messages.
@@ -51,14 +55,19 @@ pub trait EngineListener: Send + Sync {
     fn events_appended(&self);
 
     /// Notifications of acknowledgements and events may have been missed: everything that waits for
-    /// one looks again. An engine that cannot lose its connection never calls this.
+    /// one must ask the engine again. The embedded engine never calls this.
     fn notifications_missed(&self) {}
 }
 
-/// What the gateway remembers. The caller makes every secret and passes its digest.
+/// The state of a gateway. Secrets never reach an engine: the caller passes their digests.
+///
+/// Every operation can fail with [`Unavailable`]. Those on a device take its tag, which the gateway
+/// has validated.
 #[async_trait]
 pub trait Engine: Send + Sync {
-    /// Issues `token` to `device`, by the rules of channel and claim.
+    /// Issues `token` to `device`, by the rules of channel and claim: the first claim of a free
+    /// device succeeds, and from then on only requests that present a token of the claim, or come
+    /// from the operator. The first request makes the device's record.
     async fn request_token(
         &self,
         device: &str,
@@ -66,18 +75,19 @@ pub trait Engine: Send + Sync {
         token: &Digest,
     ) -> Result<(), RequestTokenError>;
 
-    /// Checks whether a token is live, without using it.
+    /// Checks whether a token is live. That is no use of it: see [`Engine::authorise`].
     async fn check_token(&self, token: &Digest) -> Result<(), TokenError>;
 
-    /// Revokes a token with its open authorisations and its socket; revoking a claim's token ends
-    /// the device's record. An unknown token is no error, so the operation is repeatable.
+    /// Revokes a token with its open authorisations and its socket. Revoking a token of a claim
+    /// deletes the device's record. Repeatable: an unknown token is no error.
     async fn revoke_token(&self, token: &Digest) -> Result<(), Unavailable>;
 
-    /// Authorises a websocket under a `halfRef`.
+    /// Authorises a websocket under a `halfRef`, for [`Limits::authorisation_ttl`]. Repeatable until
+    /// the `halfRef` is redeemed. The first use of a claim's newest token ends the one before it.
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError>;
 
-    /// Redeems a `halfRef`: spends it, makes `connection` the device's socket and ends the socket
-    /// before it.
+    /// Redeems a `halfRef`: spends it, makes `connection` the device's socket, and supersedes the
+    /// socket before it. Appends `disconnected` of the older and `connected` of the newer.
     async fn redeem(
         &self,
         half_ref: &Digest,
@@ -94,7 +104,7 @@ pub trait Engine: Send + Sync {
         code: Option<u16>,
     ) -> Result<(), Unavailable>;
 
-    /// Queues a message in a device's outbox.
+    /// Queues a message in a device's outbox. With an idempotency key it is repeatable.
     async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError>;
 
     /// Whether message `seq` of `epoch` was acknowledged; `false` for another epoch.
@@ -105,8 +115,8 @@ pub trait Engine: Send + Sync {
         seq: u64,
     ) -> Result<bool, Unavailable>;
 
-    /// The messages after `after` in the outbox: at least one, if there are any, and then up to
-    /// `bytes` bytes of them.
+    /// The messages of the outbox with a number above `after`, in order: at least one, if there are
+    /// any, and up to `bytes` bytes of data.
     async fn outbox(
         &self,
         device: &str,
@@ -115,7 +125,8 @@ pub trait Engine: Send + Sync {
         bytes: usize,
     ) -> Result<Vec<Message>, SocketError>;
 
-    /// The prospect has processed every message up to `seq`.
+    /// Removes every message up to number `seq` from the outbox: the prospect has processed them.
+    /// Repeatable.
     async fn acknowledge(
         &self,
         device: &str,
@@ -123,8 +134,8 @@ pub trait Engine: Send + Sync {
         seq: u64,
     ) -> Result<(), SocketError>;
 
-    /// Appends a prospect's message to the event stream, unless a message with this id was accepted
-    /// before.
+    /// Appends a prospect's message, JSON in `data`, to the event stream. Repeatable: one whose `id`
+    /// is among the last [`Limits::remembered_ids`] of the device is not appended again.
     async fn accept(
         &self,
         device: &str,
@@ -133,32 +144,33 @@ pub trait Engine: Send + Sync {
         data: &str,
     ) -> Result<(), SocketError>;
 
-    /// The state of a device; `None` where there is no record of it.
+    /// The state of a device; `None` where it has no record.
     async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable>;
 
-    /// Up to `limit` devices with a socket, ordered by name, after `after`.
+    /// Up to `limit` devices with a socket whose name is above `after`, ordered by name.
     async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable>;
 
-    /// Disconnects a device: closes its socket, revokes its tokens and ends its record. An unknown
-    /// device is no error.
+    /// Disconnects a device: closes its socket, revokes its tokens and deletes its record. What is
+    /// in its outbox becomes `expired` events. Repeatable: an unknown device is no error.
     async fn disconnect(&self, device: &str) -> Result<(), Unavailable>;
 
-    /// The name of the event stream: numbers of another stream mean nothing in this one.
+    /// The name of the event stream. It changes when events may have been lost; then the numbers of
+    /// the earlier stream mean nothing.
     async fn stream(&self) -> Result<Arc<str>, Unavailable>;
 
-    /// Up to `limit` events from number `from` on.
+    /// Up to `limit` events from number `from` on, or from the oldest where that is newer.
     async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable>;
 
-    /// Drops all events up to number `through`.
+    /// Drops every event up to number `through`. Repeatable.
     async fn release(&self, through: u64) -> Result<(), Unavailable>;
 
-    /// Expires what is due. Called about every second; its work is proportional to what is due, not
-    /// to what is known.
+    /// Expires what is due, and renews a lease where the engine has one. To be called at least every
+    /// second. Its cost grows with what is due, not with what is stored.
     async fn expire(&self) -> Result<(), Unavailable>;
 
-    /// Checks whether the engine can do its work.
+    /// Checks whether the engine can serve operations.
     async fn ready(&self) -> Result<(), Unavailable>;
 
-    /// Flushes and shuts down. Later operations fail with [`Unavailable`].
+    /// Flushes and shuts down. Every later operation fails with [`Unavailable`].
     async fn end(&self);
 }

@@ -1,45 +1,46 @@
-//! What an engine is bounded by, with the defaults: the one place where they are written.
+//! The limits and lifetimes of an engine, with their defaults: the only place where they are written.
 
 use std::time::Duration;
 
 use crate::Rate;
 
-/// The limits and lifetimes that an engine enforces.
+/// The limits and lifetimes that an engine enforces. A count of zero allows nothing.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Lifetime of a token.
     pub token_ttl: Duration,
-    /// How long an authorisation can be redeemed.
+    /// How long an authorisation can be redeemed after it was last made.
     pub authorisation_ttl: Duration,
-    /// How long a spent, expired or revoked `halfRef` is remembered.
+    /// How long a spent, expired or revoked `halfRef` is remembered as such; then it is unknown.
     pub half_ref_memory: Duration,
-    /// How long a device's record outlives its last token, socket and message.
+    /// How long a device's record outlives the latest of token end, socket end and queued message.
     pub record_ttl: Duration,
-    /// Devices known at a time.
+    /// Devices with a record, at most.
     pub devices: usize,
-    /// Open authorisations per device.
+    /// Authorisations of one device that can be redeemed at a time.
     pub open_authorisations: usize,
-    /// Authorisations per second and device.
+    /// Authorisations per second and device, at least 1, with a burst of one second.
     pub authorisations_per_second: u32,
     /// Live tokens of the test channel per device; the newest replaces the oldest.
     pub test_tokens: usize,
-    /// Spent, expired and revoked `halfRef`s remembered at a time; the newest replaces the oldest.
+    /// Spent, expired and revoked `halfRef`s remembered at a time, of all devices; the newest replaces
+    /// the oldest.
     pub remembered_half_refs: usize,
-    /// Messages in a device's outbox.
+    /// Messages in a device's outbox, at most.
     pub outbox_messages: usize,
-    /// Bytes of messages in a device's outbox.
+    /// Bytes of data in a device's outbox, at most.
     pub outbox_bytes: usize,
-    /// Ids of accepted messages remembered per device.
+    /// Ids of accepted messages remembered per device; the newest replaces the oldest.
     pub remembered_ids: usize,
     /// How long an idempotency key is remembered.
     pub idempotency_memory: Duration,
-    /// Idempotency keys remembered per device.
+    /// Idempotency keys remembered per device, at most; further ones are refused.
     pub idempotency_keys: usize,
-    /// How long an event is kept.
+    /// How long an event is kept, unless it is released.
     pub event_ttl: Duration,
-    /// Bytes of events kept.
+    /// Bytes of events ([`crate::Event::size`]) from which prospects append nothing more.
     pub event_bytes: usize,
-    /// Bytes of events kept of one device.
+    /// The same for the events of one device.
     pub event_bytes_per_device: usize,
 }
 
