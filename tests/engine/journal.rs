@@ -11,7 +11,7 @@ use std::{
 use engine::{Durability, JournalError, Limits};
 use rusqlite::Connection;
 
-use crate::harness::{Backend, DAY, TestEngine};
+use crate::harness::{Backend, DAY, MESSAGE, TestEngine};
 
 async fn phone() -> TestEngine {
     let engine = TestEngine::with_limits(Backend::Journal, Limits::default()).await;
@@ -267,4 +267,47 @@ async fn compaction_bounds_the_journal_by_its_content() {
     }
     let length = length(engine.kill());
     assert!(length < 100_000, "{length} bytes");
+}
+
+/// The length of the longest commit of the journal, in bytes.
+fn longest_commit(folder: &Path) -> u32 {
+    let longest = "SELECT max(length(changes)) FROM commits";
+    database(folder).query_row(longest, [], |row| row.get(0)).expect("a length")
+}
+
+#[tokio::test]
+async fn what_is_due_at_once_is_committed_in_bounded_parts() {
+    const MESSAGES: u64 = 1000;
+    let mut engine = phone().await;
+    // Each event has the name of its device, so that these are 10 MB.
+    let device = "x".repeat(10_000);
+    engine.issue(&device, "other").await.expect("a token");
+    for _ in 0..MESSAGES {
+        engine.send(&device, "1").await.expect("queued");
+    }
+    engine.new_events().await;
+    engine.advance(MESSAGE).await;
+    assert_eq!(engine.new_events().await.len() as u64, MESSAGES);
+    let longest = longest_commit(engine.kill());
+    assert!(longest < 9 * 1024 * 1024, "{longest} bytes");
+    engine.reopen(Durability::Process).expect("the journal can be recovered");
+    assert_eq!(engine.device(&device).await.expect("a record").unacknowledged, 0);
+}
+
+#[tokio::test]
+async fn what_fell_due_while_the_gateway_was_down_is_committed_in_bounded_parts() {
+    const MESSAGES: u64 = 1000;
+    let mut engine = phone().await;
+    let device = "x".repeat(10_000);
+    engine.issue(&device, "other").await.expect("a token");
+    for _ in 0..MESSAGES {
+        engine.send(&device, "1").await.expect("queued");
+    }
+    engine.new_events().await;
+    engine.kill();
+    engine.advance(MESSAGE).await;
+    engine.reopen(Durability::Process).expect("the journal can be recovered");
+    assert_eq!(engine.new_events().await.len() as u64, MESSAGES);
+    let longest = longest_commit(engine.kill());
+    assert!(longest < 9 * 1024 * 1024, "{longest} bytes");
 }

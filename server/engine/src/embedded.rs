@@ -7,7 +7,7 @@
 //!  caller's task                                     journal's thread
 //!  ─────────────                                     ────────────────
 //!  lock the state
-//!    expire what is due
+//!    expire what is due     (in entries of their own, if it is much)
 //!    the step (memory/) ──> change buffer ─┐
 //!                       └─> notifications ─┤
 //!    take both as one entry                │
@@ -21,7 +21,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -96,24 +96,37 @@ impl Embedded {
         &self,
         operation: impl FnOnce(&mut State, Millis) -> T,
     ) -> Result<(T, Option<Committed>), Unavailable> {
-        // No step panics half-way. If one did, the records of other devices would still be whole.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.journal.as_ref().is_none_or(Journal::accepts) {
-            return Err(Unavailable);
+        loop {
+            // No step panics half-way. If one did, the records of other devices would be whole.
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.journal.as_ref().is_none_or(Journal::accepts) {
+                return Err(Unavailable);
+            }
+            // Read under the lock, so that time does not go back from one step to the next.
+            let now = self.clock.now();
+            if state.state.expire_some(now) {
+                let answer = operation(&mut state.state, now);
+                return Ok((answer, self.finish(state)?));
+            }
+            // What is due is more than one entry holds; other steps have their turn in between.
+            self.finish(state)?;
         }
-        // Read under the lock, so that time does not go back from one step to the next.
-        let now = self.clock.now();
-        state.state.expire(now);
-        let answer = operation(&mut state.state, now);
+    }
+
+    /// Queues what a step changed, and releases the lock.
+    fn finish(
+        &self,
+        mut state: MutexGuard<'_, Journaled>,
+    ) -> Result<Option<Committed>, Unavailable> {
         let notifications = state.state.take_notifications();
         let (changes, compaction) = state.take_entry();
         if let Some(journal) = &self.journal {
             // Under the lock, so that entries are queued in the order of their steps.
-            return Ok((answer, journal.enqueue(changes, compaction, notifications)?));
+            return journal.enqueue(changes, compaction, notifications);
         }
         drop(state);
         notifications.deliver(&*self.listener);
-        Ok((answer, None))
+        Ok(None)
     }
 }
 

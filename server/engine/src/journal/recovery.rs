@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// Changes in one commit of a recovery, about, in bytes.
-const COMMIT_BYTES: usize = 4 * 1024 * 1024;
-
 /// Opens the journal in `folder`, recovers its state and starts to commit.
 ///
 /// The journal is compacted once it is longer than `compaction_threshold` bytes and much longer
@@ -96,10 +93,14 @@ fn prepare(
         store.mark_obsolete(before);
     }
     let state = &mut journaled.state;
-    while !state.expire_up_to(COMMIT_BYTES, now) {
+    while !state.expire_some(now) {
         store.commit(&state.take_changes())?;
+        store.checkpoint();
     }
-    state.close_all(now);
+    while !state.close_some(now) {
+        store.commit(&state.take_changes())?;
+        store.checkpoint();
+    }
     state.push_stream();
     store.commit(&state.take_changes())?;
     // Nothing of the process before waits for them.

@@ -17,6 +17,15 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
+    /// The first deadline of all.
+    pub fn next(&self) -> Option<Millis> {
+        let digests = [&self.tokens, &self.pending, &self.remembered];
+        let digests = digests.into_iter().filter_map(|deadlines| deadlines.first());
+        let records = self.records.first().map(|(at, _)| *at);
+        let messages = self.messages.first().map(|(at, ..)| *at);
+        digests.map(|(at, _)| *at).chain(records).chain(messages).min()
+    }
+
     /// Takes out the message that is due first, by device and number.
     pub fn pop_message(&mut self, now: Millis) -> Option<(Arc<str>, u64)> {
         self.messages.first().filter(|(at, ..)| *at <= now)?;

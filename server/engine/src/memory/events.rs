@@ -111,14 +111,23 @@ impl EventLog {
         self.events.len() < before
     }
 
-    /// Drops the events that are older than `ttl`; returns the number of the last one dropped.
-    pub fn expire(&mut self, ttl: Duration, now: Millis) -> Option<u64> {
+    /// Drops up to `limit` events that are older than `ttl`; returns the number of the last one
+    /// dropped.
+    pub fn expire(&mut self, ttl: Duration, limit: usize, now: Millis) -> Option<u64> {
         let mut last = None;
-        while let Some(event) = self.events.front().filter(|event| event.at + millis(ttl) <= now) {
-            last = Some(event.n);
+        for _ in 0..limit {
+            if self.next_expiry(ttl).is_none_or(|at| at > now) {
+                break;
+            }
+            last = self.events.front().map(|event| event.n);
             self.drop_oldest();
         }
         last
+    }
+
+    /// When the oldest event is older than `ttl`.
+    pub fn next_expiry(&self, ttl: Duration) -> Option<Millis> {
+        self.events.front().map(|event| event.at + millis(ttl))
     }
 
     fn drop_oldest(&mut self) {

@@ -21,6 +21,29 @@ use crate::{
     RedeemError, RequestTokenError, millis, new_id,
 };
 
+/// Things that expire in one entry, at most: so an entry stays far below what the journal takes, and
+/// other operations get the lock in between.
+const EXPIRED_PER_ENTRY: usize = 1000;
+
+/// Bytes of changes from which nothing more expires in an entry.
+const EXPIRED_BYTES: usize = 256 * 1024;
+
+/// What may still expire in an entry.
+struct Budget {
+    things: usize,
+}
+
+impl Budget {
+    /// Takes one thing out of the budget; returns `false` when the entry is full.
+    const fn take(&mut self, changes: &ChangeBuffer) -> bool {
+        if self.things == 0 || changes.len() >= EXPIRED_BYTES {
+            return false;
+        }
+        self.things -= 1;
+        true
+    }
+}
+
 /// Everything the engine remembers. An operation is one method call on it.
 pub struct State {
     pub limits: Limits,
@@ -116,9 +139,10 @@ impl State {
         }
     }
 
-    /// Closes every socket: the process that held them ended, and its connections were lost.
-    pub fn close_all(&mut self, now: Millis) {
-        let connected: Vec<_> = self.connected.iter().cloned().collect();
+    /// Closes sockets without a cause, because the process that held them ended, as many as one
+    /// entry holds; returns whether those were all.
+    pub fn close_some(&mut self, now: Millis) -> bool {
+        let connected: Vec<_> = self.connected.iter().take(EXPIRED_PER_ENTRY).cloned().collect();
         for device in connected {
             let socket = self.records.get_mut(&device).and_then(|record| record.socket.take());
             if let Some(socket) = socket {
@@ -126,6 +150,7 @@ impl State {
                 self.extend_record(&device, now);
             }
         }
+        self.connected.is_empty()
     }
 
     /// Appends the event of a socket's end. The socket is out of its record already.
@@ -201,16 +226,14 @@ impl State {
         self.events.rename(&new_id(), next);
     }
 
-    /// Expires everything that is due.
-    pub fn expire(&mut self, now: Millis) {
-        self.expire_up_to(usize::MAX, now);
-    }
-
-    /// Expires what is due until the changes have `max_bytes` bytes; returns whether that was
-    /// everything.
-    pub fn expire_up_to(&mut self, max_bytes: usize, now: Millis) -> bool {
+    /// Expires what is due, as much as one entry holds; returns whether that was everything.
+    pub fn expire_some(&mut self, now: Millis) -> bool {
+        if !self.is_anything_due(now) {
+            return true;
+        }
+        let mut left = Budget { things: EXPIRED_PER_ENTRY };
         // An expired token stays known as one until its record is deleted.
-        while self.changes.len() < max_bytes
+        while left.take(&self.changes)
             && let Some(token) = pop_due(&mut self.deadlines.tokens, now)
         {
             let Some(Token { device, .. }) = self.tokens.get(&token) else {
@@ -219,21 +242,25 @@ impl State {
             let device = Arc::clone(device);
             self.end_sessions_of(&device, &token, EndReason::TokenExpired, now);
         }
-        while self.changes.len() < max_bytes
+        while left.take(&self.changes)
             && let Some((device, seq)) = self.deadlines.pop_message(now)
         {
             self.expire_message(&device, seq, now);
         }
-        if let Some(through) = self.events.expire(self.limits.event_ttl, now) {
+        if let Some(through) = self.events.expire(self.limits.event_ttl, left.things, now) {
             self.changes.push(&Change::Released { through });
         }
-        while let Some(half_ref) = pop_due(&mut self.deadlines.pending, now) {
+        while left.take(&self.changes)
+            && let Some(half_ref) = pop_due(&mut self.deadlines.pending, now)
+        {
             self.end_half_ref(&half_ref, RedeemError::Expired, now);
         }
-        while let Some(half_ref) = pop_due(&mut self.deadlines.remembered, now) {
+        while left.take(&self.changes)
+            && let Some(half_ref) = pop_due(&mut self.deadlines.remembered, now)
+        {
             self.half_refs.remove(&half_ref);
         }
-        while self.changes.len() < max_bytes
+        while left.take(&self.changes)
             && let Some(device) = pop_due(&mut self.deadlines.records, now)
         {
             let Some(record) = self.records.get_mut(&device) else {
@@ -246,7 +273,12 @@ impl State {
                 self.delete_record(&device, now);
             }
         }
-        self.changes.len() < max_bytes
+        !self.is_anything_due(now)
+    }
+
+    fn is_anything_due(&self, now: Millis) -> bool {
+        self.deadlines.next().is_some_and(|at| at <= now)
+            || self.events.next_expiry(self.limits.event_ttl).is_some_and(|at| at <= now)
     }
 
     /// Adds the dirty records and `halfRef`s to the changes, each as it is now.
