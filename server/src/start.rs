@@ -7,9 +7,11 @@ use std::{
 };
 
 use actix_web::{
-    rt::{System, spawn, time},
+    rt::{System, spawn},
     web::Data,
 };
+
+use tokio::time;
 
 use crate::{
     config::{Config, ConfigError, OperatorKeys},
@@ -107,6 +109,8 @@ fn announce(gateway: &Gateway, keys: &OperatorKeys, local: SocketAddr) {
 async fn run_housekeeping(gateway: Data<Gateway>, mut dropped_lines: DroppedLines) {
     static UNAVAILABLE: Repeated = Repeated::new();
     let mut ticks = time::interval(HOUSEKEEPING_INTERVAL);
+    // After a pause of the process or a slow engine there is one tick, not all that were missed.
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if gateway.engine.expire().await.is_err()
