@@ -82,7 +82,3 @@ pub const CRATES: [Crate; 4] = [
         never_depends_on: &["tests"],
     },
 ];
-
-/// Arrows that are still to be removed: the crate's folder, the module that uses the other, the
-/// other. The list only gets shorter: an arrow that does not exist must leave it.
-pub const TO_BE_REMOVED: &[(&str, &str, &str)] = &[];

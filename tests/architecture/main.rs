@@ -12,28 +12,15 @@ mod sources;
 
 use std::fmt::Write;
 
-use layers::{CRATES, Crate, TO_BE_REMOVED};
-use sources::{Arrow, Sources, name};
-
-/// The arrows of a crate, except those that are still to be removed.
-fn arrows(of: &Crate, sources: &Sources) -> Vec<Arrow> {
-    let mut arrows = sources.arrows();
-    arrows.retain(|arrow| !is_to_be_removed(of, arrow));
-    arrows
-}
-
-fn is_to_be_removed(of: &Crate, arrow: &Arrow) -> bool {
-    TO_BE_REMOVED.iter().any(|(folder, from, to)| {
-        of.folder == *folder && arrow.starts_in(from) && arrow.ends_in(to)
-    })
-}
+use layers::CRATES;
+use sources::{Sources, name};
 
 #[test]
 fn modules_do_not_use_each_other_in_a_circle() {
     let mut report = String::new();
     for of in &CRATES {
         let sources = Sources::read(of.folder);
-        let arrows = arrows(of, &sources);
+        let arrows = sources.arrows();
         for folder in sources.folders() {
             for circle in circles::inside(&arrows, &folder) {
                 writeln!(report, "\nA circle in {}, in {}:", of.folder, name(&folder)).unwrap();
@@ -56,7 +43,7 @@ fn modules_use_only_modules_of_their_own_layer_and_below() {
     let mut report = String::new();
     for of in &CRATES {
         let sources = Sources::read(of.folder);
-        for arrow in arrows(of, &sources) {
+        for arrow in sources.arrows() {
             let (from, to) = (of.layer(&arrow.from), of.layer(&arrow.to));
             if let (Some(from), Some(to)) = (from, to)
                 && to < from
@@ -107,14 +94,5 @@ fn crates_do_not_depend_on_what_they_must_not_know() {
                 found[0]
             );
         }
-    }
-}
-
-#[test]
-fn arrows_that_are_to_be_removed_still_exist() {
-    for (folder, from, to) in TO_BE_REMOVED {
-        let mut arrows = Sources::read(folder).arrows().into_iter();
-        let exists = arrows.any(|arrow| arrow.starts_in(from) && arrow.ends_in(to));
-        assert!(exists, "{folder}: {from} -> {to} is removed; remove it from TO_BE_REMOVED too");
     }
 }

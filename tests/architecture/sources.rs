@@ -30,22 +30,6 @@ impl fmt::Display for Arrow {
     }
 }
 
-impl Arrow {
-    /// Whether it starts in this module or in one inside it.
-    pub fn starts_in(&self, module: &str) -> bool {
-        is_in(&self.from, module)
-    }
-
-    /// Whether it ends in this module or in one inside it.
-    pub fn ends_in(&self, module: &str) -> bool {
-        is_in(&self.to, module)
-    }
-}
-
-fn is_in(path: &[String], module: &str) -> bool {
-    path.join("::") == module || path.join("::").starts_with(&format!("{module}::"))
-}
-
 /// `lib.rs` in messages and in the table of layers.
 pub const ROOT: &str = "the crate root";
 

@@ -1,8 +1,12 @@
 //! The data folder: its owner and mode, and when it is refused.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
 
-use tests::{Gateway, Operator, Prospect};
+use tests::{Gateway, Operator, Prospect, gateway::eventually};
 
 use super::{KEY, journaled};
 
@@ -89,4 +93,73 @@ fn a_queued_message_survives_a_restart() {
     let gateway = journaled(folder.path()).start();
     let mut prospect = Prospect::open_with(&gateway, &token, "phone");
     assert_eq!(prospect.receive_message().data, r#""hello""#);
+}
+
+#[test]
+fn a_removed_folder_is_503_and_not_ready() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).start();
+    fs::remove_dir_all(folder.path()).expect("removed");
+    eventually("the gateway is not ready", || gateway.get("/readyz").status == 503);
+    assert_eq!(gateway.get("/livez").status, 200);
+    let answer = gateway.request_token("browser", "phone", None);
+    assert_eq!((answer.status, answer.problem_name().as_str()), (503, "engine-unavailable"));
+    let _ = gateway.logged("was removed or replaced");
+}
+
+#[test]
+fn an_operation_right_after_the_removal_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = journaled(folder.path()).start();
+    fs::remove_dir_all(folder.path()).expect("removed");
+    assert_eq!(gateway.request_token("browser", "phone", None).status, 503);
+}
+
+#[test]
+fn a_folder_that_is_moved_away_and_back_is_used_again() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let (folder, elsewhere) = (parent.path().join("data"), parent.path().join("elsewhere"));
+    let gateway = journaled(&folder).start();
+    fs::rename(&folder, &elsewhere).expect("moved");
+    eventually("the gateway is not ready", || gateway.get("/readyz").status == 503);
+    fs::rename(&elsewhere, &folder).expect("moved back");
+    eventually("the gateway is ready", || gateway.get("/readyz").status == 200);
+    gateway.request_token("browser", "phone", None).succeeds();
+}
+
+#[test]
+fn a_link_in_the_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elsewhere = tempfile::NamedTempFile::new().expect("a file");
+    symlink(elsewhere.path(), folder.path().join("journal.sqlite")).expect("a link");
+    let sentence = refused(folder.path());
+    assert!(sentence.contains("journal.sqlite is not a regular file"), "{sentence}");
+}
+
+#[test]
+fn files_of_a_copied_folder_become_private() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut gateway = journaled(folder.path()).start();
+    gateway.signal("TERM");
+    assert!(gateway.ended().success());
+    let database = folder.path().join("journal.sqlite");
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o644)).expect("its mode");
+    let _gateway = journaled(folder.path()).start();
+    for name in ["journal.sqlite", "journal.sqlite-wal"] {
+        let mode = fs::metadata(folder.path().join(name)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_recovered_journal_is_logged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut gateway = journaled(folder.path()).start();
+    let _token = gateway.claim("phone");
+    assert!(!gateway.log().contains("journal recovered"));
+    gateway.signal("KILL");
+    gateway.ended();
+    let gateway = journaled(folder.path()).start();
+    let line = gateway.logged("journal recovered");
+    assert!(line.contains("INFO") && line.contains("devices=1"), "{line}");
 }

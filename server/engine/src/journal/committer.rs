@@ -142,14 +142,14 @@ impl Committer {
                 changes.append(&mut entry.changes);
             }
         }
-        if !changes.is_empty() {
-            match self.store.commit(&changes) {
-                Ok(n) => self.track_compaction(&batch, n),
-                Err(error) => {
-                    tracing::error!(%error, "the journal cannot be written");
-                    return false;
-                }
-            }
+        let written = if changes.is_empty() {
+            self.store.check()
+        } else {
+            self.store.commit(&changes).map(|n| self.track_compaction(&batch, n))
+        };
+        if let Err(error) = written {
+            tracing::error!(%error, "the journal cannot be written");
+            return false;
         }
         for Entry { notifications, committed, .. } in batch {
             notifications.deliver(&*self.listener);

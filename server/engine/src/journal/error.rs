@@ -1,6 +1,6 @@
 //! Why a journal cannot be used.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -29,6 +29,18 @@ pub enum JournalError {
     Damaged {
         /// The number of the entry.
         entry: i64,
+    },
+    /// A file of the folder is a link, a folder or a device.
+    #[error("its {name} is not a regular file")]
+    NotAFile {
+        /// The name of the file.
+        name: &'static str,
+    },
+    /// A file was removed or replaced while the journal is open.
+    #[error("{} was removed or replaced", path.display())]
+    Removed {
+        /// The file.
+        path: PathBuf,
     },
     /// The operating system refused.
     #[error(transparent)]

@@ -9,6 +9,7 @@
 mod committer;
 mod compaction;
 mod error;
+mod folder;
 mod queue;
 mod recovery;
 mod run;

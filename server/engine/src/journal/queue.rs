@@ -18,6 +18,9 @@ pub const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
 /// Changes in one batch, at most, in bytes. A larger entry is a batch of its own.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// How long the thread waits for entries before it checks the journal's files.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// Changes in the queue from which operations fail, in bytes.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -97,18 +100,19 @@ impl Queue {
         Ok(Some(answer))
     }
 
-    /// Waits for the next batch. The batch before it is committed.
+    /// Waits for the next batch, which is empty after [`IDLE`]. The batch before it is committed.
     pub fn next_batch(&self) -> Result<Vec<Entry>, End> {
         let mut inner = self.lock();
         inner.committing_since = None;
+        let mut idle = false;
         loop {
-            if !inner.entries.is_empty() {
+            if idle || !inner.entries.is_empty() {
                 let mut bytes = 0;
                 let fits = inner.entries.iter().take_while(|entry| {
                     bytes += entry.changes.len();
                     bytes <= BATCH_BYTES
                 });
-                let fits = fits.count().max(1);
+                let fits = fits.count().max(inner.entries.len().min(1));
                 inner.committing_since = Some(Instant::now());
                 let batch: Vec<_> = if fits == inner.entries.len() {
                     mem::take(&mut inner.entries)
@@ -121,7 +125,10 @@ impl Queue {
             if let Some(end) = inner.end {
                 return Err(end);
             }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait_timeout(inner, IDLE);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            inner = guard;
+            idle = timeout.timed_out() && inner.end.is_none();
         }
     }
 

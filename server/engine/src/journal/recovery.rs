@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use super::{
@@ -31,8 +32,18 @@ pub fn open(
     now: Millis,
     listener: Arc<dyn EngineListener>,
 ) -> Result<(Arc<Mutex<Journaled>>, Journal), JournalError> {
+    let began = Instant::now();
     let (mut store, lost_tail) = Store::open(folder, durability)?;
     let (mut journaled, too_long) = load(limits, compaction_threshold, &store)?;
+    if store.next() > 1 {
+        tracing::info!(
+            folder = %folder.display(),
+            commit = store.next() - 1,
+            devices = journaled.state.records.len(),
+            millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "journal recovered"
+        );
+    }
     prepare(&mut journaled, &mut store, lost_tail, too_long, now)?;
     let state = Arc::new(Mutex::new(journaled));
     let limits = limits.clone();

@@ -4,17 +4,13 @@
 //! is cut off at the next start, a full disk undoes one commit and no more, and one process owns
 //! the file. A row per batch, rather than per changed thing, makes a commit cost a few microseconds.
 
-use std::{
-    fs::{self, File},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, Error, TransactionBehavior, config::DbConfig, params};
 
 use super::{
     error::JournalError,
+    folder::{Folder, Watch},
     run::{self, CommitMark, Durability},
 };
 
@@ -45,8 +41,8 @@ pub struct Store {
     mark: CommitMark,
     /// Whether commits are answered, and so must be marked.
     running: bool,
-    /// Synced once, so that the files in it survive a power cut.
-    folder: File,
+    folder: Folder,
+    watch: Watch,
     /// The number of the last commit.
     last: i64,
     /// Commits before this one are not needed any more.
@@ -60,15 +56,8 @@ impl Store {
     /// Opens the journal in `folder`, which is made if there is none. Returns as well whether the
     /// journal may have lost its tail.
     pub fn open(folder: &Path, durability: Durability) -> Result<(Self, bool), JournalError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let open_private = |name| {
-            let mut options = fs::OpenOptions::new();
-            options.create(true).truncate(false).read(true).write(true).mode(0o600);
-            options.open(folder.join(name))
-        };
-        // SQLite gives its log the mode of the database.
-        drop(open_private("journal.sqlite")?);
-        let mut database = Connection::open(folder.join("journal.sqlite"))?;
+        let folder = Folder::open(folder)?;
+        let mut database = Connection::open(folder.database()?)?;
         database.busy_timeout(Duration::ZERO)?;
         database.pragma_update(None, "locking_mode", "exclusive")?;
         check_format(&database)?;
@@ -83,7 +72,7 @@ impl Store {
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
-        let mark = CommitMark(open_private("committed")?);
+        let mark = CommitMark(folder.mark()?);
         let (first, last) = database.query_row(
             "SELECT coalesce(min(n), 0), coalesce(max(n), 0) FROM commits",
             [],
@@ -94,7 +83,8 @@ impl Store {
             database,
             mark,
             running: false,
-            folder: File::open(folder)?,
+            watch: folder.watch()?,
+            folder,
             last,
             obsolete_before: first,
             log_bytes: 0,
@@ -115,7 +105,7 @@ impl Store {
         self.running = true;
         self.mark.write(self.last);
         self.mark.0.sync_all()?;
-        self.folder.sync_all()?;
+        self.folder.sync()?;
         Ok(self.database.pragma_update(None, "synchronous", self.durability.synchronous())?)
     }
 
@@ -150,8 +140,14 @@ impl Store {
         Ok(())
     }
 
+    /// Checks that the journal's files were not removed or replaced.
+    pub fn check(&self) -> Result<(), JournalError> {
+        self.watch.check()
+    }
+
     /// Commits changes and returns the number of the commit. After an error nothing is changed.
-    pub fn commit(&mut self, changes: &[u8]) -> Result<i64, Error> {
+    pub fn commit(&mut self, changes: &[u8]) -> Result<i64, JournalError> {
+        self.check()?;
         let n = self.last + 1;
         let transaction = self.database.transaction()?;
         transaction
@@ -189,11 +185,12 @@ impl Store {
     }
 
     /// Checks whether the journal accepts commits, by a large one that changes nothing.
-    pub fn probe(&mut self) -> Result<(), Error> {
+    pub fn probe(&mut self) -> Result<(), JournalError> {
+        self.check()?;
         let transaction = self.database.transaction()?;
         transaction.execute("INSERT INTO commits VALUES (-1, zeroblob(?1))", [PROBE_BYTES])?;
         transaction.execute("DELETE FROM commits WHERE n = -1", [])?;
-        transaction.commit()
+        Ok(transaction.commit()?)
     }
 }
 
