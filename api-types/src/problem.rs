@@ -261,6 +261,9 @@ registry! {
     /// The engine is unavailable, and the request changed nothing.
     EngineUnavailable 503 "engine-unavailable" "The engine is unavailable"
         "Nothing was changed. Retry after the time in Retry-After.";
+    /// The engine did not confirm the request, which may have taken effect.
+    OutcomeUnknown 503 "outcome-unknown" "The outcome is unknown"
+        "The request may have taken effect. Repeat it; with the same Idempotency-Key or id it takes effect once.";
 }
 
 impl ProblemKind {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use engine::{
-    EndReason, Engine, Idempotency, Outgoing, RequestTokenError, Requester, SendError, Sent,
-    SocketError, Unavailable, redis::RedisOptions,
+    EndReason, Engine, EngineError, Idempotency, Outgoing, RequestTokenError, Requester, SendError,
+    Sent, SocketError, redis::RedisOptions,
 };
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
@@ -186,11 +186,12 @@ async fn operations_fail_in_time_while_redis_is_down() {
     server.kill();
     for _ in 0..3 {
         let asked = Instant::now();
-        assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+        let sent = try_send(&a, "1", None).await;
+        assert!(matches!(sent, Err(SendError::Engine(_))), "{sent:?}");
         assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
     }
-    assert_eq!(a.engine.ready().await, Err(Unavailable));
-    assert_eq!(a.engine.expire().await, Err(Unavailable));
+    assert_eq!(a.engine.ready().await, Err(EngineError::Unavailable));
+    assert_eq!(a.engine.expire().await, Err(EngineError::Unavailable));
     assert!(
         !a.notifications().contains(&Notification::End("c".to_owned(), EndReason::LeaseExpired)),
         "the socket stays for a while"
@@ -325,7 +326,7 @@ async fn a_failover_begins_new_epochs_and_a_new_stream() {
     is_down(&a).await;
     to_redis.lead_to(&[replica.port()]);
     to_redis.cut();
-    assert_eq!(a.engine.ready().await, Err(Unavailable), "a replica is not used");
+    assert_eq!(a.engine.ready().await, Err(EngineError::Unavailable), "a replica is not used");
     let () = replica.run(&["REPLICAOF", "NO", "ONE"]);
     recovers(&a).await;
 
@@ -369,12 +370,12 @@ async fn operations_fail_in_time_while_redis_is_paused() {
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
     let () = server.run(&["CLIENT", "PAUSE", "7000", "ALL"]);
-    for _ in 0..3 {
+    for error in [EngineError::OutcomeUnknown, EngineError::Unavailable, EngineError::Unavailable] {
         let asked = Instant::now();
-        assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+        assert_eq!(try_send(&a, "1", None).await, Err(SendError::Engine(error)));
         assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
     }
-    assert_eq!(a.engine.ready().await, Err(Unavailable));
+    assert_eq!(a.engine.ready().await, Err(EngineError::Unavailable));
     recovers(&a).await;
     a.send("phone", "2").await;
     let messages: Vec<_> = outbox(&a, "c").await.into_iter().map(|(_, data)| data).collect();
@@ -389,7 +390,7 @@ async fn operations_fail_in_time_while_the_server_is_stopped() {
     let a = open_phone(&cluster).await;
     server.signal("STOP");
     let asked = Instant::now();
-    assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+    assert_eq!(try_send(&a, "1", None).await, Err(SendError::Engine(EngineError::OutcomeUnknown)));
     assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
     is_down(&a).await;
     server.signal("CONT");
@@ -406,10 +407,10 @@ async fn at_maxmemory_operations_that_make_room_work() {
     a.send("phone", "1").await;
     let () = server.run(&["CONFIG", "SET", "maxmemory", "1"]);
 
-    assert_eq!(a.engine.ready().await, Err(Unavailable));
-    assert_eq!(try_send(&a, "2", None).await, Err(SendError::Unavailable));
+    assert_eq!(a.engine.ready().await, Err(EngineError::Unavailable));
+    assert_eq!(try_send(&a, "2", None).await, Err(SendError::Engine(EngineError::Unavailable)));
     let accepted = a.engine.accept("phone", &connection("c"), "id", "1").await;
-    assert_eq!(accepted, Err(SocketError::Unavailable));
+    assert_eq!(accepted, Err(SocketError::Engine(EngineError::Unavailable)));
     assert_eq!(a.waiting("phone", "c").await, [1], "what is there can be read");
     let killed: u64 = server.run(&["CLIENT", "KILL", "SKIPME", "yes"]);
     assert!(killed > 0);
@@ -435,7 +436,7 @@ async fn a_redis_that_evicts_keys_is_not_used() {
     let server = RedisServer::with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let cluster = cluster_on(&server);
     let a = cluster.start(RedisOptions::new(&server.url()).unwrap());
-    assert_eq!(a.engine.ready().await, Err(Unavailable));
+    assert_eq!(a.engine.ready().await, Err(EngineError::Unavailable));
     let () = server.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     recovers(&a).await;
 }
@@ -581,7 +582,7 @@ async fn operations_fail_in_time_while_the_network_is_silent() {
     let a = open_phone(&cluster).await;
     proxy.fall_silent();
     let asked = Instant::now();
-    assert_eq!(try_send(&a, "1", None).await, Err(SendError::Unavailable));
+    assert_eq!(try_send(&a, "1", None).await, Err(SendError::Engine(EngineError::OutcomeUnknown)));
     assert!(asked.elapsed() < BOUND, "{:?}", asked.elapsed());
     is_down(&a).await;
     proxy.speed_up();
@@ -623,7 +624,10 @@ async fn a_claim_whose_reply_is_lost_is_revoked() {
     let claim = async |member: &Member, token| {
         member.engine.request_token("phone", Requester::Claim(None), &secret(token)).await
     };
-    assert_eq!(claim(&a, "lost").await, Err(RequestTokenError::Unavailable));
+    assert_eq!(
+        claim(&a, "lost").await,
+        Err(RequestTokenError::Engine(EngineError::OutcomeUnknown))
+    );
     assert_eq!(claim(&b, "too early").await, Err(RequestTokenError::DeviceClaimed));
     proxy.speed_up();
     recovers(&a).await;
@@ -646,7 +650,10 @@ async fn a_renewal_whose_reply_is_lost_leaves_the_claim_as_it_was() {
         let requester = Requester::Claim(Some(&shown));
         member.engine.request_token("phone", requester, &secret(token)).await
     };
-    assert_eq!(renewal(&a, "lost").await, Err(RequestTokenError::Unavailable));
+    assert_eq!(
+        renewal(&a, "lost").await,
+        Err(RequestTokenError::Engine(EngineError::OutcomeUnknown))
+    );
     proxy.speed_up();
     recovers(&a).await;
     assert_eq!(renewal(&a, "again").await, Ok(()));

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::json;
 use tests::{
-    Answer, DEVICE, Gateway, GatewayBuilder, Operator, Prospect, RedisServer, Socket,
+    Answer, DEVICE, Gateway, GatewayBuilder, Operator, Prospect, Proxy, RedisServer, Socket,
     gateway::{eventually, root},
     half_ref,
     socket::handshake,
@@ -304,6 +304,30 @@ fn requests_are_refused_while_redis_is_paused_and_served_afterwards() {
     let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
     assert!(prospect.has_received_all());
     assert_eq!(ends(Operator::of(&gateway), DEVICE).len(), 1);
+}
+
+/// The reply is lost, not the request: Redis has queued the message.
+#[test]
+#[ignore = "needs redis-server"]
+fn a_request_without_a_reply_has_an_unknown_outcome_and_takes_effect_once_when_repeated() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&[server.port()]);
+    let gateway = start(with_lease(&format!("redis://127.0.0.1:{}/", proxy.port()), "1m"));
+    let _ = gateway.claim(DEVICE);
+    let operator = Operator::of(&gateway);
+    let send = || {
+        let message = operator.message(DEVICE).header("idempotency-key", "a-key");
+        message.json_text(r#"{"data":1}"#).send()
+    };
+    proxy.deafen();
+    let unknown = send();
+    assert_eq!((unknown.status, &*unknown.problem_name()), (503, "outcome-unknown"));
+    assert!(!unknown.header("retry-after").is_empty());
+    proxy.speed_up();
+    eventually("it is ready", || gateway.get("/readyz").status == 200);
+    let repeated = send();
+    assert_eq!((repeated.status, &repeated.json()["seq"]), (202, &json!(1)));
+    assert_eq!(operator.unacknowledged(DEVICE), 1);
 }
 
 #[test]

@@ -29,8 +29,8 @@ use tokio::time::timeout;
 
 use crate::{
     Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Durability, Engine,
-    EngineListener, Events, JournalError, Limits, Message, Millis, Opened, Outgoing, RedeemError,
-    RequestTokenError, Requester, SendError, Sent, SocketError, TokenError, Unavailable,
+    EngineError, EngineListener, Events, JournalError, Limits, Message, Millis, Opened, Outgoing,
+    RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError, TokenError,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
     memory::state::State,
 };
@@ -82,25 +82,36 @@ impl Embedded {
     }
 
     /// Runs one step, and returns when it is committed: no one sees what a crash could undo.
+    ///
+    /// # Errors
+    /// [`EngineError::OutcomeUnknown`] where the commit takes longer than [`COMMIT_DEADLINE`].
     async fn step<T>(
         &self,
         operation: impl FnOnce(&mut State, Millis) -> T,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, EngineError> {
         let (answer, committed) = self.begin(operation)?;
         wait_for(committed).await?;
         Ok(answer)
+    }
+
+    /// Runs one step that changes nothing. It waits for the commits of what it has read.
+    async fn read<T>(
+        &self,
+        operation: impl FnOnce(&mut State, Millis) -> T,
+    ) -> Result<T, EngineError> {
+        self.step(operation).await.map_err(|_| EngineError::Unavailable)
     }
 
     /// Runs one step without waiting for its commit.
     fn begin<T>(
         &self,
         operation: impl FnOnce(&mut State, Millis) -> T,
-    ) -> Result<(T, Option<Committed>), Unavailable> {
+    ) -> Result<(T, Option<Committed>), EngineError> {
         loop {
             // No step panics half-way. If one did, the records of other devices would be whole.
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.journal.as_ref().is_none_or(Journal::accepts) {
-                return Err(Unavailable);
+                return Err(EngineError::Unavailable);
             }
             // Read under the lock, so that time does not go back from one step to the next.
             let now = self.clock.now();
@@ -117,7 +128,7 @@ impl Embedded {
     fn finish(
         &self,
         mut state: MutexGuard<'_, Journaled>,
-    ) -> Result<Option<Committed>, Unavailable> {
+    ) -> Result<Option<Committed>, EngineError> {
         let notifications = state.state.take_notifications();
         let (changes, compaction) = state.take_entry();
         if let Some(journal) = &self.journal {
@@ -131,12 +142,14 @@ impl Embedded {
 }
 
 /// Waits until a step is committed, or for [`COMMIT_DEADLINE`].
-async fn wait_for(committed: Option<Committed>) -> Result<(), Unavailable> {
+async fn wait_for(committed: Option<Committed>) -> Result<(), EngineError> {
     match committed {
         None => Ok(()),
         Some(committed) => match timeout(COMMIT_DEADLINE, committed).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Unavailable),
+            // The commit failed, which changes nothing.
+            Ok(Err(_)) => Err(EngineError::Unavailable),
+            Err(_) => Err(EngineError::OutcomeUnknown),
         },
     }
 }
@@ -153,10 +166,10 @@ impl Engine for Embedded {
     }
 
     async fn check_token(&self, token: &Digest) -> Result<(), TokenError> {
-        self.step(|state, now| state.live_token(token, now).map(|_| ())).await?
+        self.read(|state, now| state.live_token(token, now).map(|_| ())).await?
     }
 
-    async fn revoke_token(&self, token: &Digest) -> Result<(), Unavailable> {
+    async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError> {
         self.step(|state, now| state.revoke_token(token, now)).await
     }
 
@@ -171,12 +184,12 @@ impl Engine for Embedded {
     ) -> Result<Opened, RedeemError> {
         let (opened, committed) =
             self.begin(|state, now| state.redeem(half_ref, connection, now))?;
-        if let Err(unavailable) = wait_for(committed).await {
+        if let Err(error) = wait_for(committed).await {
             // It may be committed still, and no connection would hold the socket.
             if let Ok(opened) = opened {
                 let _ = self.begin(|state, now| state.close(&opened.device, connection, None, now));
             }
-            return Err(unavailable.into());
+            return Err(error.into());
         }
         opened
     }
@@ -186,7 +199,7 @@ impl Engine for Embedded {
         device: &str,
         connection: &ConnectionId,
         code: Option<u16>,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<(), EngineError> {
         self.step(|state, now| state.close(device, connection, code, now)).await
     }
 
@@ -199,8 +212,8 @@ impl Engine for Embedded {
         device: &str,
         epoch: &str,
         seq: u64,
-    ) -> Result<bool, Unavailable> {
-        self.step(|state, _| state.is_acknowledged(device, epoch, seq)).await
+    ) -> Result<bool, EngineError> {
+        self.read(|state, _| state.is_acknowledged(device, epoch, seq)).await
     }
 
     async fn outbox(
@@ -210,7 +223,7 @@ impl Engine for Embedded {
         after: u64,
         bytes: usize,
     ) -> Result<Vec<Message>, SocketError> {
-        self.step(|state, _| state.outbox(device, connection, after, bytes)).await?
+        self.read(|state, _| state.outbox(device, connection, after, bytes)).await?
     }
 
     async fn acknowledge(
@@ -232,37 +245,37 @@ impl Engine for Embedded {
         self.step(|state, now| state.accept(device, connection, id, data, now)).await?
     }
 
-    async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable> {
-        self.step(|state, _| state.device(device)).await
+    async fn device(&self, device: &str) -> Result<Option<DeviceState>, EngineError> {
+        self.read(|state, _| state.device(device)).await
     }
 
-    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable> {
-        self.step(|state, _| state.connected(after, limit)).await
+    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, EngineError> {
+        self.read(|state, _| state.connected(after, limit)).await
     }
 
-    async fn disconnect(&self, device: &str) -> Result<(), Unavailable> {
+    async fn disconnect(&self, device: &str) -> Result<(), EngineError> {
         self.step(|state, now| state.delete_record(device, now)).await
     }
 
-    async fn stream(&self) -> Result<Arc<str>, Unavailable> {
-        self.step(|state, _| Arc::clone(&state.events.stream)).await
+    async fn stream(&self) -> Result<Arc<str>, EngineError> {
+        self.read(|state, _| Arc::clone(&state.events.stream)).await
     }
 
-    async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable> {
-        self.step(|state, _| state.events.read(from, limit)).await
+    async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError> {
+        self.read(|state, _| state.events.read(from, limit)).await
     }
 
-    async fn release(&self, through: u64) -> Result<(), Unavailable> {
+    async fn release(&self, through: u64) -> Result<(), EngineError> {
         self.step(|state, _| state.release(through)).await
     }
 
-    async fn expire(&self) -> Result<(), Unavailable> {
-        self.step(|_, _| ()).await
+    async fn expire(&self) -> Result<(), EngineError> {
+        self.read(|_, _| ()).await
     }
 
-    async fn ready(&self) -> Result<(), Unavailable> {
+    async fn ready(&self) -> Result<(), EngineError> {
         match &self.journal {
-            Some(journal) if !journal.accepts() => Err(Unavailable),
+            Some(journal) if !journal.accepts() => Err(EngineError::Unavailable),
             Some(_) | None => Ok(()),
         }
     }
@@ -272,5 +285,25 @@ impl Engine for Embedded {
             // A disk that takes longer leaves a journal as after a crash.
             let _ = timeout(COMMIT_DEADLINE, journal.shut_down()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_takes_too_long_has_an_unknown_outcome() {
+        let (_committed, answer) = oneshot::channel();
+        assert_eq!(wait_for(Some(answer)).await, Err(EngineError::OutcomeUnknown));
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_changes_nothing() {
+        let (committed, answer) = oneshot::channel();
+        drop(committed);
+        assert_eq!(wait_for(Some(answer)).await, Err(EngineError::Unavailable));
     }
 }

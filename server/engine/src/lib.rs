@@ -61,7 +61,7 @@ pub trait EngineListener: Send + Sync {
 
 /// The state of a gateway. Secrets never reach an engine: the caller passes their digests.
 ///
-/// Every operation can fail with [`Unavailable`]. Those on a device take its tag, which the gateway
+/// Every operation can fail with [`EngineError::Unavailable`]. Those on a device take its tag, which the gateway
 /// has validated.
 #[async_trait]
 pub trait Engine: Send + Sync {
@@ -80,7 +80,7 @@ pub trait Engine: Send + Sync {
 
     /// Revokes a token with its open authorisations and its socket. Revoking a token of a claim
     /// deletes the device's record. Repeatable: an unknown token is no error.
-    async fn revoke_token(&self, token: &Digest) -> Result<(), Unavailable>;
+    async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError>;
 
     /// Authorises a websocket under a `halfRef`, for [`Limits::authorisation_ttl`]. Repeatable until
     /// the `halfRef` is redeemed. The first use of a claim's newest token ends the one before it.
@@ -102,7 +102,7 @@ pub trait Engine: Send + Sync {
         device: &str,
         connection: &ConnectionId,
         code: Option<u16>,
-    ) -> Result<(), Unavailable>;
+    ) -> Result<(), EngineError>;
 
     /// Queues a message in a device's outbox. With an idempotency key it is repeatable.
     async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError>;
@@ -113,7 +113,7 @@ pub trait Engine: Send + Sync {
         device: &str,
         epoch: &str,
         seq: u64,
-    ) -> Result<bool, Unavailable>;
+    ) -> Result<bool, EngineError>;
 
     /// The messages of the outbox with a number above `after`, in order: at least one, if there are
     /// any, and up to `bytes` bytes of data.
@@ -145,32 +145,32 @@ pub trait Engine: Send + Sync {
     ) -> Result<(), SocketError>;
 
     /// The state of a device; `None` where it has no record.
-    async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable>;
+    async fn device(&self, device: &str) -> Result<Option<DeviceState>, EngineError>;
 
     /// Up to `limit` devices with a socket whose name is above `after`, ordered by name.
-    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable>;
+    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, EngineError>;
 
     /// Disconnects a device: closes its socket, revokes its tokens and deletes its record. What is
     /// in its outbox becomes `expired` events. Repeatable: an unknown device is no error.
-    async fn disconnect(&self, device: &str) -> Result<(), Unavailable>;
+    async fn disconnect(&self, device: &str) -> Result<(), EngineError>;
 
     /// The name of the event stream. It changes when events may have been lost; then the numbers of
     /// the earlier stream mean nothing.
-    async fn stream(&self) -> Result<Arc<str>, Unavailable>;
+    async fn stream(&self) -> Result<Arc<str>, EngineError>;
 
     /// Up to `limit` events from number `from` on, or from the oldest where that is newer.
-    async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable>;
+    async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError>;
 
     /// Drops every event up to number `through`. Repeatable.
-    async fn release(&self, through: u64) -> Result<(), Unavailable>;
+    async fn release(&self, through: u64) -> Result<(), EngineError>;
 
     /// Expires what is due, and renews a lease where the engine has one. To be called at least every
     /// second. Its cost grows with what is due, not with what is stored.
-    async fn expire(&self) -> Result<(), Unavailable>;
+    async fn expire(&self) -> Result<(), EngineError>;
 
     /// Checks whether the engine can serve operations.
-    async fn ready(&self) -> Result<(), Unavailable>;
+    async fn ready(&self) -> Result<(), EngineError>;
 
-    /// Flushes and shuts down. Every later operation fails with [`Unavailable`].
+    /// Flushes and shuts down. Every later operation fails with [`EngineError::Unavailable`].
     async fn end(&self);
 }

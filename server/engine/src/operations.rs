@@ -27,9 +27,9 @@ pub enum RequestTokenError {
     /// There are [`crate::Limits::devices`] devices already.
     #[error("no room for another device")]
     DevicesFull,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
-    Unavailable,
+    /// The operation has no outcome.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// Why a token is refused.
@@ -41,9 +41,9 @@ pub enum TokenError {
     /// Its lifetime is over.
     #[error("the token has expired")]
     Expired,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
-    Unavailable,
+    /// The operation has no outcome.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// One request to authorise a websocket.
@@ -111,9 +111,9 @@ pub enum RedeemError {
     /// The event stream has no room for the device. The `halfRef` is not spent.
     #[error("no room for more events")]
     EventsFull,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
-    Unavailable,
+    /// The operation has no outcome.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// Names one connection of a device's socket.
@@ -204,9 +204,9 @@ pub enum SendError {
     /// There are [`crate::Limits::idempotency_keys`] keys; the first is forgotten after this wait.
     #[error("no room for another key: wait {0:?}")]
     KeysFull(Duration),
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
-    Unavailable,
+    /// The operation has no outcome.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A message in an outbox.
@@ -227,9 +227,9 @@ pub enum SocketError {
     /// The event stream has no room for the device. Nothing was changed.
     #[error("no room for more events")]
     EventsFull,
-    /// See [`Unavailable`].
-    #[error("the engine is unavailable")]
-    Unavailable,
+    /// The operation has no outcome.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// The state of a device, for the operator.
@@ -254,44 +254,20 @@ pub struct SocketState {
     pub linkinjected: Option<Arc<str>>,
 }
 
-/// The engine cannot serve the operation, or did not answer in time. In the second case the
-/// operation may have happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the engine is unavailable")]
-pub struct Unavailable;
-
-impl From<Unavailable> for RequestTokenError {
-    fn from(Unavailable: Unavailable) -> Self {
-        Self::Unavailable
-    }
+/// Why an operation has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum EngineError {
+    /// The engine cannot serve the operation. Nothing was changed.
+    #[error("the engine is unavailable")]
+    Unavailable,
+    /// The engine did not confirm the operation in time. It may have happened. Operations that change
+    /// nothing do not have this error.
+    #[error("the engine did not confirm the operation")]
+    OutcomeUnknown,
 }
 
-impl From<Unavailable> for TokenError {
-    fn from(Unavailable: Unavailable) -> Self {
-        Self::Unavailable
-    }
-}
-
-impl From<Unavailable> for AuthoriseError {
-    fn from(unavailable: Unavailable) -> Self {
-        Self::Token(unavailable.into())
-    }
-}
-
-impl From<Unavailable> for RedeemError {
-    fn from(Unavailable: Unavailable) -> Self {
-        Self::Unavailable
-    }
-}
-
-impl From<Unavailable> for SendError {
-    fn from(Unavailable: Unavailable) -> Self {
-        Self::Unavailable
-    }
-}
-
-impl From<Unavailable> for SocketError {
-    fn from(Unavailable: Unavailable) -> Self {
-        Self::Unavailable
+impl From<EngineError> for AuthoriseError {
+    fn from(error: EngineError) -> Self {
+        Self::Token(error.into())
     }
 }

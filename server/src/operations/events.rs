@@ -314,7 +314,7 @@ fn close_code(cause: DisconnectCause) -> u16 {
 
 api_errors!(ReleaseErrors:
     OperatorKeyUnknown, BadRequest, RequestTimeout, EventUnknown, BodyTooLarge, InvalidParameter, TooManyWrongKeys,
-    EngineUnavailable, OutOfDescriptors;
+    EngineUnavailable, OutcomeUnknown, OutOfDescriptors;
 );
 
 #[derive(Deserialize)]

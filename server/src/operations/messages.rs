@@ -8,7 +8,7 @@ use api_types::{
     operator::{SendMessageRequest, SendMessageResponse},
     problem::ProblemKind,
 };
-use engine::{Digest, Idempotency, Outgoing, Sent, Unavailable};
+use engine::{Digest, EngineError, Idempotency, Outgoing, Sent};
 use serde::Deserialize;
 
 use crate::{
@@ -40,7 +40,7 @@ pub const BAD_BODIES: &[BadBody] = &[
 api_errors!(SendMessageErrors:
     MalformedJson, OperatorKeyUnknown, UnknownDevice, BadRequest, RequestTimeout, BodyTooLarge,
     UnsupportedMediaType, InvalidFields, IdempotencyKeyReused, IdempotencyKeyMalformed,
-    InvalidParameter, TooManyWrongKeys, OutboxFull, IdempotencyKeysFull, EngineUnavailable,
+    InvalidParameter, TooManyWrongKeys, OutboxFull, IdempotencyKeysFull, EngineUnavailable, OutcomeUnknown,
     OutOfDescriptors;
     SendMessageRequest: BAD_BODIES
 );
@@ -122,7 +122,7 @@ pub async fn send_message(
                     woken.await;
                 }
             }
-            Ok::<_, Unavailable>(())
+            Ok::<_, EngineError>(())
         };
         // After the deadline, when the engine is unavailable or when the gateway shuts down, the
         // message is in the outbox all the same, which is what 202 says.

@@ -117,7 +117,7 @@ pub async fn get_prospect(
 }
 
 api_errors!(DisconnectProspectErrors:
-    OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, EngineUnavailable,
+    OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, EngineUnavailable, OutcomeUnknown,
     OutOfDescriptors;
 );
 

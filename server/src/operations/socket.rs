@@ -11,7 +11,7 @@ use crate::{
 
 api_errors!(OpenSocketErrors:
     BadHandshake, BadRequest, RequestTimeout, BodyTooLarge, HalfRefUnknown, OriginRefused, UpgradeRequired, TooManySockets, Draining,
-    OutOfDescriptors, EventsFull, EngineUnavailable;
+    OutOfDescriptors, EventsFull, EngineUnavailable, OutcomeUnknown;
 );
 
 /// Open the websocket

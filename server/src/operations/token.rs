@@ -49,7 +49,7 @@ pub const BAD_BODIES: &[BadBody] = &[
 
 api_errors!(RequestTokenErrors:
     MalformedJson, ChannelClosed, IssuerClosed, RequestTimeout, DeviceClaimed, BodyTooLarge,
-    UnsupportedMediaType, InvalidFields, TooManyTokenRequests, DevicesFull, EngineUnavailable,
+    UnsupportedMediaType, InvalidFields, TooManyTokenRequests, DevicesFull, EngineUnavailable, OutcomeUnknown,
     OutOfDescriptors;
     TokenRequest: BAD_BODIES
 );
@@ -115,7 +115,7 @@ async fn issue(
 
 api_errors!(IssueTokenErrors:
     OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, DevicesFull,
-    EngineUnavailable, OutOfDescriptors;
+    EngineUnavailable, OutcomeUnknown, OutOfDescriptors;
 );
 
 /// Issue a token for a device
@@ -144,7 +144,7 @@ pub async fn issue_token(
 }
 
 api_errors!(RevokeTokenErrors:
-    BadRequest, TokenMissing, TokenMalformed, RequestTimeout, BodyTooLarge, EngineUnavailable,
+    BadRequest, TokenMissing, TokenMalformed, RequestTimeout, BodyTooLarge, EngineUnavailable, OutcomeUnknown,
     OutOfDescriptors;
 );
 

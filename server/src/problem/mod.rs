@@ -14,7 +14,7 @@ use api_types::{
     body::BodyError,
     problem::{FieldError, Problem, ProblemKind},
 };
-use engine::{AuthoriseError, RequestTokenError, SendError, TokenError, Unavailable};
+use engine::{AuthoriseError, EngineError, RequestTokenError, SendError, TokenError};
 
 pub(crate) use openapi::api_errors;
 
@@ -121,7 +121,7 @@ impl From<TokenError> for ApiError {
         match error {
             TokenError::Unknown => ProblemKind::TokenUnknown,
             TokenError::Expired => ProblemKind::TokenExpired,
-            TokenError::Unavailable => ProblemKind::EngineUnavailable,
+            TokenError::Engine(error) => return error.into(),
         }
         .into()
     }
@@ -132,7 +132,7 @@ impl From<RequestTokenError> for ApiError {
         match error {
             RequestTokenError::DeviceClaimed => ProblemKind::DeviceClaimed,
             RequestTokenError::DevicesFull => ProblemKind::DevicesFull,
-            RequestTokenError::Unavailable => ProblemKind::EngineUnavailable,
+            RequestTokenError::Engine(error) => return error.into(),
         }
         .into()
     }
@@ -147,7 +147,7 @@ impl From<SendError> for ApiError {
             SendError::KeysFull(wait) => {
                 Self::with_retry_after(ProblemKind::IdempotencyKeysFull, wait)
             }
-            SendError::Unavailable => ProblemKind::EngineUnavailable.into(),
+            SendError::Engine(error) => error.into(),
         }
     }
 }
@@ -169,8 +169,12 @@ impl From<AuthoriseError> for ApiError {
     }
 }
 
-impl From<Unavailable> for ApiError {
-    fn from(Unavailable: Unavailable) -> Self {
-        ProblemKind::EngineUnavailable.into()
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Unavailable => ProblemKind::EngineUnavailable,
+            EngineError::OutcomeUnknown => ProblemKind::OutcomeUnknown,
+        }
+        .into()
     }
 }

@@ -106,7 +106,7 @@ impl CloseCode {
     #[must_use]
     pub fn of_dead_half_ref(error: RedeemError) -> Option<Self> {
         match error {
-            RedeemError::Unknown | RedeemError::EventsFull | RedeemError::Unavailable => None,
+            RedeemError::Unknown | RedeemError::EventsFull | RedeemError::Engine(_) => None,
             RedeemError::Spent => Some(Self::Spent),
             RedeemError::Expired => Some(Self::Expired),
             RedeemError::Revoked => Some(Self::Revoked),

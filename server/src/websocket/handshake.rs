@@ -13,7 +13,7 @@ use actix_web::{
 };
 use api_types::{connect_socket::HALF_REF_AT_MOST, problem::ProblemKind};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use engine::{Digest, RedeemError};
+use engine::{Digest, EngineError, RedeemError};
 
 use super::{close_code::CloseCode, session::Session, upgrade::Upgradable};
 use crate::{
@@ -74,7 +74,8 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
 /// The refusal of a handshake whose `halfRef` cannot be redeemed now.
 fn refusal(error: RedeemError) -> ApiError {
     match error {
-        RedeemError::Unavailable => ProblemKind::EngineUnavailable,
+        RedeemError::Engine(EngineError::Unavailable) => ProblemKind::EngineUnavailable,
+        RedeemError::Engine(EngineError::OutcomeUnknown) => ProblemKind::OutcomeUnknown,
         RedeemError::EventsFull => ProblemKind::EventsFull,
         _ => ProblemKind::HalfRefUnknown,
     }

@@ -308,7 +308,7 @@ impl<'a> Conversation<'a> {
                 let request = self.session.registration.control.close_request();
                 request.map_or(CloseCode::Superseded, CloseCode::from)
             }
-            SocketError::EventsFull | SocketError::Unavailable => CloseCode::EngineUnavailable,
+            SocketError::EventsFull | SocketError::Engine(_) => CloseCode::EngineUnavailable,
         })
     }
 }

@@ -12,7 +12,7 @@ use super::{
     queue::{COMMIT_DEADLINE, Committed, End, Entry, Queue},
     store::Store,
 };
-use crate::{EngineListener, Unavailable, memory::notifications::Notifications};
+use crate::{EngineError, EngineListener, memory::notifications::Notifications};
 
 /// Pause between two probes of a journal that failed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl Journal {
         changes: Vec<u8>,
         compaction: CompactionStep,
         notifications: Notifications,
-    ) -> Result<Option<Committed>, Unavailable> {
+    ) -> Result<Option<Committed>, EngineError> {
         self.queue.push(changes, compaction, notifications)
     }
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::compaction::CompactionStep;
-use crate::{Unavailable, memory::notifications::Notifications};
+use crate::{EngineError, memory::notifications::Notifications};
 
 /// How long an operation waits for its commit, at most. A commit that takes longer counts as a
 /// disk that hangs, and operations fail until it ends.
@@ -83,10 +83,10 @@ impl Queue {
         changes: Vec<u8>,
         compaction: CompactionStep,
         notifications: Notifications,
-    ) -> Result<Option<Committed>, Unavailable> {
+    ) -> Result<Option<Committed>, EngineError> {
         let mut inner = self.lock();
         if inner.failed || inner.end.is_some() {
-            return Err(Unavailable);
+            return Err(EngineError::Unavailable);
         }
         if changes.is_empty() && inner.entries.is_empty() && inner.committing_since.is_none() {
             return Ok(None);

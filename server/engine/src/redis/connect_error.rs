@@ -57,8 +57,17 @@ pub fn cause(error: &RedisError) -> Cow<'static, str> {
     }
 }
 
-/// Whether Redis refused a call before it did anything, for a cause that can pass: the outcome is
-/// known, and the connection is good.
-pub fn changed_nothing(error: &RedisError) -> bool {
+/// Whether Redis refused a call before it did anything, for a cause that can pass: the connection is
+/// good.
+pub fn refused_for_now(error: &RedisError) -> bool {
     matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY"))
+}
+
+/// Whether Redis refused a call before it did anything. Any other error may have come after a change.
+pub fn changed_nothing(error: &RedisError) -> bool {
+    let code = error.code();
+    let no_function = error.detail().is_some_and(|detail| detail.contains("Function not found"));
+    refused_for_now(error)
+        || no_function
+        || matches!(code, Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH" | "GATEWAY"))
 }

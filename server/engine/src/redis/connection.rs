@@ -14,14 +14,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connect_error::{cause, changed_nothing},
+    connect_error::{cause, changed_nothing, refused_for_now},
     function_library::FunctionLibrary,
     options::RedisOptions,
     protocol::Reply,
     push::PushRouter,
     unconfirmed_tokens::UnconfirmedTokens,
 };
-use crate::{Clock, Unavailable};
+use crate::{Clock, EngineError};
 
 /// What operations and the connector share.
 pub struct Shared {
@@ -61,8 +61,9 @@ impl Connection {
     /// Calls a function. The notifications for this gateway are routed before this returns.
     ///
     /// # Errors
-    /// Where Redis refused the call or did not answer; in the latter case the connection is closed.
-    pub async fn call(&self, shared: &Shared, mut command: Cmd) -> Result<Reply, Unavailable> {
+    /// [`EngineError::Unavailable`] where Redis refused the call, [`EngineError::OutcomeUnknown`] where
+    /// it did not answer or the answer cannot be read. The connection is closed unless it is good.
+    pub async fn call(&self, shared: &Shared, mut command: Cmd) -> Result<Reply, EngineError> {
         let seen_writes = self.writes.load(Ordering::Acquire);
         command.arg(shared.clock_argument()).arg(&self.gateway).arg(seen_writes);
         let answer = self.redis.clone().send_packed_command(&command).await;
@@ -70,14 +71,18 @@ impl Connection {
             Ok(value) => Reply::read(value).ok_or_else(|| {
                 tracing::error!("Redis gave a reply of an unexpected shape");
                 self.closed.cancel();
-                Unavailable
+                EngineError::OutcomeUnknown
             })?,
             Err(error) => {
-                if !changed_nothing(&error) {
+                if !refused_for_now(&error) {
                     tracing::warn!(why = %cause(&error), "reconnecting to Redis");
                     self.closed.cancel();
                 }
-                return Err(Unavailable);
+                return Err(if changed_nothing(&error) {
+                    EngineError::Unavailable
+                } else {
+                    EngineError::OutcomeUnknown
+                });
             }
         };
         self.writes.fetch_max(reply.writes, Ordering::AcqRel);
@@ -92,7 +97,7 @@ impl Connection {
 
 impl Shared {
     /// The connection. Where there is none, waits for one, up to the timeout after the last failed.
-    pub async fn connection(&self) -> Result<Arc<Connection>, Unavailable> {
+    pub async fn connection(&self) -> Result<Arc<Connection>, EngineError> {
         if let ConnectionState::Up(connection) = &*self.state.borrow()
             && !connection.closed.is_cancelled()
         {
@@ -106,14 +111,14 @@ impl Shared {
                 }
                 ConnectionState::Up(_) => Instant::now(),
                 ConnectionState::Down(since) => *since,
-                ConnectionState::Stopped => return Err(Unavailable),
+                ConnectionState::Stopped => return Err(EngineError::Unavailable),
             };
             let changed = timeout_at(since + self.options.timeout, state.changed()).await;
-            changed.map_err(|_| Unavailable)?.map_err(|_| Unavailable)?;
+            changed.map_err(|_| EngineError::Unavailable)?.map_err(|_| EngineError::Unavailable)?;
         }
     }
 
-    pub async fn call(&self, command: Cmd) -> Result<Reply, Unavailable> {
+    pub async fn call(&self, command: Cmd) -> Result<Reply, EngineError> {
         self.connection().await?.call(self, command).await
     }
 

@@ -23,7 +23,7 @@ use super::{
     protocol::{self, Reply},
     server_info::ServerInfo,
 };
-use crate::{ConnectionId, EndReason, Unavailable, new_id};
+use crate::{ConnectionId, EndReason, new_id};
 
 /// How long to wait before the second try to connect. The wait doubles with each further try.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -221,7 +221,7 @@ async fn close_unknown_sockets(
         if found {
             setup_call(shared, connection, close).await?;
         }
-        cursor = reply.text(0).map_err(|Unavailable| ConnectError::Failed)?.to_string();
+        cursor = reply.text(0).map_err(|_| ConnectError::Failed)?.to_string();
         if cursor == "0" {
             return Ok(());
         }
@@ -245,5 +245,5 @@ async fn setup_call(
     connection: &Connection,
     command: Cmd,
 ) -> Result<Reply, ConnectError> {
-    connection.call(shared, command).await.map_err(|Unavailable| ConnectError::Failed)
+    connection.call(shared, command).await.map_err(|_| ConnectError::Failed)
 }

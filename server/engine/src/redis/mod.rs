@@ -42,7 +42,7 @@ use std::sync::Arc;
 use redis::Cmd;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-use crate::{Clock, EngineListener, Limits, Unavailable};
+use crate::{Clock, EngineError, EngineListener, Limits};
 
 pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
 
@@ -96,15 +96,25 @@ impl Redis {
         self.shared.library.call(function, &self.shared.options.prefix)
     }
 
-    async fn call(&self, command: Cmd) -> Result<Reply, Unavailable> {
+    /// Calls a function that changes nothing, and reads its reply.
+    async fn read<T>(
+        &self,
+        command: Cmd,
+        read: impl FnOnce(&Reply) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let reply = self.shared.call(command).await;
+        reply.and_then(|reply| read(&reply)).map_err(|_| EngineError::Unavailable)
+    }
+
+    async fn call(&self, command: Cmd) -> Result<Reply, EngineError> {
         self.shared.call(command).await
     }
 
     /// A call whose reply is processed also when the caller is dropped meanwhile.
-    async fn call_detached(&self, command: Cmd) -> Result<Reply, Unavailable> {
+    async fn call_detached(&self, command: Cmd) -> Result<Reply, EngineError> {
         let shared = Arc::clone(&self.shared);
         let call = tokio::spawn(async move { shared.call(command).await });
-        call.await.map_err(|_| Unavailable)?
+        call.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
 }
 

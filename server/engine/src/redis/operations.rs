@@ -13,9 +13,9 @@ use super::{
     protocol::{self, Reply, link, stored_link},
 };
 use crate::{
-    Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason, Engine, Events,
-    Message, Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent,
-    SocketError, SocketState, TokenError, Unavailable, millis, new_id,
+    Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason, Engine,
+    EngineError, Events, Message, Opened, Outgoing, RedeemError, RequestTokenError, Requester,
+    SendError, Sent, SocketError, SocketState, TokenError, millis, new_id,
 };
 
 /// Lua has doubles for numbers, which are exact up to here. No number that is given out is as large.
@@ -66,7 +66,7 @@ impl Engine for Redis {
             let connection = shared.connection().await?;
             connection.call(&shared, command).await.inspect_err(|_| shared.unconfirmed.push(token))
         });
-        let reply = call.await.map_err(|_| Unavailable)??;
+        let reply = call.await.map_err(|_| EngineError::OutcomeUnknown)??;
         match reply.word() {
             "ok" => Ok(()),
             "device-claimed" => Err(RequestTokenError::DeviceClaimed),
@@ -78,16 +78,16 @@ impl Engine for Redis {
     async fn check_token(&self, token: &Digest) -> Result<(), TokenError> {
         let mut command = self.command("check_token");
         command.arg(token.bytes());
-        let reply = self.call(command).await?;
-        match reply.word() {
-            "ok" => Ok(()),
-            "unknown" => Err(TokenError::Unknown),
-            "expired" => Err(TokenError::Expired),
-            _ => Err(reply.unexpected().into()),
-        }
+        let check = |reply: &Reply| match reply.word() {
+            "ok" => Ok(Ok(())),
+            "unknown" => Ok(Err(TokenError::Unknown)),
+            "expired" => Ok(Err(TokenError::Expired)),
+            _ => Err(reply.unexpected()),
+        };
+        self.read(command, check).await?
     }
 
-    async fn revoke_token(&self, token: &Digest) -> Result<(), Unavailable> {
+    async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError> {
         let mut command = self.command("revoke_token");
         command.arg(token.bytes());
         self.call_detached(command).await.map(|_| ())
@@ -130,7 +130,7 @@ impl Engine for Redis {
             local_sockets.insert(guard.connection.clone(), Arc::clone(&opened.device));
             Ok::<_, RedeemError>((opened, guard))
         });
-        let (opened, mut guard) = redeem.await.map_err(|_| RedeemError::Unavailable)??;
+        let (opened, mut guard) = redeem.await.map_err(|_| EngineError::OutcomeUnknown)??;
         guard.device = None;
         Ok(opened)
     }
@@ -140,7 +140,7 @@ impl Engine for Redis {
         device: &str,
         connection: &ConnectionId,
         code: Option<u16>,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<(), EngineError> {
         // If the call fails, the socket is closed after the next connect, as it is not local then.
         self.shared.router.local_sockets.remove(connection);
         let mut command = self.command("close");
@@ -179,10 +179,10 @@ impl Engine for Redis {
         device: &str,
         epoch: &str,
         seq: u64,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<bool, EngineError> {
         let mut command = self.command("is_acknowledged");
         command.arg(device).arg(epoch).arg(seq.min(LARGEST));
-        Ok(self.call(command).await?.int(0)? == 1)
+        self.read(command, |reply| Ok(reply.int(0)? == 1)).await
     }
 
     async fn outbox(
@@ -227,41 +227,46 @@ impl Engine for Redis {
         self.socket_outcome(connection, &reply)
     }
 
-    async fn device(&self, device: &str) -> Result<Option<DeviceState>, Unavailable> {
+    async fn device(&self, device: &str) -> Result<Option<DeviceState>, EngineError> {
         let mut command = self.command("device");
         command.arg(device);
-        let reply = self.call(command).await?;
-        reply.values().first().map(|state| device_state(state, &reply)).transpose()
+        let device = |reply: &Reply| {
+            reply.values().first().map(|state| device_state(state, reply)).transpose()
+        };
+        self.read(command, device).await
     }
 
-    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, Unavailable> {
+    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, EngineError> {
         let mut command = self.command("connected");
         command.arg(after).arg((limit as u64).min(LARGEST));
-        let reply = self.call(command).await?;
-        reply.values().iter().map(|state| device_state(state, &reply)).collect()
+        let devices =
+            |reply: &Reply| reply.values().iter().map(|state| device_state(state, reply)).collect();
+        self.read(command, devices).await
     }
 
-    async fn disconnect(&self, device: &str) -> Result<(), Unavailable> {
+    async fn disconnect(&self, device: &str) -> Result<(), EngineError> {
         let mut command = self.command("disconnect");
         command.arg(device);
         self.call_detached(command).await.map(|_| ())
     }
 
-    async fn stream(&self) -> Result<Arc<str>, Unavailable> {
+    async fn stream(&self) -> Result<Arc<str>, EngineError> {
         Ok(Arc::clone(&self.shared.connection().await?.stream))
     }
 
-    async fn events(&self, from: u64, limit: usize) -> Result<Events, Unavailable> {
+    async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError> {
         let mut command = self.command("events");
         command.arg(from.min(LARGEST)).arg((limit as u64).min(LARGEST));
-        let reply = self.call(command).await?;
-        let Value::Array(entries) = reply.value(2)? else { return Err(reply.unexpected()) };
-        let read = |entry| event::read(entry).ok_or_else(|| reply.unexpected());
-        let events = entries.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Events { oldest: reply.int(0)?, next: reply.int(1)?, events })
+        let events = |reply: &Reply| {
+            let Value::Array(entries) = reply.value(2)? else { return Err(reply.unexpected()) };
+            let read = |entry| event::read(entry).ok_or_else(|| reply.unexpected());
+            let events = entries.iter().map(read).collect::<Result<_, _>>()?;
+            Ok(Events { oldest: reply.int(0)?, next: reply.int(1)?, events })
+        };
+        self.read(command, events).await
     }
 
-    async fn release(&self, through: u64) -> Result<(), Unavailable> {
+    async fn release(&self, through: u64) -> Result<(), EngineError> {
         loop {
             let mut command = self.command("release");
             command.arg(through.min(LARGEST));
@@ -271,14 +276,14 @@ impl Engine for Redis {
         }
     }
 
-    async fn expire(&self) -> Result<(), Unavailable> {
+    async fn expire(&self) -> Result<(), EngineError> {
         for _ in 0..EXPIRE_CALLS {
             let Ok(reply) = self.call(self.command("expire")).await else {
                 if self.shared.lease_is_over() {
                     // Another gateway may be able to serve their prospects.
                     self.shared.router.end_all();
                 }
-                return Err(Unavailable);
+                return Err(EngineError::Unavailable);
             };
             if reply.int(0)? == 0 {
                 break;
@@ -287,11 +292,11 @@ impl Engine for Redis {
         Ok(())
     }
 
-    async fn ready(&self) -> Result<(), Unavailable> {
+    async fn ready(&self) -> Result<(), EngineError> {
         let mut heartbeats = self.shared.router.heartbeats();
-        self.call(self.command("ready")).await?;
+        self.read(self.command("ready"), |_| Ok(())).await?;
         let heartbeat = timeout(self.shared.options.timeout, heartbeats.changed()).await;
-        heartbeat.map_err(|_| Unavailable)?.map_err(|_| Unavailable)
+        heartbeat.map_err(|_| EngineError::Unavailable)?.map_err(|_| EngineError::Unavailable)
     }
 
     async fn end(&self) {
@@ -342,7 +347,7 @@ fn opened(reply: &Reply) -> Result<Opened, RedeemError> {
 
 /// Reads the state of a device: its name, its number of unacknowledged messages and, if there is
 /// one, its socket.
-fn device_state(state: &Value, reply: &Reply) -> Result<DeviceState, Unavailable> {
+fn device_state(state: &Value, reply: &Reply) -> Result<DeviceState, EngineError> {
     let Value::Array(parts) = state else { return Err(reply.unexpected()) };
     let text = |index: usize| parts.get(index).and_then(protocol::text);
     let int =

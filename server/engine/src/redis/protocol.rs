@@ -47,7 +47,7 @@ use std::{sync::Arc, time::Duration};
 
 use redis::Value;
 
-use crate::{EndReason, Unavailable};
+use crate::{EndReason, EngineError};
 
 /// The words for the reasons, with the names that Lua has for them.
 pub const END_REASONS: [(&str, &str, EndReason); 4] = [
@@ -164,30 +164,30 @@ impl Reply {
     }
 
     /// The value of the outcome at `index`.
-    pub fn value(&self, index: usize) -> Result<&Value, Unavailable> {
+    pub fn value(&self, index: usize) -> Result<&Value, EngineError> {
         self.outcome.get(index).ok_or_else(|| self.unexpected())
     }
 
     /// The value at `index` as text.
-    pub fn text(&self, index: usize) -> Result<Arc<str>, Unavailable> {
+    pub fn text(&self, index: usize) -> Result<Arc<str>, EngineError> {
         let found = text(self.value(index)?);
         found.map(Into::into).ok_or_else(|| self.unexpected())
     }
 
     /// The value at `index` as a number.
-    pub fn int(&self, index: usize) -> Result<u64, Unavailable> {
+    pub fn int(&self, index: usize) -> Result<u64, EngineError> {
         int(self.value(index)?).ok_or_else(|| self.unexpected())
     }
 
     /// The value at `index` as a duration in milliseconds.
-    pub fn millis(&self, index: usize) -> Result<Duration, Unavailable> {
+    pub fn millis(&self, index: usize) -> Result<Duration, EngineError> {
         self.int(index).map(Duration::from_millis)
     }
 
     /// Logs an outcome that no function has, without its values: they may be secrets.
-    pub fn unexpected(&self) -> Unavailable {
+    pub fn unexpected(&self) -> EngineError {
         tracing::error!(values = self.outcome.len(), "Redis gave an unexpected outcome");
-        Unavailable
+        EngineError::OutcomeUnknown
     }
 }
 
