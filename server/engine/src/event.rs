@@ -89,3 +89,28 @@ impl Event {
         EVENT_OVERHEAD + self.device.len() + connection + texts
     }
 }
+
+#[cfg(test)]
+impl EventData {
+    /// Each kind, with and without the fields that it may lack, for the test of the journal's format.
+    pub(crate) fn samples() -> Vec<Self> {
+        let reasons = [
+            EndReason::Superseded,
+            EndReason::Revoked,
+            EndReason::TokenExpired,
+            EndReason::LeaseExpired,
+        ];
+        let mut samples = vec![
+            Self::Connected { linkinjected: None },
+            Self::Connected { linkinjected: Some("link".into()) },
+            Self::Message { id: "id".into(), data: "{}".into() },
+            Self::Disconnected { cause: None },
+            Self::Disconnected { cause: Some(DisconnectCause::Gateway(1001)) },
+            Self::Expired { epoch: "epoch".into(), seq: 16 },
+        ];
+        let ended = reasons
+            .map(|reason| Self::Disconnected { cause: Some(DisconnectCause::Engine(reason)) });
+        samples.extend(ended);
+        samples
+    }
+}

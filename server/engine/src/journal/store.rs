@@ -13,9 +13,7 @@ use super::{
     folder::{Folder, Watch},
     run::{self, CommitMark, Durability},
 };
-
-/// The version of the tables and of [`crate::memory::change::Change`]. No other version is read.
-pub const FORMAT: i32 = 2;
+use crate::memory::change::FORMAT;
 
 /// Marks the file as a journal of this program ("CSKT").
 const APPLICATION: i32 = 0x4353_4b54;
