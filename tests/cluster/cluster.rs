@@ -236,7 +236,7 @@ impl Member {
             let (kind, detail) = match &event.data {
                 EventData::Connected { .. } => ("connected", None),
                 EventData::Message { id, .. } => ("message", Some(id.to_string())),
-                EventData::Disconnected { cause } => {
+                EventData::Disconnected { cause, .. } => {
                     let cause = cause.map(|cause| match cause {
                         DisconnectCause::Engine(reason) => format!("{reason:?}"),
                         DisconnectCause::Gateway(code) => code.to_string(),

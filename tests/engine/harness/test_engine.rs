@@ -190,7 +190,7 @@ fn in_words(event: &Event) -> String {
             words.extend(connection);
             words.extend([id.to_string(), data.to_string()]);
         }
-        EventData::Disconnected { cause } => {
+        EventData::Disconnected { cause, .. } => {
             words.push("disconnected".to_owned());
             words.extend(connection);
             words.extend(cause.map(|cause| match cause {
