@@ -1,9 +1,11 @@
 //! The descriptors of the process: how many connections it can hold, and how many it does.
 
 use std::{
+    collections::HashMap,
     io,
+    net::IpAddr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -36,6 +38,7 @@ pub enum DescriptorsError {
 pub struct Descriptors {
     limit: usize,
     connections: AtomicUsize,
+    per_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// Whether there is room for a connection that was just accepted.
@@ -45,7 +48,7 @@ pub enum Room {
     Yes,
     /// It is beyond the limit: probes are answered, everything else is refused.
     Reception,
-    /// The reserve is used up too: it is closed at once.
+    /// The reserve is used up too, or its address has as many as it may: it is closed at once.
     No,
 }
 
@@ -61,7 +64,11 @@ impl Descriptors {
         if limit <= MIN_LIMIT {
             return Err(DescriptorsError::TooFew(limit));
         }
-        Ok(Self { limit, connections: AtomicUsize::new(0) })
+        Ok(Self::of(limit))
+    }
+
+    fn of(limit: usize) -> Self {
+        Self { limit, connections: AtomicUsize::new(0), per_address: Mutex::default() }
     }
 
     /// The process's limit.
@@ -88,16 +95,29 @@ impl Descriptors {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Counts one connection until the returned value is dropped.
+    /// Counts one connection until the returned value is dropped. With `limited`, an address and how
+    /// many it may have, there is no room beyond that either.
     #[must_use]
-    pub fn connect(self: &Arc<Self>) -> Arc<Connection> {
-        let held = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let room = match held.saturating_sub(self.room()) {
+    pub fn connect(self: &Arc<Self>, limited: Option<(IpAddr, usize)>) -> Arc<Connection> {
+        let open = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let of_address = limited.map_or(0, |(address, _)| {
+            let mut addresses = self.per_address();
+            let open = addresses.entry(address).or_default();
+            *open += 1;
+            *open
+        });
+        let room = match open.saturating_sub(self.room()) {
+            _ if limited.is_some_and(|(_, limit)| of_address > limit) => Room::No,
             0 => Room::Yes,
             1..=RECEPTION => Room::Reception,
             _ => Room::No,
         };
-        Arc::new(Connection { room, descriptors: Arc::clone(self) })
+        let address = limited.map(|(address, _)| address);
+        Arc::new(Connection { room, address, descriptors: Arc::clone(self) })
+    }
+
+    fn per_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.per_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,12 +126,22 @@ impl Descriptors {
 pub struct Connection {
     /// Whether there was room when it was accepted.
     pub room: Room,
+    /// The address that it counts for.
+    address: Option<IpAddr>,
     descriptors: Arc<Descriptors>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.descriptors.connections.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = self.address else { return };
+        let mut addresses = self.descriptors.per_address();
+        if let Some(open) = addresses.get_mut(&address) {
+            *open -= 1;
+            if *open == 0 {
+                addresses.remove(&address);
+            }
+        }
     }
 }
 
@@ -121,11 +151,25 @@ mod tests {
 
     #[test]
     fn connections_beyond_the_limit_are_answered_while_the_reserve_lasts() {
-        let descriptors = Arc::new(Descriptors { limit: 300, connections: AtomicUsize::new(0) });
-        let connections: Vec<_> = (0..300).map(|_| descriptors.connect()).collect();
+        let descriptors = Arc::new(Descriptors::of(300));
+        let connections: Vec<_> = (0..300).map(|_| descriptors.connect(None)).collect();
         let count = |room| connections.iter().filter(|connection| connection.room == room).count();
         assert_eq!([count(Room::Yes), count(Room::Reception)], [172, 64]);
         drop(connections);
         assert_eq!(descriptors.connections(), 0);
+    }
+
+    #[test]
+    fn an_address_beyond_its_limit_leaves_room_for_the_others() {
+        let descriptors = Arc::new(Descriptors::of(300));
+        let [one, other] = [1, 2].map(|last| Some((IpAddr::from([192, 0, 2, last]), 2)));
+        let mut connections: Vec<_> =
+            [one, one, one, other, None].map(|limited| descriptors.connect(limited)).into();
+        let rooms: Vec<_> = connections.iter().map(|connection| connection.room).collect();
+        assert_eq!(rooms, [Room::Yes, Room::Yes, Room::No, Room::Yes, Room::Yes]);
+        connections.truncate(1);
+        assert_eq!(descriptors.connect(one).room, Room::Yes);
+        drop(connections);
+        assert!(descriptors.per_address().is_empty());
     }
 }

@@ -7,9 +7,12 @@
 
 mod address_rate;
 pub mod config;
+mod connection;
 pub mod contract;
 pub mod descriptors;
+mod expectations;
 mod http;
+mod http_stream;
 mod logging;
 pub mod metrics;
 pub mod operations;

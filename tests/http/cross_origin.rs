@@ -163,7 +163,10 @@ fn an_allowed_origin_can_read_a_429() {
 
 #[test]
 fn an_allowed_origin_can_read_a_503() {
-    let gateway = Gateway::builder().flag("--allowed-origin", ALLOWED).descriptors(300).start();
+    let gateway = crate::descriptors::full_from_one_address(Gateway::builder())
+        .flag("--allowed-origin", ALLOWED)
+        .descriptors(300)
+        .start();
     let _held = crate::descriptors::fill(&gateway);
     let answer = from(gateway.call("PUT", "/token"), ALLOWED);
     assert_eq!(answer.problem_name(), "out-of-descriptors");

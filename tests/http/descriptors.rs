@@ -9,7 +9,12 @@ const LIMIT: u32 = 300;
 const ROOM: usize = 172;
 
 fn small() -> GatewayBuilder {
-    Gateway::builder().descriptors(LIMIT)
+    full_from_one_address(Gateway::builder()).descriptors(LIMIT)
+}
+
+/// A gateway whose connections may all be from the address of this test.
+pub fn full_from_one_address(builder: GatewayBuilder) -> GatewayBuilder {
+    builder.flag("--connections-per-address", "1000")
 }
 
 /// Holds so many connections that are idle between two requests.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connect_socket;
+mod connections;
 mod cross_origin;
 mod descriptors;
 mod docs;

@@ -251,14 +251,14 @@ mod upgrade {
     }
 
     #[test]
-    fn a_body_beside_an_upgrade_is_refused_on_every_path() {
+    fn an_upgrade_on_another_path_does_not_change_how_a_body_is_read() {
         let gateway = Gateway::trial();
         let body = json!({"channel": "test", "deviceTag": DEVICE}).to_string();
         let answer = Handshake::to(&gateway, "PUT /token HTTP/1.1")
             .with("content-type", "application/json")
             .body(body.as_bytes())
             .refused(&gateway);
-        assert_eq!(answered(&answer), (400, "bad-request".to_owned()));
+        assert!(!answer.token().is_empty());
     }
 }
 

@@ -51,6 +51,20 @@ pub struct HttpConfig {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::time)]
     pub body_timeout: Duration,
 
+    /// How long a connection may be idle between two requests: longer than a proxy before the
+    /// gateway keeps it.
+    #[arg(long, value_name = "TIME", default_value = "75s", value_parser = value::time)]
+    pub keep_alive: Duration,
+
+    /// How long a client may take nothing of a response or of its event stream.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::time)]
+    pub write_timeout: Duration,
+
+    /// Open connections per address, sockets included; three quarters of all when not given. The
+    /// addresses of trusted proxies have no limit.
+    #[arg(long, value_name = "N", value_parser = value::count)]
+    pub connections_per_address: Option<u32>,
+
     /// How long a shutdown waits for requests and sockets to end.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::time)]
     pub drain_timeout: Duration,

@@ -44,8 +44,10 @@ pub fn turn_away(gateway: &Gateway, stream: &TcpStream) {
         body.len()
     );
     // A client that has not sent its request yet may miss the answer; it sees the connection close.
-    let _ = stream.try_write(answer.as_bytes());
-    let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Both);
+    // Not tokio's `try_write`, which does not know yet that a new stream can be written to.
+    let socket = SockRef::from(stream);
+    let _ = socket.send(answer.as_bytes());
+    let _ = socket.shutdown(std::net::Shutdown::Both);
     gateway.metrics.turned_away(kind.name());
     tracing::debug!(requestId = id, problem = kind.name(), "connection refused");
 }

@@ -61,6 +61,7 @@ pub async fn request_scope(
         request.extensions_mut().insert(Head);
     }
     let address = client_address(request.request(), &gateway.config.http.trusted_proxies);
+    let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
 
     let version = request.version();
     let preflight_origin =
@@ -91,6 +92,10 @@ pub async fn request_scope(
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     add_headers(response.headers_mut(), &id);
+    if offers_upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // actix would say `connection: upgrade`, and close without saying so.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
 
     let status = response.status().as_u16();
     // The route and not the path: a path or a query can contain secrets.

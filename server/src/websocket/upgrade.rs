@@ -1,36 +1,32 @@
 //! How a connection leaves actix to become a socket.
 //!
-//! actix passes a request with an `Upgrade`, together with its connection, to an upgrade service
-//! instead of the app. What carries the request on from there stands in no signature, because it
-//! travels in type maps:
+//! What carries a handshake on stands in no signature, because it travels in type maps:
 //!
 //! ```text
-//! TcpStream ──> actix's HttpService: reads the head of a request
-//!                 │                             │
-//!                 │ no Upgrade                  │ Upgrade: (Request, Framed<TcpStream>)
-//!                 ▼                             ▼
-//!               the app                       upgrade(), here
-//!                                               │ marks the request: extensions += Upgradable
-//!                                               ▼
-//!                                             the app: request id, log, metrics, admission, route
-//!                                               │ handshake::answer() looks for Upgradable, checks,
-//!                                               │ redeems; response 101, extensions += Session
-//!                                               ▼
-//!                                             upgrade(): takes the Session out and writes the response
-//!                                               │                             │
-//!                                               │ 101 and a Session           │ any other response
-//!                                               ▼                             ▼
-//!                                             Framed::into_parts():         the connection is closed
-//!                                             the bare TcpStream
-//!                                               │
-//!                                               ▼
-//!                                             a task of its own: Session::run()
+//! actix: the head of a request
+//!   |  with `Upgrade: websocket`: (Request, Framed), see `connection.rs`
+//!   v
+//! upgrade()                 request.extensions  += Upgradable
+//!   |
+//!   v
+//! the app                   request id, log, metrics, route
+//!   |
+//!   v
+//! handshake::answer()       looks for Upgradable, checks, redeems
+//!   |                       response.extensions += Session, where the status is 101
+//!   v
+//! upgrade()                 takes the Session out, writes the response
+//!   |
+//!   +-- no Session -------> closes the connection
+//!   |
+//!   v  Framed::into_parts(): the bare TcpStream
+//! Session::run()            a task of its own
 //! ```
 //!
 //! What actix holds for an HTTP connection is freed when `upgrade()` returns. A socket that stays
 //! inside actix (as with `actix-ws`) holds it for life: 13.4 KB per idle socket.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_http::{
     ConnectionType, Request, Response, Version,
@@ -47,10 +43,13 @@ use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::session::Session;
-use crate::{http::body, state::Gateway};
+use crate::{http::body, http_stream::HttpStream, state::Gateway};
 
 /// A connection as actix passes it to an upgrade service.
-pub type Framed = actix_codec::Framed<TcpStream, h1::Codec>;
+pub type Framed<T> = actix_codec::Framed<HttpStream<TcpStream, T>, h1::Codec>;
+
+/// The path of the handshake.
+const PATH: &str = "/prospect/socket";
 
 /// Marks a request whose connection can become a socket.
 pub struct Upgradable;
@@ -58,20 +57,34 @@ pub struct Upgradable;
 /// How long a client may take to read the response.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The largest response that is written here, in bytes: a request that asks another path for a
-/// websocket gets what it would get without, and the pages are the largest responses.
-const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
+/// The largest body that is written here, in bytes: a handshake is refused with a problem.
+const LARGEST_BODY: usize = 64 * 1024;
 
 /// At most this many reads of up to 1 KiB before a refused connection is closed.
 const UNREAD_LIMIT: usize = 64;
 
-/// Answers one request, and takes its connection out of actix when that becomes a socket.
-pub async fn upgrade<S, B>(app: Rc<S>, gateway: Arc<Gateway>, request: Request, connection: Framed)
-where
+/// Whether a request with `Upgrade: websocket` is a handshake. On every other one the header is
+/// ignored (RFC 9110, section 7.8).
+#[must_use]
+pub fn is_handshake(request: &Request) -> bool {
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.path() == PATH
+}
+
+/// Answers a request for which actix gave the connection away. A handshake that succeeds becomes a
+/// socket; otherwise the connection is closed.
+pub async fn upgrade<S, B, T>(
+    app: &S,
+    gateway: Arc<Gateway>,
+    request: Request,
+    connection: Framed<T>,
+) where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody + 'static,
+    T: Unpin,
 {
-    if request.method() == Method::GET && request.version() == Version::HTTP_11 {
+    if is_handshake(&request) {
         request.extensions_mut().insert(Upgradable);
     }
     if has_body(&request) {
@@ -86,7 +99,8 @@ where
     match (session, written) {
         (Some(session), Ok(Some(connection))) => {
             let parts = connection.into_parts();
-            actix_web::rt::spawn(session.run(gateway, parts.io, parts.read_buf));
+            let stream = parts.io.into_inner();
+            actix_web::rt::spawn(session.run(gateway, stream, parts.read_buf));
         }
         (Some(session), _) => session.cancel(&gateway).await,
         (None, _) => {}
@@ -100,7 +114,7 @@ fn has_body(request: &Request) -> bool {
 }
 
 /// Writes the response. Returns the connection if that changes its protocol, and closes it if not.
-async fn write(response: HttpResponse, mut connection: Framed) -> Option<Framed> {
+async fn write<T: Unpin>(response: HttpResponse, mut connection: Framed<T>) -> Option<Framed<T>> {
     let (head, body) = response.into_parts();
     let mut head = Response::from(head);
     if head.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -108,7 +122,7 @@ async fn write(response: HttpResponse, mut connection: Framed) -> Option<Framed>
         return Some(connection);
     }
     head.head_mut().set_connection_type(ConnectionType::Close);
-    let body = to_bytes_limited(body, LARGEST_RESPONSE).await.ok()?.ok()?;
+    let body = to_bytes_limited(body, LARGEST_BODY).await.ok()?.ok()?;
     connection.feed((head, BodySize::Sized(body.len() as u64)).into()).await.ok()?;
     if !body.is_empty() {
         connection.feed(h1::Message::Chunk(Some(body))).await.ok()?;
