@@ -212,7 +212,7 @@ registry! {
         "Use a new key for each message. To repeat a request, send the same body.";
     /// The header is not a valid key.
     IdempotencyKeyMalformed 422 "idempotency-key-malformed" "The Idempotency-Key is malformed"
-        "A key has 1 to 255 visible ASCII characters.";
+        "A key has 1 to 255 visible ASCII characters, and at least 32 where it is for a token.";
     /// A query parameter is invalid.
     InvalidParameter 422 "invalid-parameter" "A query parameter is invalid"
         "The contract lists the parameters of this operation.";

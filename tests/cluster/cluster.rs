@@ -195,7 +195,10 @@ impl Member {
     /// Claims a device.
     pub async fn claim(&self, device: &str) {
         let token = secret(&format!("token of {device}"));
-        self.engine.request_token(device, Requester::Claim(None), &token).await.expect("a token");
+        self.engine
+            .request_token(device, Requester::Claim { shown: None, key: None }, &token)
+            .await
+            .expect("a token");
     }
 
     /// Authorises a websocket.

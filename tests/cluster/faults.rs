@@ -622,7 +622,10 @@ async fn a_claim_whose_reply_is_lost_is_revoked() {
     let b = cluster.join().await;
     proxy.deafen();
     let claim = async |member: &Member, token| {
-        member.engine.request_token("phone", Requester::Claim(None), &secret(token)).await
+        member
+            .engine
+            .request_token("phone", Requester::Claim { shown: None, key: None }, &secret(token))
+            .await
     };
     assert_eq!(
         claim(&a, "lost").await,
@@ -647,7 +650,7 @@ async fn a_renewal_whose_reply_is_lost_leaves_the_claim_as_it_was() {
     proxy.deafen();
     let shown = secret("token of phone");
     let renewal = async |member: &Member, token| {
-        let requester = Requester::Claim(Some(&shown));
+        let requester = Requester::Claim { shown: Some(&shown), key: None };
         member.engine.request_token("phone", requester, &secret(token)).await
     };
     assert_eq!(

@@ -2,10 +2,26 @@
 
 use engine::{AuthoriseError, EndReason, RedeemError, RequestTokenError, TokenError};
 
-use crate::harness::{Backend, DAY, TestEngine, conformance};
+use crate::harness::{Backend, DAY, MOMENT, TestEngine, conformance, just_before};
 
 const CLAIMED: Result<(), RequestTokenError> = Err(RequestTokenError::DeviceClaimed);
 const UNKNOWN: Result<(), TokenError> = Err(TokenError::Unknown);
+
+/// A claimed phone that renewed its token twice, because it did so at once or got no response.
+async fn two_renewals(backend: Backend) -> TestEngine {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.renew("phone", "first", "one").await.unwrap();
+    engine.renew("phone", "first", "other").await.unwrap();
+    engine
+}
+
+/// A phone that was claimed with an idempotency key, `key`, for the token `lost`.
+async fn lost_claim(backend: Backend) -> TestEngine {
+    let engine = TestEngine::new(backend).await;
+    engine.claim_with("phone", None, Some("key"), "lost").await.unwrap();
+    engine
+}
 
 conformance!(the_first_request_claims_the_device, async |backend| {
     let engine = TestEngine::new(backend).await;
@@ -93,13 +109,55 @@ conformance!(two_lost_replies_in_a_row_do_not_lock_the_device_out, async |backen
     assert_eq!(engine.authorise("fourth", "phone", "half").await, Ok(()));
 });
 
-conformance!(renewing_with_the_previous_token_replaces_the_newest, async |backend| {
+conformance!(two_renewals_at_once_are_both_good, async |backend| {
+    let engine = two_renewals(backend).await;
+    assert_eq!(engine.check_token("one").await, Ok(()));
+    assert_eq!(engine.check_token("other").await, Ok(()));
+});
+
+conformance!(using_the_older_of_two_renewals_ends_the_others, async |backend| {
+    let engine = two_renewals(backend).await;
+    assert_eq!(engine.authorise("one", "phone", "half").await, Ok(()));
+    assert_eq!(engine.check_token("other").await, UNKNOWN);
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
+});
+
+conformance!(using_the_newer_of_two_renewals_ends_the_others, async |backend| {
+    let engine = two_renewals(backend).await;
+    assert_eq!(engine.authorise("other", "phone", "half").await, Ok(()));
+    assert_eq!(engine.check_token("one").await, UNKNOWN);
+    assert_eq!(engine.check_token("first").await, UNKNOWN);
+});
+
+conformance!(renewing_with_one_of_two_renewals_ends_the_other, async |backend| {
+    let engine = two_renewals(backend).await;
+    assert_eq!(engine.renew("phone", "one", "next").await, Ok(()));
+    assert_eq!(engine.check_token("one").await, Ok(()));
+    assert_eq!(engine.check_token("other").await, UNKNOWN);
+});
+
+conformance!(the_socket_ends_with_the_renewal_that_is_used, async |backend| {
     let engine = TestEngine::new(backend).await;
     engine.claim("phone", "first").await.unwrap();
-    engine.renew("phone", "first", "lost").await.unwrap();
-    engine.renew("phone", "first", "third").await.unwrap();
-    assert_eq!(engine.check_token("lost").await, UNKNOWN);
-    assert_eq!(engine.renew("phone", "lost", "stolen").await, CLAIMED);
+    engine.open("first", "phone", "connection").await;
+    engine.renew("phone", "first", "one").await.unwrap();
+    engine.advance(DAY / 2).await;
+    engine.renew("phone", "first", "other").await.unwrap();
+    engine.authorise("one", "phone", "half").await.unwrap();
+    engine.advance(DAY / 2).await;
+    engine.ended_are(&[("connection", EndReason::TokenExpired)]);
+});
+
+conformance!(a_fifth_unused_renewal_replaces_the_oldest, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    for renewal in ["one", "two", "three", "four", "five"] {
+        engine.renew("phone", "first", renewal).await.unwrap();
+    }
+    assert_eq!(engine.check_token("first").await, Ok(()));
+    assert_eq!(engine.check_token("one").await, UNKNOWN);
+    assert_eq!(engine.check_token("two").await, Ok(()));
+    assert_eq!(engine.renew("phone", "one", "next").await, CLAIMED);
 });
 
 conformance!(the_previous_token_no_longer_renews_once_the_newest_was_used, async |backend| {
@@ -328,4 +386,87 @@ conformance!(authorising_with_an_expired_token_does_not_use_it, async |backend| 
     let refused = engine.authorise("second", "phone", "half").await;
     assert_eq!(refused, Err(AuthoriseError::Token(TokenError::Expired)));
     assert_eq!(engine.renew("phone", "first", "third").await, Ok(()));
+});
+
+conformance!(a_repeated_claim_gets_a_fresh_token, async |backend| {
+    let engine = lost_claim(backend).await;
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "fresh").await, Ok(()));
+    assert_eq!(engine.check_token("fresh").await, Ok(()));
+    assert_eq!(engine.check_token("lost").await, UNKNOWN);
+});
+
+conformance!(a_claim_can_be_repeated_until_the_token_is_used, async |backend| {
+    let engine = lost_claim(backend).await;
+    for token in ["second", "third", "fourth"] {
+        assert_eq!(engine.claim_with("phone", None, Some("key"), token).await, Ok(()));
+    }
+    engine.check_token("fourth").await.unwrap();
+    engine.authorise("fourth", "phone", "half").await.unwrap();
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "stolen").await, CLAIMED);
+    assert_eq!(engine.check_token("fourth").await, Ok(()));
+});
+
+conformance!(renewing_a_claim_ends_its_key, async |backend| {
+    let engine = lost_claim(backend).await;
+    engine.renew("phone", "lost", "next").await.unwrap();
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "stolen").await, CLAIMED);
+    assert_eq!(engine.check_token("lost").await, Ok(()));
+});
+
+conformance!(an_expired_claim_can_be_repeated, async |backend| {
+    let engine = lost_claim(backend).await;
+    engine.advance(DAY).await;
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "fresh").await, Ok(()));
+    assert_eq!(engine.check_token("fresh").await, Ok(()));
+});
+
+conformance!(a_repeated_claim_keeps_the_record, async |backend| {
+    let engine = lost_claim(backend).await;
+    let sent = engine.send("phone", "1").await.unwrap();
+    engine.claim_with("phone", None, Some("key"), "fresh").await.unwrap();
+    assert_eq!(engine.open("fresh", "phone", "connection").await.epoch, sent.epoch);
+    assert_eq!(engine.outbox_numbers("phone", "connection").await, [1]);
+});
+
+conformance!(another_key_does_not_repeat_a_claim, async |backend| {
+    let engine = lost_claim(backend).await;
+    assert_eq!(engine.claim_with("phone", None, Some("another"), "stolen").await, CLAIMED);
+    assert_eq!(engine.claim("phone", "stolen").await, CLAIMED);
+    assert_eq!(engine.check_token("lost").await, Ok(()));
+});
+
+conformance!(a_claim_without_a_key_cannot_be_repeated, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "lost").await.unwrap();
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "stolen").await, CLAIMED);
+});
+
+conformance!(each_device_has_its_own_claim_key, async |backend| {
+    let engine = lost_claim(backend).await;
+    assert_eq!(engine.claim_with("tablet", None, Some("key"), "other").await, Ok(()));
+    assert_eq!(engine.check_token("lost").await, Ok(()));
+});
+
+conformance!(a_repeated_renewal_gets_a_fresh_token, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.claim("phone", "first").await.unwrap();
+    engine.open("first", "phone", "connection").await;
+    engine.claim_with("phone", Some("first"), Some("key"), "lost").await.unwrap();
+    engine.advance(DAY / 2).await;
+    engine.claim_with("phone", Some("first"), Some("key"), "fresh").await.unwrap();
+    assert_eq!(engine.check_token("first").await, Ok(()));
+    assert_eq!(engine.check_token("lost").await, UNKNOWN);
+    assert_eq!(engine.authorise("fresh", "phone", "half").await, Ok(()));
+    engine.advance(just_before(DAY)).await;
+    engine.ended_are(&[]);
+    engine.advance(MOMENT).await;
+    engine.ended_are(&[("connection", EndReason::TokenExpired)]);
+});
+
+conformance!(an_issued_token_does_not_end_the_key_of_a_claim, async |backend| {
+    let engine = lost_claim(backend).await;
+    engine.issue("phone", "issued").await.unwrap();
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "fresh").await, Ok(()));
+    assert_eq!(engine.check_token("issued").await, Ok(()));
+    assert_eq!(engine.renew("phone", "fresh", "next").await, Ok(()));
 });

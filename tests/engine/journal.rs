@@ -56,6 +56,17 @@ async fn what_a_claim_ended_stays_ended_after_a_restart() {
     assert!(engine.check_token("test token").await.is_err());
 }
 
+#[tokio::test]
+async fn a_lost_claim_can_be_repeated_after_a_restart() {
+    let mut engine = TestEngine::new(Backend::Journal).await;
+    engine.claim_with("phone", None, Some("key"), "lost").await.expect("a token");
+    engine.restart(false).await;
+    assert_eq!(engine.claim_with("phone", None, Some("key"), "fresh").await, Ok(()));
+    engine.authorise("fresh", "phone", "half").await.expect("authorised");
+    engine.restart(false).await;
+    assert!(engine.claim_with("phone", None, Some("key"), "stolen").await.is_err());
+}
+
 /// The journal as a database, to inspect or to damage it.
 fn database(folder: &Path) -> Connection {
     Connection::open(folder.join("journal.sqlite")).expect("the journal")

@@ -79,7 +79,13 @@ conformance!(of_threads_that_claim_one_device_one_wins, async |backend| {
         let engine = Arc::clone(&engine);
         async move {
             let token = secret(&format!("token {thread} {number}"));
-            engine.request_token(&format!("phone {number}"), Requester::Claim(None), &token).await
+            engine
+                .request_token(
+                    &format!("phone {number}"),
+                    Requester::Claim { shown: None, key: None },
+                    &token,
+                )
+                .await
         }
     })
     .await;

@@ -104,11 +104,8 @@ mod upgrades {
         let gateway = Gateway::trial();
         let key = format!("Bearer {}", gateway.operator_key);
         let mut connection = Connection::open(&gateway);
-        let headers = [
-            ("authorization", key.as_str()),
-            ("connection", "upgrade"),
-            ("upgrade", "websocket"),
-        ];
+        let headers =
+            [("authorization", key.as_str()), ("connection", "upgrade"), ("upgrade", "websocket")];
         connection.send(request("GET /operator/events", &headers, ""));
         let answer = connection.answer_without_body();
         assert_eq!(answer.status, 200);

@@ -23,6 +23,9 @@ pub struct Limits {
     pub authorisations_per_second: u32,
     /// Live tokens of the test channel per device; the newest replaces the oldest.
     pub test_tokens: usize,
+    /// Unused tokens of a claim, beside the one that the device is known to have; the newest
+    /// replaces the oldest.
+    pub unused_tokens: usize,
     /// Spent, expired and revoked `halfRef`s remembered at a time, of all devices; the newest replaces
     /// the oldest.
     pub remembered_half_refs: usize,
@@ -55,6 +58,7 @@ impl Default for Limits {
             open_authorisations: 3,
             authorisations_per_second: 10,
             test_tokens: 8,
+            unused_tokens: 4,
             remembered_half_refs: 1_000_000,
             outbox_messages: 1000,
             outbox_bytes: 1024 * 1024,

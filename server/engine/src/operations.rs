@@ -10,8 +10,15 @@ use crate::{Digest, Millis};
 /// Who requests a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requester<'a> {
-    /// A prospect through a channel that claims, with the token that it presents, if any.
-    Claim(Option<&'a Digest>),
+    /// A prospect through a channel that claims.
+    Claim {
+        /// The token that the prospect showed, live or expired.
+        shown: Option<&'a Digest>,
+        /// The idempotency key of the request: a secret of the prospect's. Repeated before the
+        /// token was first used, it gets a fresh token in the place of the one whose response was
+        /// lost.
+        key: Option<&'a Digest>,
+    },
     /// A prospect through the test channel.
     Test,
     /// The operator, for the device's claim.

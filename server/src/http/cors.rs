@@ -4,7 +4,7 @@ use actix_cors::Cors;
 use actix_web::http::header::HeaderValue;
 use api_types::problem::ProblemKind;
 
-use super::credentials::TOKEN_HEADER;
+use super::{credentials::TOKEN_HEADER, idempotency_key::IDEMPOTENCY_KEY_HEADER};
 use crate::{origin, problem::ApiError, request_id::REQUEST_ID_HEADER};
 
 /// How long a browser caches the answer to a preflight: an hour.
@@ -18,7 +18,7 @@ const REQUEST_HEADERS: [&str; 6] = [
     TOKEN_HEADER,
     "content-type",
     "authorization",
-    "idempotency-key",
+    IDEMPOTENCY_KEY_HEADER,
     "last-event-id",
     "if-none-match",
 ];

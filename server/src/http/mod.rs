@@ -1,7 +1,7 @@
 //! What every request passes, whatever operation it is for. From outside in: [`request_scope`] (id,
 //! log line, metrics, headers, rendering of refusals), [`cors`], then the [`route_policy`] of the
-//! route that matched, then the handler with its extractors: [`credentials`], [`body`], [`query`] and
-//! [`device_path`].
+//! route that matched, then the handler with its extractors: [`credentials`], [`body`], [`query`],
+//! [`device_path`] and [`idempotency_key`].
 
 pub mod admission;
 pub mod body;
@@ -9,6 +9,7 @@ pub mod client_address;
 pub mod cors;
 pub mod credentials;
 pub mod device_path;
+pub mod idempotency_key;
 pub mod not_found;
 pub mod query;
 pub mod request_scope;

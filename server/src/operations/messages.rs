@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::header::HeaderValue, post, web::Data};
+use actix_web::{HttpRequest, HttpResponse, post, web::Data};
 use api_types::{
     device_tag::DeviceTag,
     operator::{SendMessageRequest, SendMessageResponse},
@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::{
     http::{
-        body::Json, credentials::Operator, device_path::DevicePath, query::Parameters,
-        route_policy::RoutePolicy,
+        body::Json, credentials::Operator, device_path::DevicePath,
+        idempotency_key::idempotency_key, query::Parameters, route_policy::RoutePolicy,
     },
     problem::{ApiError, api_errors, openapi::BadBody},
     state::Gateway,
@@ -22,9 +22,6 @@ use crate::{
 
 /// How long a message waits for its prospect, unless the operator says.
 const MESSAGE_TTL: Duration = Duration::from_hours(24);
-
-/// The header with which a repeated request takes effect once.
-const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 
 /// Bodies that `sendMessage` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
@@ -102,7 +99,10 @@ pub async fn send_message(
     let Parameters(parameters) = parameters?;
     let data = body.data.get();
     let ttl = body.ttl_seconds.map_or(MESSAGE_TTL, |ttl| Duration::from_secs(ttl.into()));
-    let idempotency = idempotency(&request, &format!("{}\n{data}", ttl.as_secs()))?;
+    // The key stands for the whole body.
+    let body = format!("{}\n{data}", ttl.as_secs());
+    let idempotency = idempotency_key(&request, 1..=255)?
+        .map(|key| Idempotency { key, body: Digest::of(body.as_bytes()) });
     let device = device.tag_or(ProblemKind::UnknownDevice)?;
     let device = device.as_str();
     // Before the message is sent, so that no acknowledgement is missed.
@@ -143,15 +143,4 @@ fn answer(sent: &Sent, waited: bool) -> HttpResponse {
         connected: sent.connected,
         acknowledged,
     })
-}
-
-/// The `Idempotency-Key` of the request, with the digest of what it stands for.
-fn idempotency(request: &HttpRequest, body: &str) -> Result<Option<Idempotency>, ApiError> {
-    let mut keys = request.headers().get_all(IDEMPOTENCY_KEY_HEADER).map(HeaderValue::as_bytes);
-    let Some(key) = keys.next() else { return Ok(None) };
-    let well_formed = (1..=255).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
-    if !well_formed || keys.next().is_some() {
-        return Err(ProblemKind::IdempotencyKeyMalformed.into());
-    }
-    Ok(Some(Idempotency { key: Digest::of(key), body: Digest::of(body.as_bytes()) }))
 }

@@ -1,5 +1,7 @@
 //! Tokens: `PUT /token`, `DELETE /token` and `POST /operator/prospects/{deviceTag}/token`.
 
+use std::ops::RangeInclusive;
+
 use actix_web::{HttpRequest, HttpResponse, delete, post, put, web::Data};
 use api_types::{
     device_tag::DeviceTag,
@@ -15,12 +17,16 @@ use crate::{
         client_address::client_address,
         credentials::{AnyToken, Operator, Token},
         device_path::DevicePath,
+        idempotency_key::idempotency_key,
         route_policy::RoutePolicy,
     },
     problem::{ApiError, api_errors, openapi::BadBody},
     secret,
     state::Gateway,
 };
+
+/// A key stands for an unused claim, so it must be hard to guess.
+const KEY_LENGTH: RangeInclusive<usize> = 32..=255;
 
 /// Bodies that `requestToken` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
@@ -49,8 +55,8 @@ pub const BAD_BODIES: &[BadBody] = &[
 
 api_errors!(RequestTokenErrors:
     MalformedJson, ChannelClosed, IssuerClosed, RequestTimeout, DeviceClaimed, BodyTooLarge,
-    UnsupportedMediaType, InvalidFields, TooManyTokenRequests, DevicesFull, EngineUnavailable, OutcomeUnknown,
-    OutOfDescriptors;
+    UnsupportedMediaType, InvalidFields, IdempotencyKeyMalformed, TooManyTokenRequests, DevicesFull,
+    EngineUnavailable, OutcomeUnknown, OutOfDescriptors;
     TokenRequest: BAD_BODIES
 );
 
@@ -62,10 +68,20 @@ api_errors!(RequestTokenErrors:
 /// then on, send the newest token, live or expired, in the header `token` to get the next one; any
 /// other request is refused, because a device tag is a name and not a secret. Renewing keeps open
 /// authorisations and the open socket. If the answer is lost, ask again with the token you have: it
-/// stays valid until the newer one is first used.
+/// stays valid until a newer one is first used. Of two renewals at once both are valid; the first
+/// one used ends the other.
+///
+/// A first claim has no token to ask again with. Send an `Idempotency-Key`, a random secret that
+/// you keep until you have used the token: until then, the same key gets a fresh token in the place
+/// of the one whose answer was lost.
 #[utoipa::path(
     operation_id = "requestToken",
     tag = "prospect",
+    params((
+        "Idempotency-Key" = Option<String>, Header, nullable = false,
+        min_length = 32, max_length = 255, pattern = "^[!-~]{32,255}$",
+        description = "A random secret, such as a UUID. Until the token is first used, the same key gets a fresh one in its place; the channel `test` ignores it."
+    )),
     request_body(
         content = TokenRequest,
         content_type = "application/json",
@@ -90,13 +106,16 @@ pub async fn request_token(
         .count(address)
         .map_err(|wait| ApiError::with_retry_after(ProblemKind::TooManyTokenRequests, wait))?;
     let body = body.accepted()?;
+    let key = idempotency_key(&request, KEY_LENGTH)?;
     let requester = match body.channel {
         _ if gateway.config.tokens.token_issuer == TokenIssuer::Operator => {
             return Err(ProblemKind::IssuerClosed.into());
         }
         Channel::Test if !gateway.test_channel => return Err(ProblemKind::ChannelClosed.into()),
         Channel::Test => Requester::Test,
-        Channel::Browser | Channel::Android | Channel::Ios => Requester::Claim(token.as_ref()),
+        Channel::Browser | Channel::Android | Channel::Ios => {
+            Requester::Claim { shown: token.as_ref(), key: key.as_ref() }
+        }
     };
     issue(&gateway, &body.device_tag, requester).await
 }

@@ -31,9 +31,23 @@ impl TestEngine {
         self.request_token(device, Requester::Test, token).await
     }
 
+    /// Requests a token through a channel that claims, with the token that the device shows and an
+    /// idempotency key.
+    pub async fn claim_with(
+        &self,
+        device: &str,
+        shown: Option<&str>,
+        key: Option<&str>,
+        token: &str,
+    ) -> Result<(), RequestTokenError> {
+        let (shown, key) = (shown.map(secret), key.map(secret));
+        let requester = Requester::Claim { shown: shown.as_ref(), key: key.as_ref() };
+        self.request_token(device, requester, token).await
+    }
+
     /// Requests a token through a channel that claims, without a token.
     pub async fn claim(&self, device: &str, token: &str) -> Result<(), RequestTokenError> {
-        self.request_token(device, Requester::Claim(None), token).await
+        self.claim_with(device, None, None, token).await
     }
 
     /// Requests a token through a channel that claims, with the token `shown`.
@@ -43,7 +57,7 @@ impl TestEngine {
         shown: &str,
         token: &str,
     ) -> Result<(), RequestTokenError> {
-        self.request_token(device, Requester::Claim(Some(&secret(shown))), token).await
+        self.claim_with(device, Some(shown), None, token).await
     }
 
     /// Issues a token as the operator.

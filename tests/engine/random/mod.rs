@@ -45,6 +45,7 @@ fn limits() -> Limits {
         open_authorisations: 2,
         authorisations_per_second: 1000,
         test_tokens: 2,
+        unused_tokens: 2,
         outbox_messages: 6,
         outbox_bytes: 60,
         remembered_ids: UNACCEPTED + 1,
@@ -58,7 +59,7 @@ fn limits() -> Limits {
 }
 
 /// What the runs must have met, or they would show too little.
-const MET: [&str; 56] = [
+const MET: [&str; 59] = [
     "accept EventsFull",
     "accept Ok",
     "accept Stale",
@@ -77,6 +78,9 @@ const MET: [&str; 56] = [
     "claim DeviceClaimed",
     "claim DevicesFull",
     "claim Ok",
+    "claim with key DeviceClaimed",
+    "claim with key Ok",
+    "claim with key repeated",
     "end Revoked",
     "end Superseded",
     "end TokenExpired",

@@ -17,10 +17,12 @@ const HALF_REFS: [&str; 7] = ["h1", "h2", "h3", "h4", "h5", "h6", "h7"];
 
 #[derive(Debug, Clone)]
 pub enum Operation {
+    /// With an idempotency key, if it claims or renews.
     RequestToken {
         device: Device,
         requester: Requester,
         token: Choice,
+        key: Option<u8>,
     },
     CheckToken(Choice),
     RevokeToken(Choice),
@@ -147,6 +149,14 @@ fn requester() -> impl Strategy<Value = Requester> {
     select(&[Test, Test, Claim, Claim, Operator, Renew, Renew, RenewOther][..])
 }
 
+fn request_token() -> impl Strategy<Value = Operation> {
+    // Few keys, so that they come again.
+    let key = prop_oneof![Just(None), (0_u8..3).prop_map(Some)];
+    (device(), requester(), choice(), key).prop_map(|(device, requester, token, key)| {
+        Operation::RequestToken { device, requester, token, key }
+    })
+}
+
 fn time() -> impl Strategy<Value = Duration> {
     let up_to = |end| (1_u64..end).prop_map(Duration::from_millis);
     prop_oneof![2 => up_to(10), 4 => up_to(3_000), 2 => up_to(20_000), 1 => up_to(100_000)]
@@ -182,8 +192,7 @@ fn lose() -> impl Strategy<Value = Operation> {
 pub fn operation() -> impl Strategy<Value = Operation> {
     use Operation as Op;
     prop_oneof![
-        10 => (device(), requester(), choice())
-            .prop_map(|(device, requester, token)| Op::RequestToken { device, requester, token }),
+        10 => request_token(),
         2 => choice().prop_map(Op::CheckToken),
         1 => choice().prop_map(Op::RevokeToken),
         10 => authorise(),

@@ -54,8 +54,8 @@ impl Run {
 
     pub async fn take(&mut self, operation: &Operation) {
         match *operation {
-            Operation::RequestToken { device, requester, token } => {
-                self.request_token(device, requester, token).await;
+            Operation::RequestToken { device, requester, token, key } => {
+                self.request_token(device, requester, token, key).await;
             }
             Operation::CheckToken(token) => {
                 let (token, _) = self.token(token);
@@ -144,27 +144,40 @@ impl Run {
         answer
     }
 
-    async fn request_token(&mut self, device: Device, requester: Requester, choice: Choice) {
+    async fn request_token(
+        &mut self,
+        device: Device,
+        requester: Requester,
+        choice: Choice,
+        key: Option<u8>,
+    ) {
         let token = self.name("token");
         let (shown, its_device) = self.token(choice);
         let device = if let Requester::Renew = requester { its_device } else { device };
         let (engine, model) = (&self.engine, &mut self.model);
+        let key = key.map(|key| format!("request key {key}"));
+        let key = key.as_deref();
+        if key.is_some_and(|key| model.has_key(device, key)) {
+            self.met.insert("claim with key repeated".to_owned());
+        }
         let (operation, answer, expected) = match requester {
             Requester::Test => (
                 "test",
                 engine.request_test_token(device, &token).await,
                 model.request_test_token(device, &token),
             ),
-            Requester::Claim => {
-                ("claim", engine.claim(device, &token).await, model.claim(device, None, &token))
-            }
             Requester::Operator => {
                 ("issue", engine.issue(device, &token).await, model.issue(device, &token))
             }
+            Requester::Claim => (
+                if key.is_some() { "claim with key" } else { "claim" },
+                engine.claim_with(device, None, key, &token).await,
+                model.claim(device, None, key, &token),
+            ),
             Requester::Renew | Requester::RenewOther => (
                 "renew",
-                engine.renew(device, &shown, &token).await,
-                model.claim(device, Some(&shown), &token),
+                engine.claim_with(device, Some(&shown), key, &token).await,
+                model.claim(device, Some(&shown), key, &token),
             ),
         };
         if self.same(operation, answer, &expected).is_ok() {
@@ -226,7 +239,7 @@ impl Run {
 
     async fn connect(&mut self, device: Device) {
         if self.model.live_token(device).is_none() {
-            self.request_token(device, Requester::Operator, Choice::Invented).await;
+            self.request_token(device, Requester::Operator, Choice::Invented, None).await;
         }
         let Some(token) = self.model.live_token(device) else { return };
         let half_ref = self.name("half ref");

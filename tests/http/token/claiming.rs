@@ -1,6 +1,7 @@
 //! The first request for a device claims it; later ones need its token.
 
-use tests::{DEVICE, Gateway, Socket, gateway::eventually, half_ref};
+use serde_json::json;
+use tests::{Answer, DEVICE, Gateway, Socket, gateway::eventually, half_ref};
 
 use super::{authorise, wait_until_expired, with_short_lived_tokens};
 
@@ -96,4 +97,56 @@ fn revoking_makes_room_for_another_device() {
     let gateway = Gateway::builder().flag("--devices", "1").start();
     assert_eq!(gateway.revoke_token(&gateway.claim(DEVICE)).status, 204);
     gateway.request_token("browser", "another", None).succeeds();
+}
+
+const KEY: &str = "6f1a7c1e-0f4b-4b57-9f9e-3f0f5e6c8d21";
+
+/// Claims the device with an idempotency key.
+fn claim_with(gateway: &Gateway, key: &str) -> Answer {
+    let body = json!({"channel": "browser", "deviceTag": DEVICE});
+    gateway.call("PUT", "/token").json(&body).header("idempotency-key", key).send()
+}
+
+#[test]
+fn a_first_claim_whose_answer_was_lost_can_be_repeated_with_its_key() {
+    let gateway = Gateway::trial();
+    for _ in 0..50 {
+        let lost = claim_with(&gateway, KEY).token();
+        let arrived = claim_with(&gateway, KEY).token();
+        assert_eq!(authorise(&gateway, &lost).problem_name(), "token-unknown");
+        assert_ne!(lost, arrived);
+    }
+    let token = claim_with(&gateway, KEY).token();
+    authorise(&gateway, &token).succeeds();
+}
+
+#[test]
+fn the_key_of_a_claim_is_spent_when_the_token_is_used() {
+    let gateway = Gateway::trial();
+    let token = claim_with(&gateway, KEY).token();
+    authorise(&gateway, &token).succeeds();
+    assert_eq!(claim_with(&gateway, KEY).problem_name(), "device-claimed");
+}
+
+#[test]
+fn another_key_does_not_repeat_a_claim() {
+    let gateway = Gateway::trial();
+    claim_with(&gateway, KEY).succeeds();
+    let other = KEY.replace('6', "7");
+    assert_eq!(claim_with(&gateway, &other).problem_name(), "device-claimed");
+}
+
+#[test]
+fn the_key_of_a_claim_has_at_least_32_visible_characters() {
+    let gateway = Gateway::trial();
+    for key in ["", "short", &"x".repeat(31), &"x".repeat(256), &format!("{KEY} {KEY}")] {
+        let answer = claim_with(&gateway, key);
+        assert_eq!(answer.status, 422, "{key:?}");
+        assert_eq!(answer.problem_name(), "idempotency-key-malformed", "{key:?}");
+    }
+    for key in ["x".repeat(32), "y".repeat(255)] {
+        let device = format!("device-{}", key.len());
+        let body = json!({"channel": "browser", "deviceTag": device});
+        gateway.call("PUT", "/token").json(&body).header("idempotency-key", &key).send().succeeds();
+    }
 }

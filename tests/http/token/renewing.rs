@@ -64,8 +64,18 @@ fn a_renewal_whose_answer_was_lost_can_be_repeated() {
     let renew = || gateway.request_token("browser", DEVICE, Some(&first)).token();
     let lost = renew();
     let arrived = renew();
-    assert_eq!(authorise(&gateway, &lost).problem_name(), "token-unknown");
     authorise(&gateway, &arrived).succeeds();
+    assert_eq!(authorise(&gateway, &lost).problem_name(), "token-unknown");
+}
+
+#[test]
+fn of_two_renewals_at_once_the_first_one_used_ends_the_other() {
+    let gateway = Gateway::trial();
+    let first = gateway.claim(DEVICE);
+    let renew = || gateway.request_token("browser", DEVICE, Some(&first)).token();
+    let (one, other) = (renew(), renew());
+    authorise(&gateway, &one).succeeds();
+    assert_eq!(authorise(&gateway, &other).problem_name(), "token-unknown");
 }
 
 #[test]

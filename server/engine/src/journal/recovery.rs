@@ -14,7 +14,7 @@ use super::{
 use crate::{
     EngineListener, Event, Limits, Millis, RateState,
     memory::{
-        change::{Change, RecordImage},
+        change::{Change, RecordImage, TokenImage},
         record::{HalfRefState, Record, Token},
         state::State,
     },
@@ -191,8 +191,8 @@ impl Replay {
         let earlier = self.remove_record(&image.device);
         let earlier = earlier.filter(|record| *record.epoch == *image.epoch);
         let device: Arc<str> = (*image.device).into();
-        for (token, expires) in image.tokens {
-            self.state.tokens.insert(token, Token { device: Arc::clone(&device), expires });
+        for TokenImage { token, expires, key } in image.tokens {
+            self.state.tokens.insert(token, Token { device: Arc::clone(&device), expires, key });
         }
         let record = Record {
             epoch: (*image.epoch).into(),

@@ -77,8 +77,8 @@ pub struct RecordImage<'a> {
     pub device: Cow<'a, str>,
     pub epoch: Cow<'a, str>,
     pub claimed: bool,
-    /// In the order of [`Holder::tokens`], with the expiry of each.
-    pub tokens: Vec<(Digest, Millis)>,
+    /// In the order of [`Holder::tokens`].
+    pub tokens: Vec<TokenImage>,
     pub socket: Option<Cow<'a, Socket>>,
     pub expires: Millis,
 }
@@ -86,12 +86,15 @@ pub struct RecordImage<'a> {
 impl<'a> RecordImage<'a> {
     /// The image of a record; `tokens` has the expiries of its tokens.
     pub fn of(device: &'a str, record: &'a Record, tokens: &HashMap<Digest, Token>) -> Self {
-        let expiry = |token: &Digest| tokens.get(token).map_or(0, |token| token.expires);
+        let image = |token: &Digest| {
+            let (expires, key) = tokens.get(token).map_or((0, None), |it| (it.expires, it.key));
+            TokenImage { token: *token, expires, key }
+        };
         Self {
             device: Cow::Borrowed(device),
             epoch: Cow::Borrowed(&record.epoch),
-            claimed: matches!(record.holder, Holder::Claim { .. }),
-            tokens: record.holder.tokens().into_iter().map(|it| (it, expiry(&it))).collect(),
+            claimed: matches!(record.holder, Holder::Claim(_)),
+            tokens: record.holder.tokens().iter().map(image).collect(),
             socket: record.socket.as_ref().map(Cow::Borrowed),
             expires: record.expires,
         }
@@ -99,13 +102,22 @@ impl<'a> RecordImage<'a> {
 
     /// Whose tokens speak for the device; `None` for a claim without a token.
     pub fn holder(&self) -> Option<Holder> {
-        let mut tokens = self.tokens.iter().map(|(token, _)| *token);
-        if self.claimed {
-            Some(Holder::Claim { newest: tokens.next()?, previous: tokens.next() })
-        } else {
-            Some(Holder::Test(tokens.collect()))
+        let tokens: Vec<_> = self.tokens.iter().map(|image| image.token).collect();
+        match self.claimed {
+            true if tokens.is_empty() => None,
+            true => Some(Holder::Claim(tokens)),
+            false => Some(Holder::Test(tokens)),
         }
     }
+}
+
+/// A token of a record.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct TokenImage {
+    pub token: Digest,
+    pub expires: Millis,
+    /// The idempotency key of the request that got it, until the token is used.
+    pub key: Option<Digest>,
 }
 
 #[cfg(test)]
@@ -141,7 +153,10 @@ mod tests {
                 device: "phone".into(),
                 epoch: "epoch".into(),
                 claimed: true,
-                tokens: vec![(digest, 5)],
+                tokens: vec![
+                    TokenImage { token: digest, expires: 5, key: None },
+                    TokenImage { token: digest, expires: 6, key: Some(digest) },
+                ],
                 socket: Some(Cow::Owned(socket)),
                 expires: 6,
             }),

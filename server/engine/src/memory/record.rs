@@ -27,18 +27,17 @@ pub struct Record {
 pub enum Holder {
     /// Tokens of the test channel, the oldest first. Each of them is good.
     Test(Vec<Digest>),
-    /// The tokens of the claim. `previous` stays good until `newest` is first used, because the
-    /// response with `newest` can be lost.
-    Claim { newest: Digest, previous: Option<Digest> },
+    /// The tokens of the claim, the oldest first and at least one. The first is one that the device
+    /// is known to have; the others are unused, because their responses can be lost or still under
+    /// way. The first use of one of them ends all others.
+    Claim(Vec<Digest>),
 }
 
 impl Holder {
-    /// The tokens: those of the test channel oldest first, those of a claim newest first.
-    pub fn tokens(&self) -> Vec<Digest> {
-        match self {
-            Self::Test(tokens) => tokens.clone(),
-            Self::Claim { newest, previous } => [*newest].into_iter().chain(*previous).collect(),
-        }
+    /// The tokens, the oldest first.
+    pub fn tokens(&self) -> &[Digest] {
+        let (Self::Test(tokens) | Self::Claim(tokens)) = self;
+        tokens
     }
 }
 
@@ -46,6 +45,8 @@ impl Holder {
 pub struct Token {
     pub device: Arc<str>,
     pub expires: Millis,
+    /// The idempotency key of the request that got it; `None` once the token was used.
+    pub key: Option<Digest>,
 }
 
 /// The socket of a device.

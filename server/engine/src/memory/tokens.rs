@@ -19,50 +19,49 @@ impl State {
         token: Digest,
         now: Millis,
     ) -> Result<(), RequestTokenError> {
-        let expires = now + millis(self.limits.token_ttl);
         let claim = match self.records.get(device).map(|record| &record.holder) {
-            Some(Holder::Claim { newest, previous }) => Some((*newest, *previous)),
+            Some(Holder::Claim(tokens)) => Some(tokens.clone()),
             Some(Holder::Test(_)) | None => None,
+        };
+        let key = match requester {
+            Requester::Claim { key, .. } => key.copied(),
+            Requester::Test | Requester::Operator => None,
         };
         match (requester, claim) {
             (Requester::Test, None) => {
                 let device = self.ensure_record(device, || Holder::Test(Vec::new()), now)?;
                 self.add_test_token(&device, token, now);
-                self.add_token(&device, token, expires);
+                self.add_token(&device, token, None, now);
             }
-            (Requester::Claim(_) | Requester::Operator, None) => {
+            (Requester::Claim { .. } | Requester::Operator, None) => {
                 self.delete_record(device, now);
-                let holder = || Holder::Claim { newest: token, previous: None };
-                let device = self.ensure_record(device, holder, now)?;
-                self.add_token(&device, token, expires);
+                let device = self.ensure_record(device, || Holder::Claim(vec![token]), now)?;
+                self.add_token(&device, token, key, now);
             }
-            // While there is a previous token, the newest may never have reached the device; the
-            // previous one has, so it stays good.
-            (Requester::Operator, Some((newest, previous))) => {
-                let (previous, replaced) = match previous {
-                    Some(previous) => (previous, Some(newest)),
-                    None => (newest, None),
-                };
-                self.renew(device, token, previous, replaced, expires);
+            // The unused ones may never have reached the device; the first has.
+            (Requester::Operator, Some(tokens)) => {
+                self.keep_only(device, &tokens[0]);
+                self.add_claim_token(device, token, None, now);
             }
-            (Requester::Claim(Some(shown)), Some((newest, previous))) if *shown == newest => {
-                self.renew(device, token, newest, previous, expires);
+            (Requester::Claim { shown, key }, Some(tokens)) => {
+                let is_lost = |token: &&Digest| self.has_key(token, key);
+                if let Some(lost) = tokens.iter().find(is_lost) {
+                    self.replace(device, lost, token, now);
+                } else if let Some(shown) = shown.filter(|shown| tokens.contains(shown)) {
+                    self.use_token(device, *shown);
+                    self.add_claim_token(device, token, key.copied(), now);
+                } else {
+                    return Err(RequestTokenError::DeviceClaimed);
+                }
             }
-            // The response with the newest was lost, so the device still has the previous one.
-            (Requester::Claim(Some(shown)), Some((newest, Some(previous))))
-                if *shown == previous =>
-            {
-                self.renew(device, token, previous, Some(newest), expires);
-            }
-            (Requester::Test | Requester::Claim(_), Some(_)) => {
-                return Err(RequestTokenError::DeviceClaimed);
-            }
+            (Requester::Test, Some(_)) => return Err(RequestTokenError::DeviceClaimed),
         }
         Ok(())
     }
 
-    fn add_token(&mut self, device: &Arc<str>, token: Digest, expires: Millis) {
-        self.tokens.insert(token, Token { device: Arc::clone(device), expires });
+    fn add_token(&mut self, device: &Arc<str>, token: Digest, key: Option<Digest>, now: Millis) {
+        let expires = now + millis(self.limits.token_ttl);
+        self.tokens.insert(token, Token { device: Arc::clone(device), expires, key });
         self.deadlines.tokens.insert((expires, token));
         self.extend_record(device, expires);
     }
@@ -79,56 +78,98 @@ impl State {
         }
     }
 
-    /// Makes `token` the newest of the claim and `previous` the one before it, and drops
-    /// `replaced`. Socket and authorisations move to the newest.
-    fn renew(
-        &mut self,
-        device: &str,
-        token: Digest,
-        previous: Digest,
-        replaced: Option<Digest>,
-        expires: Millis,
-    ) {
+    /// Whether a token was requested with this idempotency key, and is unused.
+    fn has_key(&self, token: &Digest, key: Option<&Digest>) -> bool {
+        let its_key = self.tokens.get(token).and_then(|token| token.key.as_ref());
+        key.is_some() && key == its_key
+    }
+
+    /// Adds an unused token to a claim, as its newest. The oldest unused one makes room for it.
+    fn add_claim_token(&mut self, device: &str, token: Digest, key: Option<Digest>, now: Millis) {
         let Some((device, _)) = self.records.get_key_value(device) else {
             return;
         };
         let device = Arc::clone(device);
-        if let Some(replaced) = replaced {
-            self.remove_token(&replaced);
+        self.add_token(&device, token, key, now);
+        let unused = self.limits.unused_tokens;
+        let Some(tokens) = self.claim_tokens(&device) else { return };
+        tokens.push(token);
+        let oldest = (tokens.len() > 1 + unused).then(|| tokens.remove(1));
+        if let Some(oldest) = oldest {
+            self.remove_token(&oldest);
         }
-        if let Some(record) = self.records.get_mut(&device) {
-            record.holder = Holder::Claim { newest: token, previous: Some(previous) };
-            if let Some(socket) = &mut record.socket {
-                socket.token = token;
-            }
-            for half_ref in &record.pending {
-                if let Some(HalfRef { state: HalfRefState::Pending { token: its, .. }, .. }) =
-                    self.half_refs.get_mut(half_ref)
-                {
-                    *its = token;
-                }
-            }
-        }
-        self.add_token(&device, token, expires);
+        self.move_sessions_to_newest(&device);
     }
 
-    /// Records a use of a live token: the first use of a claim's newest token ends the previous
-    /// one. Returns the token that sessions of this use belong to, a claim's newest.
+    /// Puts a fresh token in the place of one whose response was lost, under the same key.
+    fn replace(&mut self, device: &str, lost: &Digest, token: Digest, now: Millis) {
+        let key = self.tokens.get(lost).and_then(|lost| lost.key);
+        self.remove_token(lost);
+        let Some(tokens) = self.claim_tokens(device) else { return };
+        let was_first = tokens[0] == *lost;
+        tokens.retain(|token| token != lost);
+        self.add_claim_token(device, token, key, now);
+        if was_first && let Some(tokens) = self.claim_tokens(device) {
+            tokens.rotate_right(1);
+            self.move_sessions_to_newest(device);
+        }
+    }
+
+    /// The tokens of a claim, to be changed.
+    fn claim_tokens(&mut self, device: &str) -> Option<&mut Vec<Digest>> {
+        match self.records.get_mut(device).map(|record| &mut record.holder) {
+            Some(Holder::Claim(tokens)) => Some(tokens),
+            Some(Holder::Test(_)) | None => None,
+        }
+    }
+
+    /// Drops every token of a claim but one.
+    fn keep_only(&mut self, device: &str, kept: &Digest) {
+        let Some(tokens) = self.claim_tokens(device) else { return };
+        let dropped: Vec<_> = tokens.extract_if(.., |token| token != kept).collect();
+        for token in dropped {
+            self.remove_token(&token);
+        }
+        self.move_sessions_to_newest(device);
+    }
+
+    /// Socket and authorisations of a claim belong to its newest token.
+    fn move_sessions_to_newest(&mut self, device: &str) {
+        let Some(record) = self.records.get_mut(device) else { return };
+        let Holder::Claim(tokens) = &record.holder else { return };
+        let Some(newest) = tokens.last().copied() else { return };
+        if let Some(socket) = &mut record.socket {
+            socket.token = newest;
+        }
+        for half_ref in &record.pending {
+            if let Some(HalfRef { state: HalfRefState::Pending { token, .. }, .. }) =
+                self.half_refs.get_mut(half_ref)
+            {
+                *token = newest;
+            }
+        }
+    }
+
+    /// Records a use of a token, after which no other is given in its place. The first use of an
+    /// unused token of a claim ends all others. Returns the token that sessions of this use belong
+    /// to, a claim's newest.
     pub(super) fn use_token(&mut self, device: &str, token: Digest) -> Digest {
-        let Some(Holder::Claim { newest, previous }) =
-            self.records.get(device).map(|record| &record.holder)
+        let Some(Holder::Claim(tokens)) = self.records.get(device).map(|record| &record.holder)
         else {
             return token;
         };
-        let (newest, previous) = (*newest, *previous);
-        if newest == token
-            && let Some(previous) = previous
-            && let Some(record) = self.records.get_mut(device)
+        let (first, newest) = (tokens.first().copied(), tokens.last().copied());
+        if let Some(used) = self.tokens.get_mut(&token)
+            && used.key.take().is_some()
         {
-            record.holder = Holder::Claim { newest, previous: None };
-            self.remove_token(&previous);
+            // The record's image in the journal has the key.
+            self.records.get_mut(device);
         }
-        newest
+        if first == Some(token) {
+            return newest.unwrap_or(token);
+        }
+        self.keep_only(device, &token);
+        token
     }
 
     pub fn live_token(&self, token: &Digest, now: Millis) -> Result<&Token, TokenError> {
@@ -153,7 +194,7 @@ impl State {
                 self.remove_token(token);
                 self.end_sessions_of(&device, token, EndReason::Revoked, now);
             }
-            Holder::Test(_) | Holder::Claim { .. } => self.delete_record(&device, now),
+            Holder::Test(_) | Holder::Claim(_) => self.delete_record(&device, now),
         }
     }
 

@@ -98,6 +98,7 @@ fn header(limits: &Limits, options: &RedisOptions) -> String {
         ("authorisation_interval", rate.interval()),
         ("authorisation_burst", rate.burst()),
         ("test_tokens", limits.test_tokens as u64),
+        ("unused_tokens", limits.unused_tokens as u64),
         ("remembered_half_refs", limits.remembered_half_refs as u64),
         ("outbox_messages", limits.outbox_messages as u64),
         ("outbox_bytes", limits.outbox_bytes as u64),

@@ -53,13 +53,17 @@ impl Engine for Redis {
         requester: Requester<'_>,
         token: &Digest,
     ) -> Result<(), RequestTokenError> {
-        let (requester, shown) = match requester {
-            Requester::Claim(shown) => ("claim", shown),
-            Requester::Test => ("test", None),
-            Requester::Operator => ("operator", None),
+        /// The bytes of a digest; none where there is no digest.
+        fn bytes(digest: Option<&Digest>) -> &[u8] {
+            digest.map_or(&[], |digest| digest.bytes())
+        }
+        let (requester, shown, key) = match requester {
+            Requester::Claim { shown, key } => ("claim", shown, key),
+            Requester::Test => ("test", None, None),
+            Requester::Operator => ("operator", None, None),
         };
         let mut command = self.command("request_token");
-        command.arg(device).arg(requester).arg(shown.map_or(&[][..], |shown| shown.bytes()));
+        command.arg(device).arg(requester).arg(bytes(shown)).arg(bytes(key));
         command.arg(token.bytes()).arg(new_id());
         let (shared, token) = (Arc::clone(&self.shared), *token);
         let call = tokio::spawn(async move {

@@ -44,7 +44,7 @@ pub struct Record {
     /// As soon as an answer carried it.
     pub epoch: Option<Arc<str>>,
     pub claimed: bool,
-    /// The oldest first: of a claim, the previous one and the newest.
+    /// The oldest first: of a claim, one that the device is known to have, then unused ones.
     pub tokens: Vec<Token>,
     pub socket: Option<Socket>,
     pub conversation: Conversation,
@@ -53,6 +53,8 @@ pub struct Record {
 
 pub struct Token {
     pub name: String,
+    /// The idempotency key that it was requested with, until it is used.
+    pub key: Option<String>,
     pub expires: Millis,
 }
 

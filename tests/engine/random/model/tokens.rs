@@ -17,7 +17,7 @@ impl Model {
             Some(place) => place,
             None => self.new_record(device, false)?,
         };
-        self.add_token(place, token);
+        self.add_token(place, token, None);
         if self.records[place].tokens.len() > self.limits.test_tokens {
             let oldest = self.records[place].tokens.remove(0);
             self.end_bound_to(place, &oldest.name, EndReason::Revoked);
@@ -25,36 +25,72 @@ impl Model {
         Ok(())
     }
 
+    /// A claim or a renewal, with the token that the device showed and an idempotency key.
     pub fn claim(
         &mut self,
         device: &str,
         shown: Option<&str>,
+        key: Option<&str>,
         token: &str,
     ) -> Result<(), RequestTokenError> {
-        let Some(place) = self.claimed(device) else { return self.first_claim(device, token) };
-        let mut tokens = self.records[place].tokens.iter();
-        let shown = tokens.find(|known| Some(known.name.as_str()) == shown);
-        let kept = shown.ok_or(RequestTokenError::DeviceClaimed)?.name.clone();
-        self.renew(place, &kept, token);
+        let Some(place) = self.claimed(device) else {
+            return self.first_claim(device, token, key);
+        };
+        let tokens = &mut self.records[place].tokens;
+        // A repeated request: the response with the token was lost.
+        if key.is_some()
+            && let Some(lost) = tokens.iter().position(|token| token.key.as_deref() == key)
+        {
+            tokens.remove(lost);
+            self.add_token(place, token, key);
+            if lost == 0 {
+                self.records[place].tokens.rotate_right(1);
+            }
+            self.bind_to_newest(place);
+            return Ok(());
+        }
+        if !tokens.iter().any(|token| Some(token.name.as_str()) == shown) {
+            return Err(RequestTokenError::DeviceClaimed);
+        }
+        self.use_token(place, shown.expect("it was just found"));
+        self.add_token(place, token, key);
+        if self.records[place].tokens.len() > 1 + self.limits.unused_tokens {
+            self.records[place].tokens.remove(1);
+        }
+        self.bind_to_newest(place);
         Ok(())
     }
 
     pub fn issue(&mut self, device: &str, token: &str) -> Result<(), RequestTokenError> {
-        let Some(place) = self.claimed(device) else { return self.first_claim(device, token) };
-        // The previous one, while it is kept: that is the one that the device has used.
-        let kept = self.records[place].tokens[0].name.clone();
-        self.renew(place, &kept, token);
+        let Some(place) = self.claimed(device) else {
+            return self.first_claim(device, token, None);
+        };
+        // The first is the one that the device is known to have.
+        self.records[place].tokens.truncate(1);
+        self.add_token(place, token, None);
+        self.bind_to_newest(place);
         Ok(())
+    }
+
+    /// Whether an unused token of a claim was requested with this key.
+    pub fn has_key(&self, device: &str, key: &str) -> bool {
+        let mut tokens = self.record(device).into_iter().flat_map(|record| &record.tokens);
+        tokens.any(|token| token.key.as_deref() == Some(key))
     }
 
     fn claimed(&self, device: &str) -> Option<usize> {
         self.place(device).filter(|place| self.records[*place].claimed)
     }
 
-    fn first_claim(&mut self, device: &str, token: &str) -> Result<(), RequestTokenError> {
+    fn first_claim(
+        &mut self,
+        device: &str,
+        token: &str,
+        key: Option<&str>,
+    ) -> Result<(), RequestTokenError> {
         self.disconnect(device);
         let place = self.new_record(device, true)?;
-        self.add_token(place, token);
+        self.add_token(place, token, key);
         Ok(())
     }
 
@@ -76,27 +112,27 @@ impl Model {
         Ok(self.records.len() - 1)
     }
 
-    fn add_token(&mut self, place: usize, name: &str) {
+    fn add_token(&mut self, place: usize, name: &str, key: Option<&str>) {
         let expires = self.after(self.limits.token_ttl);
-        self.records[place].tokens.push(Token { name: name.to_owned(), expires });
+        let (name, key) = (name.to_owned(), key.map(str::to_owned));
+        self.records[place].tokens.push(Token { name, key, expires });
         self.keep_record_after(place, expires);
     }
 
-    /// `token` becomes the newest; `kept`, which the device is known to have, stays beside it.
-    fn renew(&mut self, place: usize, kept: &str, token: &str) {
+    /// The socket and the open authorisations of a claim end with its newest token.
+    fn bind_to_newest(&mut self, place: usize) {
         let record = &mut self.records[place];
-        record.tokens.retain(|token| token.name == kept);
+        let newest = &record.tokens.last().expect("a claim has a token").name;
         if let Some(socket) = &mut record.socket {
-            token.clone_into(&mut socket.token);
+            newest.clone_into(&mut socket.token);
         }
         for half_ref in self.half_refs.values_mut() {
             if half_ref.device == record.device
-                && let HalfRefState::Open { token: bound, .. } = &mut half_ref.state
+                && let HalfRefState::Open { token, .. } = &mut half_ref.state
             {
-                token.clone_into(bound);
+                newest.clone_into(token);
             }
         }
-        self.add_token(place, token);
     }
 
     /// The place of the record and the token that have a token's name.
@@ -115,18 +151,21 @@ impl Model {
         }
     }
 
-    /// The first use of a claim's newest token ends the previous one, and every use binds to the
-    /// newest. Returns the token to bind to.
+    /// The first use of an unused token of a claim ends the others, and what it is used for ends
+    /// with the newest. Returns the token that it ends with.
     pub(super) fn use_token(&mut self, place: usize, token: &str) -> String {
         let record = &mut self.records[place];
         if !record.claimed {
             return token.to_owned();
         }
-        let newest = record.tokens.last().expect("a claim has a newest token").name.clone();
-        if token == newest {
-            record.tokens.retain(|token| token.name == newest);
+        if record.tokens[0].name != token {
+            record.tokens.retain(|other| other.name == token);
         }
-        newest
+        for used in record.tokens.iter_mut().filter(|used| used.name == token) {
+            used.key = None;
+        }
+        self.bind_to_newest(place);
+        self.records[place].tokens.last().expect("a claim has a token").name.clone()
     }
 
     pub fn revoke(&mut self, token: &str) {

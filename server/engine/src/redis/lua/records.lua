@@ -8,7 +8,7 @@ local function encode(record)
     return cmsgpack.pack({
         record.epoch, record.generation, record.claimed, record.tokens, record.pending, record.expires,
         record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
-        record.socket or false, record.last_end or false, record.unknown_seq,
+        record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys,
     })
 end
 
@@ -23,7 +23,7 @@ function Records.decode(device, packed)
         epoch = it[1],
         generation = it[2],
         claimed = it[3],
-        tokens = it[4], -- the oldest first; of a claim, the one before and the newest
+        tokens = it[4], -- the oldest first; of a claim, one that the device has and then unused ones
         pending = it[5], -- open authorisations: half ref and time of expiry of each
         expires = it[6], -- unless a socket is open then
         keys_expire = it[7], -- the TTL of the device's keys ends here
@@ -35,6 +35,7 @@ function Records.decode(device, packed)
         socket = it[13] or nil, -- connection, gateway, since, link, token
         last_end = it[14] or nil, -- the connection that the engine ended last, and the reason
         unknown_seq = it[15], -- of messages up to this number is not known whether they expired
+        token_keys = it[16] or {}, -- of unused tokens: the idempotency key of the request, by token
     }
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.

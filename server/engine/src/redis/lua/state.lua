@@ -21,6 +21,7 @@ function State.new_record(device, epoch, claimed)
         generation = generation,
         claimed = claimed,
         tokens = {},
+        token_keys = {},
         pending = {},
         expires = now,
         keys_expire = 0,

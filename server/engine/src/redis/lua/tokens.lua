@@ -13,44 +13,71 @@ function Tokens.find(token)
     return Tokens.decode(redis.call('GET', key('token', token)))
 end
 
-local function add(device, record, token)
+-- Adds a token as the newest; `request_key` is the idempotency key that it was requested with.
+local function add(device, record, token, request_key)
     local expires = now + LIMITS.token_ttl
     table.insert(record.tokens, token)
+    record.token_keys[token] = request_key
     Records.touch(device)
     State.extend_record(device, record, expires)
     redis.call('SET', key('token', token), expires .. ' ' .. device, 'PX', record.expires - now + SAFETY_TTL)
     redis.call('ZADD', key('due:tokens'), expires, token)
 end
 
-local function drop(device, record, token)
-    for place, known in ipairs(record.tokens) do
+local function place_of(tokens, token)
+    for place, known in ipairs(tokens) do
         if known == token then
-            table.remove(record.tokens, place)
-            break
+            return place
         end
     end
+end
+
+local function drop(device, record, token)
+    local place = place_of(record.tokens, token)
+    if place then
+        table.remove(record.tokens, place)
+    end
+    record.token_keys[token] = nil
     Records.touch(device)
     redis.call('DEL', key('token', token))
     redis.call('ZREM', key('due:tokens'), token)
 end
 
--- The newest token, and the one before it where that is still good.
-local function newest_and_before(record)
-    local count = #record.tokens
-    return record.tokens[count], count > 1 and record.tokens[1] or nil
+-- Drops every token of a claim but this one.
+local function keep_only(device, record, kept)
+    for _, token in ipairs({ unpack(record.tokens) }) do
+        if token ~= kept then
+            drop(device, record, token)
+        end
+    end
+end
+
+local function newest(record)
+    return record.tokens[#record.tokens]
 end
 
 -- The token that an authorisation or a socket depends on: of a claim, always the newest, so that a
 -- renewal moves them to the new token.
 function Tokens.binding(record, token)
-    return record.claimed and newest_and_before(record) or token
+    return record.claimed and newest(record) or token
 end
 
--- The first use of a claim's newest token ends the one before it.
+-- The device has the token: an idempotency key gets no other in its place any more.
+local function confirm(device, record, token)
+    if record.token_keys[token] then
+        record.token_keys[token] = nil
+        Records.touch(device)
+    end
+end
+
+-- A token is used. The first use of one of a claim's unused tokens ends all others.
 function Tokens.use(device, record, token)
-    local newest, before = newest_and_before(record)
-    if record.claimed and before and token == newest then
-        drop(device, record, before)
+    if not record.claimed then
+        return
+    end
+    confirm(device, record, token)
+    if token ~= record.tokens[1] then
+        keep_only(device, record, token)
     end
 end
 
@@ -84,29 +111,52 @@ function Tokens.expire(token)
     end
 end
 
--- Makes `token` the newest and keeps the one that the device is known to have.
-local function renew(device, record, token, kept, dropped)
-    if dropped then
-        drop(device, record, dropped)
+-- The unused token that was requested with this idempotency key.
+local function requested_with(record, request_key)
+    for token, its_key in pairs(record.token_keys) do
+        if its_key == request_key then
+            return token
+        end
     end
-    record.tokens = { kept }
-    add(device, record, token)
+end
+
+-- Puts `token` in the place of one whose response was lost.
+local function replace(device, record, replaced, token, request_key)
+    local is_first = record.tokens[1] == replaced
+    drop(device, record, replaced)
+    add(device, record, token, request_key)
+    if is_first then
+        table.insert(record.tokens, 1, table.remove(record.tokens))
+    end
     return { 'ok' }
 end
 
-Call.operation('request_token', WRITE, function(device, requester, shown, token, epoch)
+-- Adds a token to the one that the device showed. Other unused ones stay, so that of two renewals at
+-- once both are good.
+local function renew(device, record, shown, token, request_key)
+    Tokens.use(device, record, shown)
+    add(device, record, token, request_key)
+    if #record.tokens > 1 + LIMITS.unused_tokens then
+        drop(device, record, record.tokens[2])
+    end
+    return { 'ok' }
+end
+
+-- The idempotency key is empty where the request has none.
+Call.operation('request_token', WRITE, function(device, requester, shown, request_key, token, epoch)
+    request_key = request_key ~= '' and request_key or nil
     local record = Records.load(device)
     if record and record.claimed then
-        local newest, before = newest_and_before(record)
+        local replaced = request_key and requested_with(record, request_key)
         if requester == 'operator' then
-            -- While there is one before it, the newest may not have reached the device; the one
-            -- that the device has used stays good.
-            return renew(device, record, token, before or newest, before and newest)
-        elseif requester == 'claim' and shown == newest then
-            return renew(device, record, token, newest, before)
-        elseif requester == 'claim' and before and shown == before then
-            -- The reply with the newest was lost: the device still has the one before it.
-            return renew(device, record, token, before, newest)
+            -- The other tokens may never have reached the device; the first has.
+            keep_only(device, record, record.tokens[1])
+            add(device, record, token)
+            return { 'ok' }
+        elseif replaced then
+            return replace(device, record, replaced, token, request_key)
+        elseif requester == 'claim' and place_of(record.tokens, shown) then
+            return renew(device, record, shown, token, request_key)
         end
         return { 'device-claimed' }
     end
@@ -129,7 +179,7 @@ Call.operation('request_token', WRITE, function(device, requester, shown, token,
             return { 'devices-full' }
         end
     end
-    add(device, record, token)
+    add(device, record, token, request_key)
     return { 'ok' }
 end)
 
