@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -187,8 +188,8 @@ struct Reader {
     gateway: Arc<Gateway>,
     name: Arc<str>,
     from: u64,
-    /// Whether anything was sent. A comment comes first and at once, so that the client and every
-    /// proxy between see the stream begin.
+    /// Whether anything was sent. A stream without an event to begin with sends a comment at once, so
+    /// that the client and every proxy between see it begin.
     begun: bool,
     gap: Option<String>,
     _open: OpenStream,
@@ -205,9 +206,9 @@ impl Reader {
     /// What to say next; `None` when the gateway goes away, lost its engine or tells of another
     /// stream now.
     async fn next(&mut self) -> Option<String> {
-        if !self.begun {
-            self.begun = true;
-            return Some(format!("{COMMENT}{}", self.gap.take().unwrap_or_default()));
+        let begun = mem::replace(&mut self.begun, true);
+        if let Some(gap) = self.gap.take() {
+            return Some(gap);
         }
         let gateway = Arc::clone(&self.gateway);
         // Listening begins before the look, so that nothing happens unseen in between.
@@ -228,6 +229,9 @@ impl Reader {
             if let Some(last) = found.events.last() {
                 self.from = last.n + 1;
                 return Some(found.events.iter().map(|event| self.written(event)).collect());
+            }
+            if !begun {
+                return Some(COMMENT.to_owned());
             }
             tokio::select! {
                 biased;
