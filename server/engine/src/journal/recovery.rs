@@ -210,7 +210,7 @@ impl Replay {
     fn remove_record(&mut self, device: &str) -> Option<Record> {
         let record = self.state.records.remove(device);
         for token in record.iter().flat_map(|record| record.holder.tokens()) {
-            self.state.tokens.remove(&token);
+            self.state.tokens.remove(token);
         }
         record
     }

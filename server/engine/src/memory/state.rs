@@ -196,7 +196,7 @@ impl State {
         };
         self.deadlines.records.remove(&(record.expires, Arc::clone(&device)));
         for token in record.holder.tokens() {
-            self.remove_token(&token);
+            self.remove_token(token);
         }
         if let Some(socket) = record.socket.take() {
             let cause = DisconnectCause::Engine(EndReason::Revoked);
