@@ -225,9 +225,6 @@ registry! {
     /// The device requests too many authorisations.
     TooManyAuthorisations 429 "too-many-authorisations" "Too many authorisations"
         "This device requests authorisations too often. Retry after the time in Retry-After.";
-    /// The device has the maximum number of open authorisations.
-    AuthorisationsFull 429 "authorisations-full" "Too many open authorisations"
-        "Open one of the authorised sockets, or retry after the time in Retry-After.";
     /// The client address has the maximum number of sockets.
     TooManySockets 429 "too-many-sockets" "Too many sockets"
         "This client address has the maximum number of sockets. Close one, or retry after the time in Retry-After.";

@@ -39,7 +39,7 @@ pub struct Driven {
 
 /// Runs a driver against a fresh gateway.
 pub fn drive(workshop: &Workshop, driver: &mut Command) -> Driven {
-    let gateway = Gateway::builder().flag("--authorisations-per-second", "1000").start();
+    let gateway = Gateway::builder().flag("--authorisations-per-second", "10").start();
     let recorder = Recorder::before(&gateway);
     let printed =
         workshop.run(driver.arg(&recorder.url).env("OPERATOR_KEY", &gateway.operator_key));
@@ -95,7 +95,7 @@ fn assert_problems(report: &Report, gateway: &Gateway) {
             (&json!(401), &name("token-malformed"), &json!([])),
             (&json!(409), &name("half-ref-spent"), &json!([])),
             (&json!(422), &name("invalid-fields"), &wrong),
-            (&json!(429), &name("authorisations-full"), &json!([])),
+            (&json!(429), &name("too-many-authorisations"), &json!([])),
         ]
     );
 }

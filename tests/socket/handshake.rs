@@ -1,6 +1,6 @@
 //! The handshake: what is refused, in which order, and that a refusal changes nothing.
 
-use std::{sync::Barrier, thread};
+use std::{sync::Barrier, thread, time::Duration};
 
 use serde_json::json;
 use tests::{
@@ -603,17 +603,10 @@ mod half_refs {
 
     #[test]
     fn an_expired_half_ref_is_closed_with_4002() {
-        let gateway = Gateway::builder()
-            .flag("--authorisation-ttl", "1s")
-            .flag("--open-authorisations", "1")
-            .flag("--authorisations-per-second", "1000")
-            .start();
+        let gateway = Gateway::builder().flag("--authorisation-ttl", "1s").start();
         let (token, expired) = (gateway.token(DEVICE), half_ref());
         authorise(&gateway, &token, DEVICE, &expired);
-        // There is room for another when the first has expired.
-        eventually("the authorisation expires", || {
-            gateway.connect_socket(&token, DEVICE, &half_ref()).status == 200
-        });
+        thread::sleep(Duration::from_millis(1100));
         let mut peer = Handshake::of(&gateway, &expired).opened(&gateway);
         let bye = json!({"type": "bye", "code": 4002, "retryAfterMs": 0});
         assert_eq!(peer.frame().json(), bye);

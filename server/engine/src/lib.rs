@@ -83,7 +83,8 @@ pub trait Engine: Send + Sync {
     async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError>;
 
     /// Authorises a websocket under a `halfRef`, for [`Limits::authorisation_ttl`]. Repeatable until
-    /// the `halfRef` is redeemed. The first use of a claim's newest token ends the one before it.
+    /// the `halfRef` is redeemed. One more than [`Limits::open_authorisations`] replaces the oldest,
+    /// which ends as expired. The first use of a claim's newest token ends the one before it.
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError>;
 
     /// Redeems a `halfRef`: spends it, makes `connection` the device's socket, and supersedes the

@@ -17,7 +17,8 @@ pub struct Limits {
     pub record_ttl: Duration,
     /// Devices with a record, at most.
     pub devices: usize,
-    /// Authorisations of one device that can be redeemed at a time.
+    /// Authorisations of one device that can be redeemed at a time, at least 1; the newest replaces
+    /// the oldest.
     pub open_authorisations: usize,
     /// Authorisations per second and device, at least 1, with a burst of one second.
     pub authorisations_per_second: u32,

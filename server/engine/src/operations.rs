@@ -84,9 +84,6 @@ pub enum AuthoriseError {
     /// The device is above its rate; the next request is within it after this wait.
     #[error("too many authorisations: wait {0:?}")]
     TooMany(Duration),
-    /// There are [`crate::Limits::open_authorisations`] already; the first expires after this wait.
-    #[error("too many open authorisations: wait {0:?}")]
-    Full(Duration),
 }
 
 /// The result of redeeming a `halfRef`: the connection is the device's socket.

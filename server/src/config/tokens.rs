@@ -50,7 +50,7 @@ pub struct TokenConfig {
     )]
     pub half_ref_memory: Duration,
 
-    /// Open authorisations per device.
+    /// Open authorisations per device; the newest replaces the oldest.
     #[arg(
         long,
         value_name = "N",

@@ -59,7 +59,7 @@ pub const BAD_BODIES: &[BadBody] = &[
 api_errors!(ConnectSocketErrors:
     MalformedJson, TokenMissing, TokenMalformed, TokenUnknown, TokenExpired, DeviceMismatch,
     RequestTimeout, HalfRefSpent, HalfRefForeign, BodyTooLarge, UnsupportedMediaType,
-    InvalidFields, TooManyAuthorisations, AuthorisationsFull, EngineUnavailable, OutcomeUnknown, OutOfDescriptors;
+    InvalidFields, TooManyAuthorisations, EngineUnavailable, OutcomeUnknown, OutOfDescriptors;
     ConnectSocketRequest: BAD_BODIES
 );
 

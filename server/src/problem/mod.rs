@@ -162,9 +162,6 @@ impl From<AuthoriseError> for ApiError {
             AuthoriseError::TooMany(wait) => {
                 Self::with_retry_after(ProblemKind::TooManyAuthorisations, wait)
             }
-            AuthoriseError::Full(wait) => {
-                Self::with_retry_after(ProblemKind::AuthorisationsFull, wait)
-            }
         }
     }
 }

@@ -144,7 +144,7 @@ func (d *driver) refused(ctx context.Context, token string) error {
 	if err := d.meet(err); err != nil {
 		return err
 	}
-	for range 4 {
+	for range 50 {
 		err = d.connectSocket(prospect, connectsocket.NewConnectSocketRequest(rand.Text()+rand.Text(), device))
 		if err != nil {
 			break

@@ -145,7 +145,7 @@ final class Driver {
         }
         meet(() -> api(null).requestToken(tooMuch));
         boolean refused = false;
-        for (int n = 0; n < 4 && !refused; n++) {
+        for (int n = 0; n < 50 && !refused; n++) {
             refused = meet(() -> prospect.connectSocket(request(UUID.randomUUID().toString())));
         }
         report.put("typed", true);

@@ -112,7 +112,7 @@ meet(lambda: api("no-token").connect_socket(example))
 meet(lambda: prospect.connect_socket(example))
 device_data = {f"member{n}": n for n in range(65)}
 meet(lambda: api().request_token(TokenRequest(channel=Channel.TEST, device_tag=DEVICE, device_data=device_data)))
-for _ in range(4):
+for _ in range(50):
     fresh = ConnectSocketRequest(half_ref=str(uuid.uuid4()), device_tag=DEVICE)
     if meet(lambda: prospect.connect_socket(fresh)):
         break

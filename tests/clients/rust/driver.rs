@@ -149,17 +149,17 @@ async fn drive(base_url: &str, operator_key: &str) -> Outcome<Value> {
     let too_much = DeviceData(Map::from_iter(members));
     let invalid = problem(request_token(&Client::new(base_url), Some(too_much)).await)?;
     let mut last = connect_socket(&device, &Uuid::new_v4().to_string(), None).await;
-    for _ in 0..3 {
+    for _ in 0..50 {
         if last.is_ok() {
             last = connect_socket(&device, &Uuid::new_v4().to_string(), None).await;
         }
     }
-    let full = problem(last)?;
+    let too_many = problem(last)?;
     Ok(json!({
         "received": received,
         "accepted": accepted,
         "typed": true,
-        "problems": [unauthorised, spent, invalid, full],
+        "problems": [unauthorised, spent, invalid, too_many],
     }))
 }
 

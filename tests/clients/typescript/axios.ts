@@ -63,7 +63,7 @@ await meet(api('no-token').connectSocket(example));
 await meet(prospect.connectSocket(example));
 const deviceData = Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`member${n}`, n]));
 await meet(api('').requestToken({ channel: Channel.Test, deviceTag: DEVICE, deviceData }));
-for (let n = 0; n < 4; n += 1) {
+for (let n = 0; n < 50; n += 1) {
   if (await meet(prospect.connectSocket({ halfRef: randomUUID(), deviceTag: DEVICE }))) break;
 }
 

@@ -63,7 +63,7 @@ meet(await connectSocket('no-token', example));
 meet(await connectSocket(token, example));
 const deviceData = Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`member${n}`, n]));
 meet(await requestToken({ channel: 'test', deviceTag: DEVICE, deviceData }));
-for (let n = 0; n < 4; n += 1) {
+for (let n = 0; n < 50; n += 1) {
   if (meet(await connectSocket(token, { halfRef: randomUUID(), deviceTag: DEVICE }))) break;
 }
 

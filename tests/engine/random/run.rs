@@ -196,6 +196,9 @@ impl Run {
         let expected = self.model.authorise(token, device, half_ref, link);
         let authorised = self.same("authorise", answer, &expected).is_ok();
         if authorised {
+            if self.model.replaced {
+                self.met.insert("authorise replaced".to_owned());
+            }
             self.invariants.authorised(half_ref, device);
         }
         authorised

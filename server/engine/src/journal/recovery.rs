@@ -237,12 +237,17 @@ impl Replay {
             };
             deadlines.insert((half_ref.expires, *digest));
         }
-        // The oldest first, as in a record.
-        for (_, digest) in &state.deadlines.pending {
-            if let Some(half_ref) = state.half_refs.get(digest)
+        let pending = state.deadlines.pending.iter().map(|(_, digest)| *digest);
+        let mut pending: Vec<_> = pending
+            .filter_map(|digest| state.half_refs.get(&digest).map(|it| (it.order, digest)))
+            .collect();
+        pending.sort_unstable();
+        for (order, digest) in pending {
+            state.next_order = order + 1;
+            if let Some(half_ref) = state.half_refs.get(&digest)
                 && let Some(record) = state.records.get_mut_clean(&half_ref.device)
             {
-                record.pending.push(*digest);
+                record.pending.push(digest);
             }
         }
         state

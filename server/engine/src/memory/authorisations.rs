@@ -1,7 +1,7 @@
 //! The operations on authorisations: a `halfRef` is pending, is redeemed once, and is remembered for
 //! a while.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     record::{HalfRef, HalfRefState, Socket},
@@ -32,19 +32,19 @@ impl State {
             Some(HalfRef { state: HalfRefState::Ended(RedeemError::Spent), .. }) => {
                 return Err(AuthoriseError::HalfRefSpent);
             }
-            Some(HalfRef { state: HalfRefState::Pending { .. }, .. }) => {}
-            Some(HalfRef { state: HalfRefState::Ended(_), .. }) | None => {
-                self.check_room_for_authorisation(&device, now)?;
-            }
+            Some(_) | None => {}
         }
         self.remove_half_ref(half_ref);
+        self.replace_oldest(&device, now);
         let expires = now + millis(self.limits.authorisation_ttl);
         let state = HalfRefState::Pending { token, linkinjected: linkinjected.map(Into::into) };
         self.deadlines.pending.insert((expires, *half_ref));
         if let Some(record) = self.records.get_mut_clean(&device) {
             record.pending.push(*half_ref);
         }
-        self.half_refs.insert(*half_ref, HalfRef { device, state, expires });
+        let order = self.next_order;
+        self.next_order += 1;
+        self.half_refs.insert(*half_ref, HalfRef { device, state, expires, order });
         Ok(())
     }
 
@@ -57,25 +57,14 @@ impl State {
         record.authorisations.try_count(rate, now * 1000).map_err(AuthoriseError::TooMany)
     }
 
-    fn check_room_for_authorisation(
-        &self,
-        device: &str,
-        now: Millis,
-    ) -> Result<(), AuthoriseError> {
-        let Some(record) = self.records.get(device) else {
-            return Ok(());
-        };
-        if record.pending.len() < self.limits.open_authorisations {
-            return Ok(());
+    /// Makes room for one more pending `halfRef`: the oldest ends as if it had expired.
+    fn replace_oldest(&mut self, device: &str, now: Millis) {
+        while let Some(record) = self.records.get(device)
+            && record.pending.len() >= self.limits.open_authorisations.max(1)
+        {
+            let oldest = record.pending[0];
+            self.end_half_ref(&oldest, RedeemError::Expired, now);
         }
-        let first = record
-            .pending
-            .iter()
-            .filter_map(|half_ref| self.half_refs.get(half_ref))
-            .map(|half_ref| half_ref.expires)
-            .min();
-        let wait = first.unwrap_or(now).saturating_sub(now);
-        Err(AuthoriseError::Full(Duration::from_millis(wait)))
     }
 
     pub fn redeem(

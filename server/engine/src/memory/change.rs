@@ -136,7 +136,7 @@ mod tests {
             linkinjected: Some("link".into()),
             token: digest,
         };
-        let half_ref = |state| HalfRef { device: "phone".into(), state, expires: 2 };
+        let half_ref = |state| HalfRef { device: "phone".into(), state, expires: 2, order: 3 };
         let pending = HalfRefState::Pending { token: digest, linkinjected: None };
         let mut conversation = Conversation::default();
         conversation.restore(1, 2, "3");

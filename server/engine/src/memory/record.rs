@@ -66,6 +66,8 @@ pub struct HalfRef {
     pub state: HalfRefState,
     /// When it stops being redeemable, or remembered.
     pub expires: Millis,
+    /// Rises with each authorisation, so that the older of two is known.
+    pub order: u64,
 }
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -59,6 +59,8 @@ pub struct State {
     pub tokens: HashMap<Digest, Token>,
     /// Every `halfRef` that can be redeemed or is remembered.
     pub half_refs: DirtyMap<Digest, HalfRef>,
+    /// The order of the next authorisation.
+    pub next_order: u64,
     pub deadlines: Deadlines,
 }
 
@@ -74,6 +76,7 @@ impl State {
             events: EventLog::new(),
             tokens: HashMap::new(),
             half_refs: DirtyMap::default(),
+            next_order: 0,
             deadlines: Deadlines::default(),
         }
     }

@@ -111,7 +111,6 @@ impl Engine for Redis {
             "half-ref-foreign" => AuthoriseError::HalfRefForeign,
             "half-ref-spent" => AuthoriseError::HalfRefSpent,
             "too-many" => AuthoriseError::TooMany(Duration::from_micros(reply.int(1)?)),
-            "full" => AuthoriseError::Full(reply.millis(1)?),
             _ => reply.unexpected().into(),
         })
     }

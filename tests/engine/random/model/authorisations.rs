@@ -1,7 +1,5 @@
 //! How a `halfRef` is authorised and redeemed.
 
-use std::time::Duration;
-
 use engine::{AuthoriseError, DisconnectCause, EndReason, EventData, RedeemError};
 
 use super::{HalfRef, HalfRefState, Model, Socket};
@@ -35,9 +33,10 @@ impl Model {
             Some(HalfRef { state: HalfRefState::Closed(RedeemError::Spent), .. }) => {
                 return Err(AuthoriseError::HalfRefSpent);
             }
-            Some(known) if known.is_open() => {}
-            _ => self.room_for_authorisation(device)?,
+            _ => {}
         }
+        self.half_refs.remove(half_ref);
+        self.replace_oldest(device);
         let authorised = HalfRef {
             device: device.to_owned(),
             state: HalfRefState::Open {
@@ -45,20 +44,29 @@ impl Model {
                 linkinjected: linkinjected.map(str::to_owned),
             },
             until: self.after(self.limits.authorisation_ttl),
+            order: self.next_order(),
         };
         self.half_refs.insert(half_ref.to_owned(), authorised);
         Ok(())
     }
 
-    fn room_for_authorisation(&self, device: &str) -> Result<(), AuthoriseError> {
-        let of_device = self.half_refs.values().filter(|known| known.device == device);
-        let open: Vec<_> =
-            of_device.filter(|known| known.is_open()).map(|known| known.until).collect();
-        if open.len() < self.limits.open_authorisations {
-            return Ok(());
+    fn replace_oldest(&mut self, device: &str) {
+        self.replaced = false;
+        let until = self.after(self.limits.half_ref_memory);
+        let of_device = self.half_refs.values_mut().filter(|known| known.device == device);
+        let mut open: Vec<_> = of_device.filter(|known| known.is_open()).collect();
+        open.sort_by_key(|known| known.order);
+        let replaced = (open.len() + 1).saturating_sub(self.limits.open_authorisations);
+        for oldest in open.into_iter().take(replaced) {
+            oldest.state = HalfRefState::Closed(RedeemError::Expired);
+            oldest.until = until;
+            self.replaced = true;
         }
-        let first = open.into_iter().min().unwrap_or_default();
-        Err(AuthoriseError::Full(Duration::from_millis(first - self.now)))
+    }
+
+    fn next_order(&mut self) -> u64 {
+        self.authorised += 1;
+        self.authorised
     }
 
     pub fn redeem(&mut self, half_ref: &str, connection: &str) -> Result<Opened, RedeemError> {
@@ -73,8 +81,8 @@ impl Model {
         }
         let until = self.after(self.limits.half_ref_memory);
         let spent = HalfRefState::Closed(RedeemError::Spent);
-        self.half_refs
-            .insert(half_ref.to_owned(), HalfRef { device: device.clone(), state: spent, until });
+        let spent = HalfRef { device: device.clone(), state: spent, until, order: 0 };
+        self.half_refs.insert(half_ref.to_owned(), spent);
 
         let place = self.place(&device).expect("an open authorisation has a record");
         self.end_socket(place, Some(DisconnectCause::Engine(EndReason::Superseded)));

@@ -32,8 +32,12 @@ pub struct Model {
     pub ended: Vec<(String, EndReason)>,
     /// The connections that must have been notified of a message since then.
     pub queued: Vec<String>,
+    /// Whether the last authorisation replaced another.
+    pub replaced: bool,
     /// How many records there ever were.
     made: usize,
+    /// How many authorisations there ever were.
+    authorised: u64,
 }
 
 /// What is kept for one device.
@@ -72,6 +76,8 @@ pub struct HalfRef {
     pub state: HalfRefState,
     /// When an open one expires, and any other is forgotten.
     pub until: Millis,
+    /// Rises with each authorisation.
+    pub order: u64,
 }
 
 #[derive(Clone)]
@@ -87,6 +93,8 @@ impl Model {
             limits,
             records: Vec::new(),
             half_refs: BTreeMap::new(),
+            replaced: false,
+            authorised: 0,
             stream: Stream::default(),
             ended: Vec::new(),
             queued: Vec::new(),

@@ -79,16 +79,18 @@ local function count(device, record)
     Records.touch(device)
 end
 
--- How long until one of the open authorisations expires, in milliseconds, at their limit.
-local function until_room(record)
-    local open, first = 0, nil
-    for _, it in ipairs(record.pending) do
-        local expires = it[2]
-        if expires > now then
-            open, first = open + 1, math.min(first or expires, expires)
+-- Makes room for one more open authorisation: the oldest ends as if it had expired. Those that have
+-- expired are the first to go.
+local function replace_oldest(record)
+    while #record.pending >= math.max(LIMITS.open_authorisations, 1) do
+        local oldest = record.pending[1][1]
+        local found = Authorisations.find(oldest)
+        if found and found.state == 'pending' then
+            Authorisations.finish(oldest, found, 'expired')
+        else
+            table.remove(record.pending, 1)
         end
     end
-    return open >= LIMITS.open_authorisations and first - now or nil
 end
 
 -- The most frequent operation, so it reads everything at once. Its writes are not counted as writes
@@ -113,7 +115,6 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
         return { 'too-many', wait }
     end
     local known = decode(found[2])
-    local is_pending = known and known.state == 'pending' and known.expires > now
     local is_forgotten = known and known.state ~= 'pending' and known.expires <= now
     if known and not is_forgotten then
         if known.device ~= device then
@@ -122,15 +123,10 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
             return { 'half-ref-spent' }
         end
     end
-    if not is_pending then
-        wait = until_room(record)
-        if wait then
-            return { 'full', wait }
-        end
-    end
     if known then
         take_from_record(device, record, half_ref)
     end
+    replace_oldest(record)
     if known and known.state ~= 'pending' then
         redis.call('ZREM', key('due:half-refs'), half_ref)
     end
