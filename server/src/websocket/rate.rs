@@ -1,55 +1,69 @@
-//! How fast a prospect may speak: above its rate the gateway reads slower, and after a while of
-//! that it closes.
+//! How fast a prospect may send: above its rate the gateway reads slower, and closes the socket when
+//! that lasts.
+//!
+//! Kept by hand around the engine's GCRA: rate-limit crates refuse an event, and have no delayed read
+//! with a tolerance.
 
 use std::time::Duration;
 
+use engine::{Micros, Rate, RateState};
 use tokio::time::Instant;
 
-/// A rate with a burst of twice as much, and how long it may be overstepped.
+/// What may be sent at once, in time at the rate: twice as many frames as per second.
+const BURST: Duration = Duration::from_secs(2);
+
+/// The rate of one socket, and how long it may be exceeded.
 pub struct Throttle {
-    interval: Duration,
-    burst: Duration,
-    patience: Duration,
-    /// When all that was said would be due at the rate.
-    paid_until: Instant,
-    /// Since when the peer has been too fast without a break.
-    since: Option<Instant>,
+    rate: Rate,
+    state: RateState,
+    tolerance: Duration,
+    /// The zero of the clock that `state` counts with.
+    started: Instant,
+    /// Since when the client has been above its rate without a break.
+    above_since: Option<Instant>,
 }
 
-/// What the peer's pace calls for.
+/// What a frame that was counted calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing.
-    Fine,
-    /// To be read from again only then.
-    Wait(Instant),
-    /// To be closed.
+    /// Nothing: the client keeps its rate.
+    Allowed,
+    /// Read no more before this.
+    Delay(Instant),
+    /// Close the socket.
     TooFast,
 }
 
 impl Throttle {
-    /// So many frames a second.
-    pub fn new(per_second: u32, patience: Duration) -> Self {
-        let interval = Duration::from_secs(1) / per_second.max(1);
-        let burst = interval * per_second.saturating_mul(2).max(1);
-        Self { interval, burst, patience, paid_until: Instant::now(), since: None }
+    /// `per_second` frames per second, which may be exceeded for `tolerance`.
+    pub fn new(per_second: u32, tolerance: Duration) -> Self {
+        Self {
+            rate: Rate::per_second(per_second, BURST),
+            state: RateState::default(),
+            tolerance,
+            started: Instant::now(),
+            above_since: None,
+        }
     }
 
     /// Counts one frame.
     pub fn count(&mut self) -> Pace {
         let now = Instant::now();
-        self.paid_until = self.paid_until.max(now) + self.interval;
-        // Being read from a little late does not make a flood fine again.
-        if self.paid_until <= now + self.burst / 2 {
-            self.since = None;
+        let micros = now.duration_since(self.started).as_micros();
+        let micros = Micros::try_from(micros).unwrap_or(Micros::MAX);
+        let wait = self.state.count(self.rate, micros);
+        // Not at the first frame within the burst: a delayed read alone does not end a flood.
+        if self.state.ahead(micros) <= BURST / 2 {
+            self.above_since = None;
         }
-        if self.paid_until <= now + self.burst {
-            return Pace::Fine;
+        if wait.is_zero() {
+            return Pace::Allowed;
         }
-        let since = *self.since.get_or_insert(now);
-        if now.duration_since(since) >= self.patience {
+        let since = *self.above_since.get_or_insert(now);
+        if now.duration_since(since) >= self.tolerance {
             return Pace::TooFast;
         }
-        Pace::Wait(self.paid_until - self.burst)
+        Pace::Delay(now + wait)
     }
 }
 
@@ -58,27 +72,27 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_fine_and_a_flood_is_slowed_and_then_too_fast() {
+    async fn a_burst_is_allowed_and_a_flood_is_delayed_and_then_too_fast() {
         let mut throttle = Throttle::new(20, Duration::from_secs(10));
         for _ in 0..40 {
-            assert!(matches!(throttle.count(), Pace::Fine));
+            assert_eq!(throttle.count(), Pace::Allowed);
         }
         let began = Instant::now();
-        let slowed = loop {
+        let delayed = loop {
             match throttle.count() {
-                Pace::Fine => panic!("a flood is not fine"),
-                Pace::Wait(until) => tokio::time::sleep_until(until).await,
+                Pace::Allowed => panic!("a flood is allowed"),
+                Pace::Delay(until) => tokio::time::sleep_until(until).await,
                 Pace::TooFast => break began.elapsed(),
             }
         };
-        assert!(slowed >= Duration::from_secs(10) && slowed < Duration::from_secs(11));
+        assert!(delayed >= Duration::from_secs(10) && delayed < Duration::from_secs(11));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_rate_itself_is_fine_for_ever() {
+    async fn the_rate_itself_is_allowed_for_ever() {
         let mut throttle = Throttle::new(20, Duration::from_secs(10));
         for _ in 0..1000 {
-            assert!(matches!(throttle.count(), Pace::Fine));
+            assert_eq!(throttle.count(), Pace::Allowed);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -248,8 +248,8 @@ impl<'a> Conversation<'a> {
                 Received::Text(text) => self.handle_frame(&text).await?,
             }
             match self.throttle.count() {
-                Pace::Fine => {}
-                Pace::Wait(until) => self.read_after = until,
+                Pace::Allowed => {}
+                Pace::Delay(until) => self.read_after = until,
                 Pace::TooFast => return Err(SocketEnd::ByGateway(CloseCode::TooFast)),
             }
         }
