@@ -1,11 +1,16 @@
 //! Rates per client address.
 
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use engine::{Rate, RateState};
 
-/// Addresses that are counted at a time. Beyond that, requests of further addresses are refused for
-/// a second; an address is dropped as soon as its rate is whole again.
+/// Addresses that are counted at a time. Beyond that, requests of further addresses are refused; an
+/// address is dropped within half a second of its rate being whole again.
 const MAX_ADDRESSES: usize = 100_000;
 
 /// How many times the rate of one address an IPv6 site may have. A site has 65,536 networks, each
@@ -34,9 +39,9 @@ pub struct AddressRate(Option<Limiters>);
 
 struct Limiters {
     /// By [`limited_address`].
-    networks: DefaultKeyedRateLimiter<IpAddr>,
+    networks: Limiter,
     /// By IPv6 network of 48 bits: what a customer can have at most, as a rule.
-    sites: DefaultKeyedRateLimiter<IpAddr>,
+    sites: Limiter,
 }
 
 impl AddressRate {
@@ -46,12 +51,9 @@ impl AddressRate {
         if per_second == u32::MAX {
             return Self(None);
         }
-        let limiter = |per_second| {
-            let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::keyed(Quota::per_second(per_second))
-        };
-        let sites = limiter(per_second.saturating_mul(SITE_FACTOR));
-        Self(Some(Limiters { networks: limiter(per_second), sites }))
+        let networks = Limiter::new(per_second);
+        let sites = Limiter::new(per_second.saturating_mul(SITE_FACTOR));
+        Self(Some(Limiters { networks, sites }))
     }
 
     /// Counts one request of `address`.
@@ -60,30 +62,62 @@ impl AddressRate {
     /// How long to wait, when the rate is used up.
     pub fn count(&self, address: IpAddr) -> Result<(), Duration> {
         let Some(limiters) = &self.0 else { return Ok(()) };
-        count(&limiters.networks, limited_address(address))?;
+        limiters.networks.count(limited_address(address))?;
         match address.to_canonical() {
             IpAddr::V4(_) => Ok(()),
-            IpAddr::V6(_) => count(&limiters.sites, prefix(address, 48)),
+            IpAddr::V6(_) => limiters.sites.count(prefix(address, 48)),
         }
     }
 
     /// Drops the addresses whose rate is whole again.
     pub fn drop_idle(&self) {
         if let Some(limiters) = &self.0 {
-            limiters.networks.retain_recent();
-            limiters.sites.retain_recent();
+            limiters.networks.drop_idle();
+            limiters.sites.drop_idle();
         }
     }
 }
 
-fn count(limiter: &DefaultKeyedRateLimiter<IpAddr>, network: IpAddr) -> Result<(), Duration> {
-    if limiter.len() >= MAX_ADDRESSES {
-        limiter.retain_recent();
-        if limiter.len() >= MAX_ADDRESSES {
+/// One rate for each key.
+struct Limiter {
+    rate: Rate,
+    started: Instant,
+    states: Mutex<HashMap<IpAddr, RateState>>,
+}
+
+impl Limiter {
+    fn new(per_second: u32) -> Self {
+        let rate = Rate::per_second(per_second, Duration::from_secs(1));
+        Self { rate, started: Instant::now(), states: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, RateState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Microseconds since the limiter was made.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn count(&self, network: IpAddr) -> Result<(), Duration> {
+        let now = self.now();
+        let mut states = self.lock();
+        if states.len() >= MAX_ADDRESSES && !states.contains_key(&network) {
             return Err(Duration::from_secs(1));
         }
+        states.entry(network).or_default().try_count(self.rate, now)
     }
-    limiter.check_key(&network).map_err(|until| until.wait_time_from(limiter.clock().now()))
+
+    fn drop_idle(&self) {
+        let now = self.now();
+        let mut states = self.lock();
+        states.retain(|_, state| !state.ahead(now).is_zero());
+        // A flood does not keep its memory.
+        if states.capacity() > 4 * states.len() {
+            states.shrink_to_fit();
+        }
+    }
 }
 
 #[cfg(test)]
