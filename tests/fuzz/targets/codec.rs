@@ -15,7 +15,7 @@ const MOST_HELD: usize = 2 * (LIMIT + 14 + 131);
 /// Everything that is decoded from `input` when it arrives in pieces of these lengths, repeated.
 fn decode(input: &[u8], pieces: &[u8]) -> (Vec<Received>, Option<ReadEnd>) {
     let mut decoder = FrameDecoder::new(LIMIT);
-    let mut decoded = Vec::new();
+    let mut messages = Vec::new();
     let mut lengths = pieces.iter().map(|length| usize::from(*length).max(1)).cycle();
     let mut rest = input;
     while !rest.is_empty() {
@@ -25,19 +25,19 @@ fn decode(input: &[u8], pieces: &[u8]) -> (Vec<Received>, Option<ReadEnd>) {
         rest = later;
         loop {
             match decoder.next_message() {
-                Ok(Some(received)) => decoded.push(received),
+                Ok(Some(received)) => messages.push(received),
                 Ok(None) => break,
                 Err(end) => {
                     decoder.push(rest);
                     assert_eq!(decoder.next_message(), Ok(None), "the read end comes once");
                     assert_eq!(decoder.held(), 0, "nothing is held after the read end");
-                    return (decoded, Some(end));
+                    return (messages, Some(end));
                 }
             }
         }
         assert!(decoder.held() <= MOST_HELD, "{} bytes are held", decoder.held());
     }
-    (decoded, None)
+    (messages, None)
 }
 
 fuzz_target!(|data: &[u8]| {
