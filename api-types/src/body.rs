@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn a_list_of_errors_is_bounded() {
         let many: Vec<_> = (0..1000).map(|n| format!(r#""x{n}": 1"#)).collect();
-        assert_eq!(field_errors(&format!("{{{}}}", many.join(","))).len(), FieldError::AT_MOST);
+        assert_eq!(field_errors(&format!("{{{}}}", many.join(","))).len(), FieldError::MAX_LISTED);
     }
     #[test]
     fn a_syntax_error_decides_even_behind_a_token_of_the_wrong_type() {

@@ -7,7 +7,7 @@ use validator::Validate;
 use crate::{body::RequestBody, device_tag::DeviceTag, pattern};
 
 /// The longest `halfRef`, in characters.
-pub const HALF_REF_AT_MOST: usize = 512;
+pub const MAX_HALF_REF_LENGTH: usize = 512;
 
 /// The device that wants a websocket, and the one-use secret that opens it.
 ///

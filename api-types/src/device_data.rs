@@ -14,7 +14,7 @@ use validator::ValidationError;
 use crate::{body, payload};
 
 /// `deviceData` has at most this many members.
-const MEMBERS_AT_MOST: usize = 64;
+const MAX_MEMBERS: usize = 64;
 
 /// A JSON object, as it was sent. No two members have the same name.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -34,8 +34,8 @@ impl DeviceData {
 
     /// Checks the rules that the schema and the description state, for an error of the named field.
     pub(crate) fn check(&self, field: &'static str) -> Result<(), ValidationError> {
-        if self.members > MEMBERS_AT_MOST {
-            return Err(payload::error(field, "length", Some(MEMBERS_AT_MOST)));
+        if self.members > MAX_MEMBERS {
+            return Err(payload::error(field, "length", Some(MAX_MEMBERS)));
         }
         payload::check(field, &self.json)
     }
@@ -48,7 +48,7 @@ impl PartialSchema for DeviceData {
             .schema_type(SchemaType::new(Type::Object))
             .description(Some("Data about a device."))
             .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-            .max_properties(Some(MEMBERS_AT_MOST))
+            .max_properties(Some(MAX_MEMBERS))
             .examples([json!({"platform": "test"})])
             .into()
     }

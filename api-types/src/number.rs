@@ -8,7 +8,7 @@ use serde::{
 };
 
 /// The highest number up to which a 64-bit float represents every whole number exactly: 2^53.
-const EXACT_FLOAT_AT_MOST: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads a whole number that JSON may write as `60`, `60.0` or `6e1`: JSON Schema takes all of them
 /// as `integer`.
@@ -30,7 +30,7 @@ pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Res
         }
 
         fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
-            if number.fract() == 0.0 && (0.0..=EXACT_FLOAT_AT_MOST).contains(&number) {
+            if number.fract() == 0.0 && (0.0..=MAX_EXACT_FLOAT).contains(&number) {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
                 return Ok(number as u64);
             }

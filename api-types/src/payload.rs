@@ -11,7 +11,7 @@ use validator::ValidationError;
 
 /// How many arrays and objects may be nested within each other. Parsers stop at 64 (System.Text.Json)
 /// or more, and events and frames add levels of their own.
-pub const DEPTH_AT_MOST: usize = 32;
+pub const MAX_DEPTH: usize = 32;
 
 /// The parameter of an error that names the field.
 pub(crate) const FIELD: &str = "field";
@@ -41,8 +41,8 @@ pub(crate) fn check(field: &'static str, json: &RawValue) -> Result<(), Validati
         match byte {
             b'[' | b'{' => {
                 depth += 1;
-                if depth > DEPTH_AT_MOST {
-                    return Err(error(field, "depth", Some(DEPTH_AT_MOST)));
+                if depth > MAX_DEPTH {
+                    return Err(error(field, "depth", Some(MAX_DEPTH)));
                 }
             }
             b']' | b'}' => depth -= 1,
@@ -89,8 +89,8 @@ mod tests {
             format!("{}{}", r#"[{"a":"#.repeat(levels / 2), "}]".repeat(levels / 2))
                 .replace(r#"{"a":}"#, r#"{"a":1}"#)
         };
-        assert_eq!(code(&nested(DEPTH_AT_MOST)), None);
-        assert_eq!(code(&nested(DEPTH_AT_MOST + 2)).as_deref(), Some("depth"));
+        assert_eq!(code(&nested(MAX_DEPTH)), None);
+        assert_eq!(code(&nested(MAX_DEPTH + 2)).as_deref(), Some("depth"));
         assert_eq!(code(&format!("[{}[]]", "[],".repeat(1000))), None);
         assert_eq!(code(&format!(r#""{}""#, "[{".repeat(100))), None);
     }

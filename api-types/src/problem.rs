@@ -60,7 +60,7 @@ pub struct FieldError {
 
 impl FieldError {
     /// A problem lists at most this many errors.
-    pub const AT_MOST: usize = 32;
+    pub const MAX_LISTED: usize = 32;
 
     pub(crate) fn new(pointer: &str, code: FieldCode, detail: &str) -> Self {
         // The pointer can contain a name that the client sent, of any length. No known field is as long.
@@ -69,7 +69,7 @@ impl FieldError {
     }
 
     pub(crate) fn list(errors: impl Iterator<Item = Self>) -> Vec<Self> {
-        errors.take(Self::AT_MOST).collect()
+        errors.take(Self::MAX_LISTED).collect()
     }
 }
 

@@ -69,7 +69,7 @@ def is_id(query):
 
 
 def stream(case):
-    """The name of the event stream, which nobody knows who has not read from it."""
+    """The name of the event stream, which only a reader of the stream knows."""
     headers = {"Authorization": f"Bearer {os.environ['OPERATOR_KEY']}", "Last-Event-ID": "unknown"}
     url = f"{case.operation.base_url}/operator/events"
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:

@@ -43,14 +43,14 @@ const ACCEL_BUFFERING_HEADER: &str = "x-accel-buffering";
 /// What a stream sends where it has no event: a comment.
 const COMMENT: &str = ":\n\n";
 
-/// How often a stream that has nothing to say shows that it lives.
+/// How often an idle stream sends a comment.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Events that are read at a time.
 const BATCH: usize = 64;
 
-/// The longest id that is repeated in a `gap`.
-const ID_AT_MOST: usize = 64;
+/// The longest id that a `gap` repeats, in characters.
+const MAX_ID_LENGTH: usize = 64;
 
 /// How many streams are open.
 #[derive(Default)]
@@ -145,11 +145,12 @@ pub async fn stream_events(
     Ok(response.streaming(reader.stream()))
 }
 
-/// The header, cut where no id of ours reaches; anything that is no text is no id.
+/// The value of `Last-Event-ID`, cut to the length of the longest id. A value that is not text matches no
+/// id.
 fn last_event_id(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get("last-event-id").filter(|value| !value.is_empty())?;
     let text = value.to_str().unwrap_or("?");
-    Some(text.chars().take(ID_AT_MOST).collect())
+    Some(text.chars().take(MAX_ID_LENGTH).collect())
 }
 
 /// An `EventSource` of a library that cannot set headers sends the id in the query.
@@ -159,7 +160,7 @@ struct StreamParameters {
     last_event_id: Option<String>,
 }
 
-/// Where a stream begins, and what to say of the events between.
+/// Where a stream begins, and the `gap` event that it begins with, if events were missed.
 fn begin(last: Option<&str>, name: &str, known: &Events) -> (u64, Option<String>) {
     let Some(last) = last else { return (known.next, None) };
     if last == "0" {
@@ -179,8 +180,8 @@ fn number(id: &str, name: &str) -> Option<u64> {
 }
 
 fn gap(requested: &str, name: &str, oldest: u64) -> String {
-    let said = json!({"requested": requested, "oldest": format!("{name}-{oldest}")});
-    format!("event: gap\ndata: {said}\n\n")
+    let data = json!({"requested": requested, "oldest": format!("{name}-{oldest}")});
+    format!("event: gap\ndata: {data}\n\n")
 }
 
 /// One reader of the stream.
@@ -198,26 +199,26 @@ struct Reader {
 impl Reader {
     fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         stream::unfold(self, |mut reader| async {
-            let said = reader.next().await?;
-            Some((Ok(said.into()), reader))
+            let chunk = reader.next().await?;
+            Some((Ok(chunk.into()), reader))
         })
     }
 
-    /// What to say next; `None` when the gateway goes away, lost its engine or tells of another
-    /// stream now.
+    /// The next chunk; `None` ends the stream: the gateway shuts down, the engine is unavailable, or
+    /// another event stream has begun.
     async fn next(&mut self) -> Option<String> {
         let begun = mem::replace(&mut self.begun, true);
         if let Some(gap) = self.gap.take() {
             return Some(gap);
         }
         let gateway = Arc::clone(&self.gateway);
-        // Listening begins before the look, so that nothing happens unseen in between.
-        let happened = gateway.registry.events.notified();
-        let mut happened = std::pin::pin!(happened);
-        happened.as_mut().enable();
+        // Subscribe before reading, so that no event is missed in between.
+        let appended = gateway.registry.events.notified();
+        let mut appended = std::pin::pin!(appended);
+        appended.as_mut().enable();
         loop {
             let found = gateway.engine.events(self.from, BATCH).await.ok()?;
-            // Where another stream has begun, these numbers are another stream's.
+            // In another stream the same numbers name other events.
             if gateway.engine.stream().await.ok()? != self.name {
                 return None;
             }
@@ -235,9 +236,9 @@ impl Reader {
             }
             tokio::select! {
                 biased;
-                () = happened.as_mut() => {
-                    happened.set(gateway.registry.events.notified());
-                    happened.as_mut().enable();
+                () = appended.as_mut() => {
+                    appended.set(gateway.registry.events.notified());
+                    appended.as_mut().enable();
                 }
                 () = tokio::time::sleep(HEARTBEAT) => return Some(COMMENT.to_owned()),
                 () = gateway.ending.cancelled() => return None,

@@ -11,7 +11,7 @@ use actix_web::{
         header::{self, HeaderMap},
     },
 };
-use api_types::{connect_socket::HALF_REF_AT_MOST, problem::ProblemKind};
+use api_types::{connect_socket::MAX_HALF_REF_LENGTH, problem::ProblemKind};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use engine::{Digest, EngineError, RedeemError};
 
@@ -133,7 +133,7 @@ pub fn offered_half_ref(headers: &HeaderMap) -> Result<Digest, ProblemKind> {
         }
     }
     let decoded = half_ref
-        .filter(|encoded| is_spoken && encoded.len() <= HALF_REF_AT_MOST * 4 / 3 + 1)
+        .filter(|encoded| is_spoken && encoded.len() <= MAX_HALF_REF_LENGTH * 4 / 3 + 1)
         .and_then(|encoded| BASE64_URL_SAFE_NO_PAD.decode(encoded).ok())
         .ok_or(ProblemKind::BadHandshake)?;
     Ok(Digest::of(&decoded))

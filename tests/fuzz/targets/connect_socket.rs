@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(BodyError::NotJson(error)) => assert!(!error.to_string().is_empty()),
         Err(BodyError::InvalidFields(errors)) => {
-            assert!((1..=FieldError::AT_MOST).contains(&errors.len()));
+            assert!((1..=FieldError::MAX_LISTED).contains(&errors.len()));
         }
     }
 });

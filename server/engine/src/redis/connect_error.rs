@@ -39,7 +39,9 @@ pub fn cause(error: &RedisError) -> Cow<'static, str> {
         Some("READONLY") => "READONLY: Redis is a replica".into(),
         Some("OOM") => "OOM: Redis has reached its maxmemory".into(),
         Some("MISCONF") => "MISCONF: Redis cannot write to its disk".into(),
-        Some("NOREPLICAS") => "NOREPLICAS: Redis misses replicas that it is told to have".into(),
+        Some("NOREPLICAS") => {
+            "NOREPLICAS: Redis has fewer replicas than its min-replicas-to-write demands".into()
+        }
         Some("LOADING") => "LOADING: Redis is loading its data".into(),
         Some("BUSY") => "BUSY: another function occupies Redis".into(),
         Some("GATEWAY") => "Redis asks the gateway to join again".into(),
