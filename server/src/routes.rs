@@ -1,5 +1,5 @@
 //! The app: the operations and what every request passes. To add an operation, register its handler
-//! in [`operations`].
+//! in `operations`.
 
 use actix_service::ServiceFactory;
 use actix_web::{

@@ -19,7 +19,7 @@ use engine::{AuthoriseError, EngineError, RequestTokenError, SendError, TokenErr
 pub(crate) use openapi::api_errors;
 
 /// Why a request is refused. Handlers return it and
-/// [`request_scope`](crate::http::request_scope) renders it, because only the scope knows the
+/// `http::request_scope` renders it, because only the scope knows the
 /// request's id.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", kind.title())]

@@ -31,7 +31,7 @@ const SUBPROTOCOL: &str = "prospect.v1";
 /// Precedes the `halfRef` in the other subprotocol that a client offers.
 const HALF_REF_PREFIX: &str = "halfref.";
 
-/// Answers a handshake. The response 101 carries the [`Session`] in its extensions, from which
+/// Answers a handshake. The response 101 carries the `Session` in its extensions, from which
 /// [`upgrade`](super::upgrade::upgrade) takes it.
 ///
 /// # Errors
