@@ -91,13 +91,10 @@ api_errors!(StreamErrors:
     operation_id = "streamEvents",
     tag = "operator",
     params(
+        // Not `lastEventId` as well: generators give both parameters the same name.
         (
             "Last-Event-ID" = Option<String>, Header, nullable = false, max_length = 64,
-            description = "The last `id` that was processed, or `0` for the oldest that is kept. Empty means the same as absent."
-        ),
-        (
-            "lastEventId" = Option<String>, Query, nullable = false, max_length = 64,
-            description = "The same, for clients that cannot set a header, which goes first."
+            description = "The last `id` that was processed, or `0` for the oldest that is kept. Empty means the same as absent. A client that cannot set a header sends `lastEventId` in the query; the header goes first."
         )
     ),
     responses(

@@ -129,7 +129,7 @@ final class Driver {
     }
 
     private Map<String, Object> run(String operatorKey) throws Exception {
-        String token = api(null).requestToken(tokenRequest()).getToken();
+        String token = api(null).requestToken(tokenRequest(), null).getToken();
         ProspectApi prospect = api(token);
         prospect.connectSocket(request(HALF_REF));
         prospect.connectSocket(request(HALF_REF).linkinjected(null));
@@ -143,7 +143,7 @@ final class Driver {
         for (int n = 0; n < 65; n++) {
             tooMuch.putDeviceDataItem("member" + n, n);
         }
-        meet(() -> api(null).requestToken(tooMuch));
+        meet(() -> api(null).requestToken(tooMuch, null));
         boolean refused = false;
         for (int n = 0; n < 50 && !refused; n++) {
             refused = meet(() -> prospect.connectSocket(request(UUID.randomUUID().toString())));

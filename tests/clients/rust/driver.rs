@@ -39,7 +39,8 @@ async fn request_token(
     device_data: Option<DeviceData>,
 ) -> Result<ResponseValue<TokenResponse>, ApiError<Problem>> {
     let device_tag = DEVICE.try_into().expect("a good one");
-    client.request_token(&TokenRequest { channel: Channel::Test, device_tag, device_data }).await
+    let request = TokenRequest { channel: Channel::Test, device_tag, device_data };
+    client.request_token(None, &request).await
 }
 
 async fn connect_socket(
