@@ -72,7 +72,7 @@ fn a_problem_has_the_registered_type_title_and_detail() {
 fn every_problem_type_is_named_by_a_test() {
     // No request makes the gateway fail.
     let exempt = [ProblemKind::Internal];
-    let suites = ["http", "socket", "conversation", "restart"];
+    let suites = ["http", "socket", "conversation", "restart", "cluster"];
     let suites = suites.map(|suite| sources(&root().join("tests").join(suite))).concat();
     let named = |kind: &&ProblemKind| suites.contains(&format!("\"{}\"", kind.name()));
     let unseen: Vec<_> =
