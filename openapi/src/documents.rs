@@ -1,8 +1,7 @@
 //! Generates the committed documents of the contract, and checks that they are up to date.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use server::contract::Documents;
 use similar::TextDiff;
 
 use crate::{contract::Contract, error::Error};
@@ -11,13 +10,8 @@ use crate::{contract::Contract, error::Error};
 const CONTEXT: usize = 6;
 
 /// The file names of the documents and their generated texts.
-fn generated() -> [(&'static str, String); 3] {
-    let documents = Documents::of(&server::routes::contract());
-    [
-        ("openapi.json", documents.openapi),
-        ("openapi-3.0.json", documents.openapi_30),
-        ("asyncapi.json", documents.asyncapi),
-    ]
+fn generated() -> impl Iterator<Item = (&'static str, String)> {
+    server::contract::documents(&server::routes::contract()).into_iter()
 }
 
 /// The contract of the code, whatever is committed.
@@ -25,8 +19,9 @@ fn generated() -> [(&'static str, String); 3] {
 /// # Errors
 /// [`Error::Json`] when a generated document is not JSON.
 pub fn contract() -> Result<Contract, Error> {
-    let [(_, openapi), _, (_, asyncapi)] = generated();
-    Contract::new(&openapi, &asyncapi)
+    let mut documents: BTreeMap<_, _> = generated().collect();
+    let mut take = |name| documents.remove(name).unwrap_or_default();
+    Contract::new(&take("openapi.json"), &take("asyncapi.json"))
 }
 
 /// Writes the generated documents into a folder.
@@ -48,10 +43,9 @@ pub fn generate(folder: &Path) -> Result<(), Error> {
 /// [`Error::Stale`] with the difference.
 pub fn check(folder: &Path) -> Result<(), Error> {
     let stale: Vec<String> = generated()
-        .iter()
         .filter_map(|(name, text)| {
             let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
-            (committed != *text).then(|| difference(name, &committed, text))
+            (committed != text).then(|| difference(name, &committed, &text))
         })
         .collect();
     if stale.is_empty() { Ok(()) } else { Err(Error::Stale { difference: stale.join("\n") }) }

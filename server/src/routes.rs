@@ -13,7 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, UtoipaApp};
 
 use crate::{
-    contract::{self, Documents},
+    contract::{self, DOCUMENTS},
     http::{
         cors::cors,
         not_found::{Paths, not_found},
@@ -22,7 +22,7 @@ use crate::{
     },
     operations::{
         connect_socket,
-        documents::{self, Pages},
+        documents::{self, CurrentDocument, Pages},
         events::{self, Streams},
         health, messages, prospects, socket, token,
     },
@@ -39,7 +39,7 @@ fn operations() -> UtoipaApp<
         InitError = (),
     >,
 > {
-    App::new()
+    let app = App::new()
         .into_utoipa_app()
         .openapi(contract::base())
         .service(token::request_token)
@@ -55,10 +55,11 @@ fn operations() -> UtoipaApp<
         .service(events::release_events)
         .service(health::livez)
         .service(health::readyz)
-        .service(health::get_metrics)
-        .service(documents::get_openapi)
-        .service(documents::get_openapi_30)
-        .service(documents::get_asyncapi)
+        .service(health::get_metrics);
+    DOCUMENTS
+        .iter()
+        .fold(app, |app, document| app.service(CurrentDocument(document)))
+        .service(documents::get_contract)
         .service(documents::get_swagger_ui)
 }
 
@@ -85,7 +86,7 @@ impl Shared {
         let contract = contract();
         Self {
             gateway,
-            pages: Data::new(Pages::of(Documents::of(&contract))),
+            pages: Data::new(Pages::of(&contract)),
             paths: Data::new(Paths::of(&contract)),
             streams: Data::default(),
         }

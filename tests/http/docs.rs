@@ -120,6 +120,54 @@ fn pages_are_revalidated() {
     }
 }
 
+/// The documents under the URL of their version.
+fn versioned() -> [String; 3] {
+    let version = env!("CARGO_PKG_VERSION");
+    ["openapi.json", "openapi-3.0.json", "asyncapi.json"]
+        .map(|document| format!("/contract/{version}/{document}"))
+}
+
+#[test]
+fn each_version_has_a_url_of_its_own_which_clients_keep() {
+    let gateway = Gateway::trial();
+    for path in versioned() {
+        let answer = gateway.get(&path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("content-type"), "application/json", "{path}");
+        assert_eq!(answer.header("cache-control"), "public, max-age=86400", "{path}");
+        let current = gateway.get(&path[path.rfind('/').expect("a slash")..]);
+        assert!(answer.body == current.body, "{path}");
+        let tag = current.header("etag");
+        assert!(tag.starts_with('"'), "{path}: {tag} is strong");
+        let known = get_unless(&gateway, &path, tag);
+        assert_eq!((known.status, known.header("etag")), (304, tag), "{path}");
+        assert_eq!(known.header("cache-control"), "public, max-age=86400", "{path}");
+        let head = gateway.call("HEAD", &path).send();
+        assert_eq!((head.status, head.header("etag")), (200, tag), "{path}");
+        assert!(head.body.is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn another_version_or_document_is_not_found() {
+    let gateway = Gateway::trial();
+    let [openapi, ..] = versioned();
+    for path in [
+        "/contract/0.0.1/openapi.json".to_owned(),
+        "/contract/latest/openapi.json".to_owned(),
+        openapi.replace(".json", ""),
+        openapi.replace("openapi.json", "waivers.toml"),
+        openapi.replace("/openapi.json", ""),
+        format!("{openapi}/"),
+    ] {
+        let answer = gateway.get(&path);
+        assert_eq!(answer.problem_name(), "not-found", "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    }
+    let answer = gateway.call("PUT", &openapi).send();
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"));
+}
+
 #[test]
 fn an_unknown_file_is_not_found() {
     let gateway = Gateway::trial();

@@ -49,7 +49,7 @@ pub fn base() -> OpenApi {
         LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0"));
     let info = InfoBuilder::new()
         .title("Connect Socket gateway")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .description(Some(DESCRIPTION))
         .license(Some(license.build()));
     let contact = ContactBuilder::new().name(Some("The Connect Socket gateway's maintainers"));
@@ -210,10 +210,64 @@ fn add_union<T: ToSchema>(components: &mut Components) {
     components.schemas.insert(T::name().into_owned(), union.into());
 }
 
-/// The schema of a served document: any object.
-pub struct Document;
+/// The version of the contract, which is the gateway's.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-impl PartialSchema for Document {
+/// A document in which the contract is served and committed.
+pub struct Document {
+    /// The name of its file, and of its path at the top of a gateway.
+    pub name: &'static str,
+    /// The id of the operation that serves it.
+    pub operation_id: &'static str,
+    /// The summary of that operation.
+    pub summary: &'static str,
+    /// The description of that operation.
+    pub description: &'static str,
+    /// Makes it of the contract in OpenAPI 3.1.
+    from: fn(&Value) -> Value,
+}
+
+/// Every document. A new one is a row here.
+pub static DOCUMENTS: [Document; 3] = [
+    Document {
+        name: "openapi.json",
+        operation_id: "getOpenApi",
+        summary: "The contract in OpenAPI 3.1",
+        description: "Generated from the code of the gateway that serves it.",
+        from: Value::clone,
+    },
+    Document {
+        name: "openapi-3.0.json",
+        operation_id: "getOpenApi30",
+        summary: "The contract in OpenAPI 3.0",
+        description: "The same contract, for programs that cannot read 3.1.",
+        from: openapi_30::down_converted,
+    },
+    Document {
+        name: "asyncapi.json",
+        operation_id: "getAsyncApi",
+        summary: "The socket in AsyncAPI 3.0",
+        description: "The frames on an open socket, in both directions, and the close codes.",
+        from: asyncapi::document,
+    },
+];
+
+/// The documents of a contract, byte for byte as they are served and committed, each with its name.
+///
+/// # Panics
+/// Never: the contract holds nothing that is not JSON.
+#[must_use]
+pub fn documents(contract: &OpenApi) -> [(&'static str, String); DOCUMENTS.len()] {
+    let contract = serde_json::to_value(contract).expect("a contract is JSON");
+    DOCUMENTS
+        .each_ref()
+        .map(|document| (document.name, format!("{:#}\n", (document.from)(&contract))))
+}
+
+/// The schema of a served document: any object.
+pub struct AnyDocument;
+
+impl PartialSchema for AnyDocument {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
@@ -223,36 +277,18 @@ impl PartialSchema for Document {
     }
 }
 
-impl ToSchema for Document {}
+impl ToSchema for AnyDocument {}
 
-/// The contract as it is served and committed, byte for byte.
-pub struct Documents {
-    /// In OpenAPI 3.1.
-    pub openapi: String,
-    /// In OpenAPI 3.0.
-    pub openapi_30: String,
-    /// The socket, in AsyncAPI 3.0.
-    pub asyncapi: String,
-}
+/// The schema of a document's name.
+pub struct DocumentName;
 
-impl Documents {
-    /// The documents of a contract.
-    ///
-    /// # Panics
-    /// Never: the contract holds nothing that is not JSON.
-    #[must_use]
-    pub fn of(contract: &OpenApi) -> Self {
-        let openapi = serde_json::to_value(contract).expect("a contract is JSON");
-        let openapi_30 = openapi_30::down_converted(&openapi);
-        let asyncapi = asyncapi::document(&openapi);
-        Self {
-            openapi: written(&openapi),
-            openapi_30: written(&openapi_30),
-            asyncapi: written(&asyncapi),
-        }
+impl PartialSchema for DocumentName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .enum_values(Some(DOCUMENTS.each_ref().map(|document| document.name)))
+            .into()
     }
 }
 
-fn written(document: &Value) -> String {
-    format!("{document:#}\n")
-}
+impl ToSchema for DocumentName {}

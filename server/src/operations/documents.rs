@@ -2,11 +2,14 @@
 
 use std::{
     collections::HashMap,
+    future::ready,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse, get,
+    HttpRequest, HttpResponse, Resource,
+    dev::{AppService, HttpServiceFactory},
+    get, guard,
     http::header::{self, EntityTag, Header, HeaderValue, IfNoneMatch},
     web::{Data, Path},
 };
@@ -14,10 +17,15 @@ use api_types::problem::ProblemKind;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use utoipa::openapi::{
+    ContentBuilder, HttpMethod, OpenApi, PathItem, Paths, PathsBuilder, RefOr, ResponseBuilder,
+    ResponsesBuilder, Schema, path::OperationBuilder, security::SecurityRequirement,
+};
+use utoipa_actix_web::OpenApiFactory;
 use utoipa_swagger_ui::{Config, Url};
 
 use crate::{
-    contract::{Document, Documents},
+    contract::{self, AnyDocument, Document, DocumentName, VERSION},
     http::{body::NoBody, route_policy::RoutePolicy},
     problem::{ApiError, api_errors},
 };
@@ -31,9 +39,8 @@ const SWAGGER_UI_CSP: &str = "default-src 'none'; script-src 'self'; \
 
 /// The pages, rendered once.
 pub struct Pages {
-    openapi: Page,
-    openapi_30: Page,
-    asyncapi: Page,
+    /// The documents of the contract, by name.
+    documents: HashMap<&'static str, Page>,
     swagger_ui: Arc<Config<'static>>,
     /// The files of the Swagger UI that were requested so far; there are about ten.
     files: Mutex<HashMap<String, Page>>,
@@ -42,14 +49,18 @@ pub struct Pages {
 impl Pages {
     /// The pages of a contract.
     #[must_use]
-    pub fn of(documents: Documents) -> Self {
+    pub fn of(contract: &OpenApi) -> Self {
+        let page = |text: String| Page::new("application/json", text.into());
+        let documents = contract::documents(contract).map(|(name, text)| (name, page(text)));
         Self {
-            openapi: Page::new("application/json", documents.openapi.into()),
-            openapi_30: Page::new("application/json", documents.openapi_30.into()),
-            asyncapi: Page::new("application/json", documents.asyncapi.into()),
+            documents: documents.into(),
             swagger_ui: Arc::new(swagger_ui()),
             files: Mutex::default(),
         }
+    }
+
+    fn document(&self, name: &str) -> Result<&Page, ApiError> {
+        self.documents.get(name).ok_or_else(|| ProblemKind::NotFound.into())
     }
 
     fn file(&self, name: &str) -> Result<Page, ApiError> {
@@ -82,8 +93,15 @@ fn swagger_ui() -> Config<'static> {
         .validator_url("none")
 }
 
-/// Bytes and their entity tag. The next version of the gateway serves other bytes under the same
-/// name, so clients revalidate every time and the bytes are sent only where they changed.
+/// The next version of the gateway serves other bytes under the same name, so clients revalidate
+/// every time and the bytes are sent only where they changed.
+const REVALIDATED: &str = "no-cache";
+
+/// Clients keep what is under the name of its version for a day. Not forever: better descriptions and
+/// examples do not raise the version.
+const KEPT: &str = "public, max-age=86400";
+
+/// Bytes and their entity tag.
 #[derive(Clone)]
 struct Page {
     content_type: String,
@@ -98,7 +116,7 @@ impl Page {
         Self { content_type: content_type.to_owned(), bytes, tag }
     }
 
-    fn answer(&self, request: &HttpRequest) -> HttpResponse {
+    fn answer(&self, request: &HttpRequest, cache_control: &'static str) -> HttpResponse {
         let known = match IfNoneMatch::parse(request) {
             Ok(IfNoneMatch::Any) => request.headers().contains_key(header::IF_NONE_MATCH),
             Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&self.tag)),
@@ -106,7 +124,7 @@ impl Page {
         };
         let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response.insert_header(header::ETag(self.tag.clone()));
-        response.insert_header((header::CACHE_CONTROL, "no-cache"));
+        response.insert_header((header::CACHE_CONTROL, cache_control));
         if known {
             return response.finish();
         }
@@ -116,63 +134,92 @@ impl Page {
 
 api_errors!(GetDocumentErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;);
 
-/// The contract in OpenAPI 3.1
-///
-/// Generated from the code of the gateway that serves it.
-#[utoipa::path(
-    operation_id = "getOpenApi",
-    tag = "contract",
-    responses(
-        (status = 200, description = "The document.", body = inline(Document), content_type = "application/json"),
-        (status = 304, description = "The document still has the tag of `If-None-Match`."),
-        GetDocumentErrors
-    ),
-    security(())
-)]
-#[get("/openapi.json", wrap = "RoutePolicy::new()")]
-pub async fn get_openapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
-    pages.openapi.answer(&request)
+/// A document at the top of the gateway, `/openapi.json` for example: its route and its part of the
+/// contract.
+pub struct CurrentDocument(pub &'static Document);
+
+impl HttpServiceFactory for CurrentDocument {
+    fn register(self, service: &mut AppService) {
+        let Document { name, operation_id, .. } = *self.0;
+        let answer = move |_: NoBody, request: HttpRequest, pages: Data<Pages>| {
+            let answer = pages.document(name).map(|page| page.answer(&request, REVALIDATED));
+            ready(answer)
+        };
+        Resource::new(format!("/{name}"))
+            .name(operation_id)
+            .guard(guard::Get())
+            .to(answer)
+            .wrap(RoutePolicy::new())
+            .register(service);
+    }
 }
 
-/// The contract in OpenAPI 3.0
-///
-/// The same contract, for programs that cannot read 3.1.
-#[utoipa::path(
-    operation_id = "getOpenApi30",
-    tag = "contract",
-    responses(
-        (status = 200, description = "The document.", body = inline(Document), content_type = "application/json"),
-        (status = 304, description = "The document still has the tag of `If-None-Match`."),
-        GetDocumentErrors
-    ),
-    security(())
-)]
-#[get("/openapi-3.0.json", wrap = "RoutePolicy::new()")]
-pub async fn get_openapi_30(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
-    pages.openapi_30.answer(&request)
+impl OpenApiFactory for CurrentDocument {
+    fn paths(&self) -> Paths {
+        let not_modified = "The document still has the tag of `If-None-Match`.";
+        let content = ContentBuilder::new()
+            .schema(Some(<AnyDocument as utoipa::PartialSchema>::schema()))
+            .build();
+        let document = ResponseBuilder::new()
+            .description("The document.")
+            .content("application/json", content);
+        let responses = ResponsesBuilder::new()
+            .response("200", document)
+            .response("304", ResponseBuilder::new().description(not_modified))
+            .responses_from_into_responses::<GetDocumentErrors>();
+        let operation = OperationBuilder::new()
+            .tag("contract")
+            .summary(Some(self.0.summary))
+            .description(Some(self.0.description))
+            .operation_id(Some(self.0.operation_id))
+            .responses(responses.build())
+            .security(SecurityRequirement::default());
+        let item = PathItem::new(HttpMethod::Get, operation);
+        PathsBuilder::new().path(format!("/{}", self.0.name), item).build()
+    }
+
+    fn schemas(&self, _: &mut Vec<(String, RefOr<Schema>)>) {}
 }
 
-/// The socket in AsyncAPI 3.0
+api_errors!(
+    GetContractErrors: NotFound, BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;
+);
+
+/// A version of the contract
 ///
-/// The frames on an open socket, in both directions, and the close codes.
+/// The documents under a URL that names their version, to keep or to compare with. A gateway has those of
+/// its own version.
 #[utoipa::path(
-    operation_id = "getAsyncApi",
+    operation_id = "getContract",
     tag = "contract",
-    responses(
+    params(
+        ("version" = String, Path, description = "The contract's version.", example = json!(VERSION)),
         (
-            status = 200,
-            description = "The document.",
-            body = inline(Document),
-            content_type = "application/json"
-        ),
+            "document" = inline(DocumentName),
+            Path,
+            description = "The document's name.",
+            example = "openapi.json"
+        )
+    ),
+    responses(
+        (status = 200, description = "The document.", body = inline(AnyDocument), content_type = "application/json"),
         (status = 304, description = "The document still has the tag of `If-None-Match`."),
-        GetDocumentErrors
+        GetContractErrors
     ),
     security(())
 )]
-#[get("/asyncapi.json", wrap = "RoutePolicy::new()")]
-pub async fn get_asyncapi(_: NoBody, request: HttpRequest, pages: Data<Pages>) -> HttpResponse {
-    pages.asyncapi.answer(&request)
+#[get("/contract/{version}/{document}", wrap = "RoutePolicy::new()")]
+pub async fn get_contract(
+    _: NoBody,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    pages: Data<Pages>,
+) -> Result<HttpResponse, ApiError> {
+    let (version, document) = &*path;
+    if version != VERSION {
+        return Err(ProblemKind::NotFound.into());
+    }
+    Ok(pages.document(document)?.answer(&request, KEPT))
 }
 
 api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
@@ -200,7 +247,7 @@ pub async fn get_swagger_ui(
     file: Path<String>,
     pages: Data<Pages>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut response = pages.file(&file)?.answer(&request);
+    let mut response = pages.file(&file)?.answer(&request, REVALIDATED);
     let policy = HeaderValue::from_static(SWAGGER_UI_CSP);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
