@@ -25,6 +25,7 @@ use crate::{
         documents::{self, CurrentDocument, Pages},
         events::{self, Streams},
         health, messages, prospects, socket, token,
+        web::{self as web_files, WebFiles},
     },
     state::Gateway,
 };
@@ -60,7 +61,7 @@ fn operations() -> UtoipaApp<
         .iter()
         .fold(app, |app, document| app.service(CurrentDocument(document)))
         .service(documents::get_contract)
-        .service(documents::get_swagger_ui)
+        .service(web_files::get_swagger_ui)
 }
 
 /// The contract of the operations.
@@ -75,6 +76,7 @@ pub struct Shared {
     /// The gateway.
     pub gateway: Data<Gateway>,
     pages: Data<Pages>,
+    web_files: Data<WebFiles>,
     paths: Data<Paths>,
     streams: Data<Streams>,
 }
@@ -87,6 +89,7 @@ impl Shared {
         Self {
             gateway,
             pages: Data::new(Pages::of(&contract)),
+            web_files: Data::default(),
             paths: Data::new(Paths::of(&contract)),
             streams: Data::default(),
         }
@@ -110,6 +113,7 @@ pub fn app(
         .into_app()
         .app_data(shared.gateway)
         .app_data(shared.pages)
+        .app_data(shared.web_files)
         .app_data(shared.paths)
         .app_data(shared.streams)
         .default_service(web::to(not_found).wrap(RoutePolicy::new()))

@@ -1,6 +1,6 @@
 //! Every link, path, test, suite and flag that the documentation names exists.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use regex::Regex;
 use server::config::Config;
@@ -175,4 +175,25 @@ fn every_setting_exists() {
 fn the_readme_is_short() {
     let lines = page("README.md").lines().count();
     assert!(lines <= 150, "{lines} lines: move what not every reader needs to docs/");
+}
+
+/// The numbers that the README gives for other pages.
+#[test]
+fn the_counts_of_the_readme_are_true() {
+    const WORDS: [&str; 13] = [
+        "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "eleven", "twelve",
+    ];
+    let (clients, contributing) = (page("docs/clients.md"), page("CONTRIBUTING.md"));
+    let rows = clients.lines().skip_while(|line| !line.starts_with("| language |")).skip(2);
+    let languages = rows.map_while(|row| row.strip_prefix("| ")?.split(" |").next());
+    let languages = languages.collect::<BTreeSet<_>>().len();
+    let examples = contributing.lines().filter(|line| line.starts_with("### Add ")).count();
+    let readme = page("README.md");
+    for count in [
+        format!("what works in {} languages", WORDS[languages]),
+        format!("with {} worked examples", WORDS[examples]),
+    ] {
+        assert!(readme.contains(&count), "the README does not say: {count}");
+    }
 }

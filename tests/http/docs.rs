@@ -2,13 +2,15 @@
 
 use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("/openapi.json", "application/json"),
     ("/openapi-3.0.json", "application/json"),
     ("/swagger-ui/", "text/html"),
     ("/swagger-ui/index.html", "text/html"),
     ("/swagger-ui/swagger-ui.css", "text/css"),
     ("/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
+    ("/swagger-ui/gateway.js", "text/javascript"),
+    ("/swagger-ui/icon.svg", "image/svg+xml"),
 ];
 
 fn get_unless(gateway: &Gateway, path: &str, tag: &str) -> Answer {
@@ -49,7 +51,7 @@ fn the_page_loads_nothing_from_elsewhere() {
 
 #[test]
 fn the_page_knows_both_documents() {
-    let script = Gateway::trial().get("/swagger-ui/swagger-initializer.js").text();
+    let script = Gateway::trial().get("/swagger-ui/gateway.js").text();
     for document in ["/openapi.json", "/openapi-3.0.json"] {
         assert!(script.contains(document), "{document}");
     }
@@ -171,7 +173,14 @@ fn another_version_or_document_is_not_found() {
 #[test]
 fn an_unknown_file_is_not_found() {
     let gateway = Gateway::trial();
-    for file in ["nothing.js", "index.htm", "oauth2-redirect.html/", "index.html/x", "Cargo.toml"] {
+    for file in [
+        "nothing.js",
+        "swagger-initializer.js",
+        "index.htm",
+        "oauth2-redirect.html/",
+        "index.html/x",
+        "Cargo.toml",
+    ] {
         let answer = gateway.get(&format!("/swagger-ui/{file}"));
         assert_eq!(answer.problem_name(), "not-found", "{file}");
     }

@@ -53,6 +53,14 @@ async function newcomer(context) {
     await operation.locator('.responses-wrapper').evaluate((element) => element.scrollIntoView());
     await page.screenshot({ path: join(screenshots, 'connect-socket.png') });
   });
+  await says('the examples of refusals open on demand', async () => {
+    const refusal = page.locator('#operations-prospect-connectSocket tr.response[data-code="401"]').first();
+    assert.equal(await refusal.locator('.highlight-code, select').count(), 0);
+    await refusal.getByRole('button').first().click();
+    await refusal.locator('pre', { hasText: 'urn:connect-socket:problem:token-' }).waitFor();
+    await refusal.getByRole('button', { expanded: true }).first().click();
+    assert.equal(await refusal.locator('.highlight-code, select').count(), 0);
+  });
   await says('the request is shown as curl, and how long it took', async () => {
     const operation = page.locator('#operations-prospect-connectSocket');
     const curl = operation.locator('.request-snippets .curl');
@@ -68,6 +76,20 @@ async function deepLink(context) {
     await page.goto(`${ui}#/prospect/connectSocket`);
     await page.locator('#operations-prospect-connectSocket.is-open').waitFor();
     assert.equal(await page.locator('.opblock.is-open').count(), 1);
+  });
+  await page.close();
+}
+
+async function unions(context) {
+  const page = await openPage(context);
+  await says('the members of a union have their names', async () => {
+    await page.goto(ui);
+    assert.equal(await page.title(), 'Connect Socket gateway: Swagger UI');
+    await page.locator('section.models > h4 button').click();
+    const union = page.locator('section.models article', { hasText: /^ServerFrame/ });
+    await union.getByRole('button', { name: 'Expand all' }).first().click();
+    await union.getByText('#5 ByeFrame').waitFor();
+    await union.screenshot({ path: join(screenshots, 'union.png') });
   });
   await page.close();
 }
@@ -167,6 +189,7 @@ try {
       console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
   await newcomer(context);
   await deepLink(context);
+  await unions(context);
   await bothDocuments(context);
 } catch (error) {
   await browser.close();

@@ -200,8 +200,12 @@ fn add_union<T: ToSchema>(components: &mut Components) {
     let mut discriminator = Discriminator::new("type");
     for variant in derived["oneOf"].as_array().into_iter().flatten() {
         let reference = variant["$ref"].as_str().unwrap_or_default();
-        let member = reference.rsplit('/').next().and_then(|name| components.schemas.get(name));
-        let member = serde_json::to_value(member).unwrap_or_default();
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        if let Some(RefOr::T(Schema::Object(member))) = components.schemas.get_mut(name) {
+            // The Swagger UI numbers the members that have no title.
+            member.title = Some(name.to_owned());
+        }
+        let member = serde_json::to_value(components.schemas.get(name)).unwrap_or_default();
         let tag = member["properties"]["type"]["enum"][0].as_str().unwrap_or_default();
         discriminator.mapping.insert(tag.to_owned(), reference.to_owned());
         union = union.item(Ref::new(reference));

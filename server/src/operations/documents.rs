@@ -1,16 +1,12 @@
-//! The contract as pages: the documents and the Swagger UI.
+//! The documents of the contract as pages.
 
-use std::{
-    collections::HashMap,
-    future::ready,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, future::ready};
 
 use actix_web::{
     HttpRequest, HttpResponse, Resource,
     dev::{AppService, HttpServiceFactory},
     get, guard,
-    http::header::{self, EntityTag, Header, HeaderValue, IfNoneMatch},
+    http::header::{self, EntityTag, Header, IfNoneMatch},
     web::{Data, Path},
 };
 use api_types::problem::ProblemKind;
@@ -22,7 +18,6 @@ use utoipa::openapi::{
     ResponsesBuilder, Schema, path::OperationBuilder, security::SecurityRequirement,
 };
 use utoipa_actix_web::OpenApiFactory;
-use utoipa_swagger_ui::{Config, Url};
 
 use crate::{
     contract::{self, AnyDocument, Document, DocumentName, VERSION},
@@ -30,20 +25,10 @@ use crate::{
     problem::{ApiError, api_errors},
 };
 
-/// The content security policy of the Swagger UI. The hash is that of the one inline style that it
-/// sets at start; a browser test fails when a new version sets another.
-const SWAGGER_UI_CSP: &str = "default-src 'none'; script-src 'self'; \
-    style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
-
 /// The pages, rendered once.
 pub struct Pages {
     /// The documents of the contract, by name.
     documents: HashMap<&'static str, Page>,
-    swagger_ui: Arc<Config<'static>>,
-    /// The files of the Swagger UI that were requested so far; there are about ten.
-    files: Mutex<HashMap<String, Page>>,
 }
 
 impl Pages {
@@ -52,50 +37,17 @@ impl Pages {
     pub fn of(contract: &OpenApi) -> Self {
         let page = |text: String| Page::new("application/json", text.into());
         let documents = contract::documents(contract).map(|(name, text)| (name, page(text)));
-        Self {
-            documents: documents.into(),
-            swagger_ui: Arc::new(swagger_ui()),
-            files: Mutex::default(),
-        }
+        Self { documents: documents.into() }
     }
 
     fn document(&self, name: &str) -> Result<&Page, ApiError> {
         self.documents.get(name).ok_or_else(|| ProblemKind::NotFound.into())
     }
-
-    fn file(&self, name: &str) -> Result<Page, ApiError> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(page) = files.get(name) {
-            return Ok(page.clone());
-        }
-        let file = utoipa_swagger_ui::serve(name, Arc::clone(&self.swagger_ui))
-            .map_err(|_| ProblemKind::Internal)?
-            .ok_or(ProblemKind::NotFound)?;
-        let page = Page::new(&file.content_type, Bytes::copy_from_slice(&file.bytes));
-        files.insert(name.to_owned(), page.clone());
-        Ok(page)
-    }
-}
-
-fn swagger_ui() -> Config<'static> {
-    let documents = [
-        Url::with_primary("OpenAPI 3.1", "/openapi.json", true),
-        Url::new("OpenAPI 3.0", "/openapi-3.0.json"),
-    ];
-    Config::new(documents)
-        .try_it_out_enabled(true)
-        .request_snippets_enabled(true)
-        .display_request_duration(true)
-        .deep_linking(true)
-        .persist_authorization(true)
-        .display_operation_id(true)
-        .default_models_expand_depth(0)
-        .validator_url("none")
 }
 
 /// The next version of the gateway serves other bytes under the same name, so clients revalidate
 /// every time and the bytes are sent only where they changed.
-const REVALIDATED: &str = "no-cache";
+pub(super) const REVALIDATED: &str = "no-cache";
 
 /// Clients keep what is under the name of its version for a day. Not forever: better descriptions and
 /// examples do not raise the version.
@@ -103,20 +55,24 @@ const KEPT: &str = "public, max-age=86400";
 
 /// Bytes and their entity tag.
 #[derive(Clone)]
-struct Page {
+pub(super) struct Page {
     content_type: String,
     bytes: Bytes,
     tag: EntityTag,
 }
 
 impl Page {
-    fn new(content_type: &str, bytes: Bytes) -> Self {
+    pub(super) fn new(content_type: &str, bytes: Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
         let tag = EntityTag::new_strong(BASE64_URL_SAFE_NO_PAD.encode(&digest[..16]));
         Self { content_type: content_type.to_owned(), bytes, tag }
     }
 
-    fn answer(&self, request: &HttpRequest, cache_control: &'static str) -> HttpResponse {
+    pub(super) fn answer(
+        &self,
+        request: &HttpRequest,
+        cache_control: &'static str,
+    ) -> HttpResponse {
         let known = match IfNoneMatch::parse(request) {
             Ok(IfNoneMatch::Any) => request.headers().contains_key(header::IF_NONE_MATCH),
             Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&self.tag)),
@@ -220,35 +176,4 @@ pub async fn get_contract(
         return Err(ProblemKind::NotFound.into());
     }
     Ok(pages.document(document)?.answer(&request, KEPT))
-}
-
-api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
-
-/// The Swagger UI
-///
-/// This contract, to read and to try out in a browser. It loads nothing from other hosts.
-#[utoipa::path(
-    operation_id = "getSwaggerUi",
-    tag = "contract",
-    params(("file" = String, Path, description = "A file of the Swagger UI.", example = "index.html")),
-    responses(
-        (status = 200, description = "The file.", content(
-            (String = "text/html"), (String = "text/css"), (String = "text/javascript"),
-            (String = "image/png"), (String = "application/json")
-        )),
-        (status = 304, description = "The file still has the tag of `If-None-Match`."),
-        GetSwaggerUiErrors
-    ),
-    security(())
-)]
-#[get("/swagger-ui/{file:.*}", wrap = "RoutePolicy::new()")]
-pub async fn get_swagger_ui(
-    request: HttpRequest,
-    file: Path<String>,
-    pages: Data<Pages>,
-) -> Result<HttpResponse, ApiError> {
-    let mut response = pages.file(&file)?.answer(&request, REVALIDATED);
-    let policy = HeaderValue::from_static(SWAGGER_UI_CSP);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
 }

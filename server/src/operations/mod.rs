@@ -9,3 +9,4 @@ pub mod messages;
 pub mod prospects;
 pub mod socket;
 pub mod token;
+pub mod web;

@@ -17,13 +17,11 @@ api_errors!(OpenSocketErrors:
 /// Open the websocket
 ///
 /// A websocket handshake (RFC 6455), over HTTP/1.1. The authorised `halfRef` travels as a
-/// subprotocol, because a browser cannot set headers here and a secret does not belong in a URL:
-/// offer `prospect.v1` and `halfref.` followed by the `halfRef` in unpadded base64url. The answer
-/// names `prospect.v1` alone.
+/// subprotocol: offer `prospect.v1` and `halfref.` followed by the `halfRef` in unpadded base64url.
+/// The answer names `prospect.v1` alone, and the first frame is `hello`.
 ///
-/// The first frame is `hello`. A `halfRef` that is spent, expired or revoked is upgraded all the same
-/// and closed with a code that says why, because a script in a browser can read a close code but not
-/// a refused handshake.
+/// A `halfRef` that is spent, expired or revoked is upgraded and then closed with a code, because a
+/// script in a browser cannot read a refused handshake.
 #[utoipa::path(
     operation_id = "openSocket",
     tag = "prospect",

@@ -64,16 +64,10 @@ api_errors!(RequestTokenErrors:
 ///
 /// Gives a token for one device; most other operations need it in the header `token`.
 ///
-/// On the channels `browser`, `android` and `ios` the first request for a device claims it. From
-/// then on, send the newest token, live or expired, in the header `token` to get the next one; any
-/// other request is refused, because a device tag is a name and not a secret. Renewing keeps open
-/// authorisations and the open socket. If the answer is lost, ask again with the token you have: it
-/// stays valid until a newer one is first used. Of two renewals at once both are valid; the first
-/// one used ends the other.
-///
-/// A first claim has no token to ask again with. Send an `Idempotency-Key`, a random secret that
-/// you keep until you have used the token: until then, the same key gets a fresh token in the place
-/// of the one whose answer was lost.
+/// On the channels `browser`, `android` and `ios` the first request for a device claims it. To get
+/// the next token, send the newest one, live or expired, in the header `token`: open authorisations
+/// and the open socket continue. A token stays valid until a newer one is first used, so ask again
+/// when an answer is lost; for a first claim, with the same `Idempotency-Key`.
 #[utoipa::path(
     operation_id = "requestToken",
     tag = "prospect",

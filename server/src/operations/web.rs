@@ -1,0 +1,108 @@
+//! The files of `server/web` and the Swagger UI: what browsers get beside the contract's documents.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse, get,
+    http::header::{self, HeaderValue},
+    web::{Data, Path},
+};
+use api_types::problem::ProblemKind;
+use bytes::Bytes;
+use utoipa_swagger_ui::Config;
+
+use super::documents::{Page, REVALIDATED};
+use crate::{
+    http::route_policy::RoutePolicy,
+    problem::{ApiError, api_errors},
+};
+
+/// The content security policy of the Swagger UI. The hash is that of the one inline style that it
+/// sets at start; a browser test fails when a new version sets another.
+const SWAGGER_UI_CSP: &str = "default-src 'none'; script-src 'self'; \
+    style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// A file of `server/web`: where it is served, its content type and its bytes.
+type File = (&'static str, &'static str, &'static [u8]);
+
+macro_rules! files {
+    ($($path:literal $content_type:literal $file:literal;)+) => {
+        [$(($path, $content_type, include_bytes!(concat!("../../web/", $file)).as_slice()),)+]
+    };
+}
+
+/// The gateway's own files. They take precedence over the files of the Swagger UI.
+const FILES: [File; 5] = files! {
+    "swagger-ui/" "text/html; charset=utf-8" "swagger-ui/index.html";
+    "swagger-ui/index.html" "text/html; charset=utf-8" "swagger-ui/index.html";
+    "swagger-ui/gateway.css" "text/css; charset=utf-8" "swagger-ui/gateway.css";
+    "swagger-ui/gateway.js" "text/javascript; charset=utf-8" "swagger-ui/gateway.js";
+    "swagger-ui/icon.svg" "image/svg+xml" "icon.svg";
+};
+
+/// The files that were requested so far, by their paths. There are about ten.
+#[derive(Default)]
+pub struct WebFiles(Mutex<HashMap<String, Page>>);
+
+impl WebFiles {
+    fn file(&self, path: &str) -> Result<Page, ApiError> {
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = pages.get(path) {
+            return Ok(page.clone());
+        }
+        let page = match FILES.iter().find(|(name, ..)| *name == path) {
+            Some((_, content_type, bytes)) => Page::new(content_type, Bytes::from_static(bytes)),
+            None => of_swagger_ui(path)?,
+        };
+        pages.insert(path.to_owned(), page.clone());
+        Ok(page)
+    }
+}
+
+fn of_swagger_ui(path: &str) -> Result<Page, ApiError> {
+    let name = path.strip_prefix("swagger-ui/").ok_or(ProblemKind::NotFound)?;
+    // The gateway's own script starts it, not the one that this file would be.
+    let file = (name != "swagger-initializer.js")
+        .then(|| utoipa_swagger_ui::serve(name, Arc::new(Config::new([""]))))
+        .transpose()
+        .map_err(|_| ProblemKind::Internal)?
+        .flatten()
+        .ok_or(ProblemKind::NotFound)?;
+    Ok(Page::new(&file.content_type, Bytes::copy_from_slice(&file.bytes)))
+}
+
+api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
+
+/// The Swagger UI
+///
+/// This contract, to read and to try out in a browser. It loads nothing from other hosts.
+#[utoipa::path(
+    operation_id = "getSwaggerUi",
+    tag = "contract",
+    params(("file" = String, Path, description = "A file of the Swagger UI.", example = "index.html")),
+    responses(
+        (status = 200, description = "The file.", content(
+            (String = "text/html"), (String = "text/css"), (String = "text/javascript"),
+            (String = "image/png"), (String = "image/svg+xml")
+        )),
+        (status = 304, description = "The file still has the tag of `If-None-Match`."),
+        GetSwaggerUiErrors
+    ),
+    security(())
+)]
+#[get("/swagger-ui/{file:.*}", wrap = "RoutePolicy::new()")]
+pub async fn get_swagger_ui(
+    request: HttpRequest,
+    file: Path<String>,
+    files: Data<WebFiles>,
+) -> Result<HttpResponse, ApiError> {
+    let mut response = files.file(&format!("swagger-ui/{file}"))?.answer(&request, REVALIDATED);
+    let policy = HeaderValue::from_static(SWAGGER_UI_CSP);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
