@@ -8,10 +8,11 @@ use crate::{
     contract::Contract,
     error::Error,
     extra_rules,
-    finding::{Effect, Finding, Place, Surface},
+    finding::{Effect, Finding, Place, Pointers, Surface},
     frames,
     levels::Levels,
     oasdiff::{self, Change, Oasdiff, Source},
+    pointer,
 };
 
 /// The changes from `base` to `revision`, the gravest first.
@@ -29,9 +30,19 @@ pub fn compare(
     let (base_frames, frames) =
         (frames::as_openapi(&base.asyncapi), frames::as_openapi(&revision.asyncapi));
     let changes = oasdiff.changes_with_lines(&base_frames, &frames)?;
-    findings.extend(group(oasdiff, levels, Surface::Socket, changes));
+    let mut socket = group(oasdiff, levels, Surface::Socket, changes);
+    socket.extend(extra_rules::socket(&base.asyncapi, &revision.asyncapi));
+    for finding in &mut socket {
+        let original = |document, pointer: &Option<String>| {
+            pointer.as_ref().map(|pointer| frames::original_pointer(document, pointer))
+        };
+        finding.pointers = Pointers {
+            base: original(&base.asyncapi, &finding.pointers.base),
+            revision: original(&revision.asyncapi, &finding.pointers.revision),
+        };
+    }
+    findings.extend(socket);
     findings.extend(extra_rules::http(&base.openapi, &revision.openapi));
-    findings.extend(extra_rules::socket(&base.asyncapi, &revision.asyncapi));
     findings.sort_by_key(|finding| (Reverse(finding.effect), finding.surface, finding.reach));
     Ok(findings)
 }
@@ -56,6 +67,12 @@ fn group(
     for change in changes {
         let effect = effect(&change);
         let (text, status) = without_status(&change.text);
+        let mut pointers = change.pointers;
+        // Without lines, the operation is all that is known.
+        if let (Pointers { base: None, revision: None }, Some(path)) = (&pointers, &change.path) {
+            let method = change.operation.as_deref().unwrap_or_default().to_lowercase();
+            pointers = Pointers::both(pointer::join(&pointer::join("/paths", path), &method));
+        }
         let key = (change.id.clone(), text.clone(), change.base_source, change.revision_source);
         let group = groups.entry(key).or_insert_with(|| Finding {
             effect,
@@ -66,6 +83,7 @@ fn group(
             text,
             before: change.before,
             after: change.after,
+            pointers,
             places: BTreeMap::new(),
         });
         // The same rule can be graver at one place than at another.

@@ -59,9 +59,28 @@ pub struct Finding {
     pub before: Option<String>,
     /// The lines of the document after, where they are known.
     pub after: Option<String>,
+    /// Where the changed part is.
+    pub pointers: Pointers,
     /// The operations or frames that use the changed part, each with the affected statuses. Empty
     /// for a change of the whole contract.
     pub places: BTreeMap<Place, BTreeSet<String>>,
+}
+
+/// Where a part is in the document of its surface, as JSON pointers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pointers {
+    /// In the document before; none for a part that was added.
+    pub base: Option<String>,
+    /// In the document after; none for a part that was removed.
+    pub revision: Option<String>,
+}
+
+impl Pointers {
+    /// The same pointer in both documents.
+    #[must_use]
+    pub fn both(pointer: String) -> Self {
+        Self { base: Some(pointer.clone()), revision: Some(pointer) }
+    }
 }
 
 /// An operation or frame that a change affects.

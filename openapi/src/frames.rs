@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::finding::Place;
+use crate::{finding::Place, pointer};
 
 /// The start of the paths that stand for frames.
 const FRAMES: &str = "/frames/";
@@ -77,6 +77,29 @@ pub fn place(path: &str) -> Place {
         None => format!("the handshake of {path}"),
     };
     Place { at, id: None }
+}
+
+/// A pointer into the translated document, as a pointer into the AsyncAPI document. Schemas have the same
+/// one in both; of what is built anew, the part that it is built from.
+#[must_use]
+pub fn original_pointer(asyncapi: &Value, translated: &str) -> String {
+    let Some(path) =
+        translated.strip_prefix("/paths").and_then(|rest| pointer::tokens(rest).next())
+    else {
+        return if translated.starts_with("/servers/") { "/servers" } else { translated }
+            .to_owned();
+    };
+    if let Some(frame) = path.strip_prefix(FRAMES) {
+        let direction = frame.split('/').next().unwrap_or_default();
+        return pointer::join(&pointer::join("/operations", direction), "messages");
+    }
+    let mut channels = members(&asyncapi["channels"]);
+    let channel = channels
+        .find(|(name, channel)| channel["address"].as_str().unwrap_or(name.as_str()) == path);
+    channel.map_or_else(
+        || "/channels".to_owned(),
+        |(name, _)| format!("{}/bindings/ws/headers", pointer::join("/channels", name)),
+    )
 }
 
 /// The operation of a frame. The body is always required, because a frame always has its payload.

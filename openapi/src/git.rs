@@ -19,6 +19,14 @@ pub fn merge_base(folder: &Path, revision: &str) -> Result<String, Error> {
     Ok(base.trim().to_owned())
 }
 
+/// The path from the root of the repository to a folder, empty or with a slash at its end.
+///
+/// # Errors
+/// When the folder is in no repository.
+pub fn prefix(folder: &Path) -> Result<String, Error> {
+    Ok(git(folder, &["rev-parse", "--show-prefix"])?.trim_end_matches('\n').to_owned())
+}
+
 /// The content that a file of the folder had in a commit.
 ///
 /// # Errors

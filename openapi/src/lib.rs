@@ -14,6 +14,7 @@ pub mod frames;
 pub mod git;
 pub mod levels;
 pub mod oasdiff;
+pub mod pointer;
 pub mod report;
 pub mod review;
 pub mod update;

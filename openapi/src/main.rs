@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use openapi::{
     documents,
     error::Error,
+    report::Format,
     review::{self, Review},
     update::Update,
 };
@@ -34,7 +35,7 @@ enum Command {
     Generate,
     /// Fails with the difference if a document is not the one that the code generates.
     Check,
-    /// Reviews the committed contract against the merge base of HEAD and a revision, in Markdown.
+    /// Reviews the committed contract against the merge base of HEAD and a revision.
     ///
     /// Exit codes: 0 no client breaks; 1 the change breaks clients without a waiver, or its version
     /// is too low; 2 the contracts cannot be compared.
@@ -42,6 +43,9 @@ enum Command {
         /// A branch, tag or commit.
         #[arg(default_value = "main")]
         revision: String,
+        /// The form of the report.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
     /// Brings everything up to date after a change of the contract, and reviews it.
     ///
@@ -66,7 +70,9 @@ fn main() -> ExitCode {
     match command {
         Command::Generate => finish(documents::generate(&folder)),
         Command::Check => finish(documents::check(&folder)),
-        Command::Diff { revision } => print(review::review(&folder, &revision, now)),
+        Command::Diff { revision, format } => {
+            print(review::review(&folder, &revision, format, now))
+        }
         Command::Update { against, version, dry_run } => {
             // `folder` is a folder of the workspace.
             let root = folder.join("..");

@@ -3,14 +3,22 @@
 use std::{path::Path, time::SystemTime};
 
 use crate::{
-    contract::Contract, diff, error::Error, finding::Finding, git, levels::Levels,
-    oasdiff::Oasdiff, report::Report, version, waivers::Waivers,
+    contract::Contract,
+    diff,
+    error::Error,
+    finding::Finding,
+    git,
+    levels::Levels,
+    oasdiff::Oasdiff,
+    report::{Format, Report},
+    version,
+    waivers::Waivers,
 };
 
 /// A review.
 #[derive(Debug)]
 pub struct Review {
-    /// The report, in Markdown.
+    /// The report, in the form that was asked for.
     pub report: String,
     /// Whether the change breaks clients without a waiver, or its version is too low.
     pub refused: bool,
@@ -39,8 +47,13 @@ pub fn compare(folder: &Path, revision: &str, contract: &Contract) -> Result<Com
 ///
 /// # Errors
 /// When the two cannot be compared.
-pub fn review(folder: &Path, revision: &str, now: SystemTime) -> Result<Review, Error> {
-    review_contract(folder, revision, &Contract::in_folder(folder)?, now)
+pub fn review(
+    folder: &Path,
+    revision: &str,
+    format: Format,
+    now: SystemTime,
+) -> Result<Review, Error> {
+    review_contract(folder, revision, &Contract::in_folder(folder)?, format, now)
 }
 
 /// Reviews a contract as if it were the one in the folder.
@@ -51,18 +64,21 @@ pub fn review_contract(
     folder: &Path,
     revision: &str,
     contract: &Contract,
+    format: Format,
     now: SystemTime,
 ) -> Result<Review, Error> {
     let waivers = Waivers::in_folder(folder, now)?;
     let Comparison { base, findings } = compare(folder, revision, contract)?;
     let too_low = version::check(base.version(), contract.version(), &findings)?;
+    let prefix = git::prefix(folder)?;
     let report = Report {
         base: revision,
         base_version: base.version(),
-        version: contract.version(),
+        contract,
+        prefix: &prefix,
         findings: &findings,
         waivers: &waivers,
         too_low: too_low.as_ref(),
     };
-    Ok(Review { report: report.to_string(), refused: report.refuses() })
+    Ok(Review { report: report.in_format(format), refused: report.refuses() })
 }

@@ -8,6 +8,7 @@ use crate::{
     contract::Contract,
     documents,
     error::Error,
+    report::Format,
     review::{self, Review},
     version,
 };
@@ -52,7 +53,13 @@ impl Update<'_> {
         self.log(&format!("Cargo.lock and those of {}: update", NESTED_CRATES.join(", ")));
         self.log("snapshots of tests/contract: accept");
         if self.dry_run {
-            return review::review_contract(self.folder, &self.against, &contract, now);
+            return review::review_contract(
+                self.folder,
+                &self.against,
+                &contract,
+                Format::Markdown,
+                now,
+            );
         }
 
         if next == current {
@@ -69,7 +76,7 @@ impl Update<'_> {
             self.update_lock_file(path)?;
         }
         self.cargo(&SNAPSHOT_TEST, &[("INSTA_UPDATE", "always")])?;
-        review::review(self.folder, &self.against, now)
+        review::review(self.folder, &self.against, Format::Markdown, now)
     }
 
     fn next_version(&self, current: &Version, contract: &Contract) -> Result<Version, Error> {

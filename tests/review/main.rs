@@ -2,6 +2,7 @@
 
 mod comparer;
 mod edits;
+mod formats;
 mod parts;
 mod report;
 mod scratch;

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use openapi::report::Format;
 use serde_json::{Value, json};
 use tests::gateway::root;
 
@@ -114,7 +115,12 @@ fn the_contract_is_compared_with_the_merge_base() {
     scratch.commit();
     scratch.git(&["branch", "--force", "ahead"]);
     scratch.git(&["checkout", "--quiet", "main"]);
-    let review = openapi::review::review(&scratch.path(), "ahead", std::time::SystemTime::now());
+    let review = openapi::review::review(
+        &scratch.path(),
+        "ahead",
+        Format::Markdown,
+        std::time::SystemTime::now(),
+    );
     assert!(!review.expect("a review").refused);
 }
 

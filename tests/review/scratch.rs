@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, process::Command, time::SystemTime};
 use openapi::{
     error::Error,
     levels,
+    report::Format,
     review::{Review, review},
 };
 use serde_json::Value;
@@ -65,7 +66,11 @@ impl Scratch {
     }
 
     pub fn try_review(&self) -> Result<Review, Error> {
-        review(&self.path(), "base", SystemTime::now())
+        self.review_as(Format::Markdown)
+    }
+
+    pub fn review_as(&self, format: Format) -> Result<Review, Error> {
+        review(&self.path(), "base", format, SystemTime::now())
     }
 
     /// Reviews the folder against the tag `base`.

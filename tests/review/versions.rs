@@ -1,7 +1,7 @@
 //! The version must be raised as far as the change requires.
 
 use openapi::{
-    finding::{Direction, Effect, Finding, Reach, Surface},
+    finding::{Direction, Effect, Finding, Pointers, Reach, Surface},
     version::check,
 };
 use serde_json::json;
@@ -20,6 +20,7 @@ fn findings(effects: &[Effect]) -> Vec<Finding> {
             text: "a change".to_owned(),
             before: None,
             after: None,
+            pointers: Pointers::default(),
             places: [].into(),
         })
         .collect()

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::rule::{Rule, finding, rule};
-use crate::finding::{Direction, Effect, Finding, Reach, Surface};
+use crate::{
+    finding::{Direction, Effect, Finding, Pointers, Reach, Surface},
+    pointer,
+};
 
 const SERVER_ADDED: Rule = rule("server-added", Effect::Compatible, Direction::Both, Reach::Source);
 /// Generated clients contain the address and keep using it.
@@ -29,8 +32,8 @@ const CLOSE_CODE_REMOVED: Rule =
 const CLOSE_CODE_CHANGED: Rule =
     rule("close-code-changed", Effect::Breaking, Direction::Response, Reach::Wire);
 
-/// The entries of a list by the member that names them.
-type Entries = BTreeMap<String, Value>;
+/// The entries of a list by the member that names them, each with its pointer.
+type Entries = BTreeMap<String, (String, Value)>;
 
 /// How the entries of one list are compared.
 struct List {
@@ -52,7 +55,7 @@ pub fn servers(surface: Surface, base: &Value, revision: &Value) -> Vec<Finding>
         removed: &SERVER_REMOVED,
         changed: (&SERVER_REMOVED, &[]),
     };
-    let servers = |document: &Value| entries(&document["servers"], "url");
+    let servers = |document: &Value| entries(document, "/servers", "url");
     list.compare(&servers(base), &servers(revision))
 }
 
@@ -65,7 +68,7 @@ pub fn problem_types(base: &Value, revision: &Value) -> Vec<Finding> {
         removed: &PROBLEM_TYPE_REMOVED,
         changed: (&PROBLEM_TYPE_STATUS_CHANGED, &["status"]),
     };
-    let types = |document: &Value| entries(&document["x-problem-types"], "type");
+    let types = |document: &Value| entries(document, "/x-problem-types", "type");
     list.compare(&types(base), &types(revision))
 }
 
@@ -80,17 +83,24 @@ pub fn close_codes(base: &Value, revision: &Value) -> Vec<Finding> {
     };
     let codes = |document: &Value| {
         let channels = document["channels"].as_object().into_iter().flatten();
-        channels.flat_map(|(_, channel)| entries(&channel["x-close-codes"], "code")).collect()
+        channels
+            .flat_map(|(name, _)| {
+                let list = format!("{}/x-close-codes", pointer::join("/channels", name));
+                entries(document, &list, "code")
+            })
+            .collect()
     };
     list.compare(&codes(base), &codes(revision))
 }
 
-fn entries(list: &Value, name: &str) -> Entries {
-    let entries = list.as_array().into_iter().flatten();
+fn entries(document: &Value, list: &str, name: &str) -> Entries {
+    let entries = document.pointer(list).and_then(Value::as_array).into_iter().flatten();
     entries
-        .map(|entry| {
+        .enumerate()
+        .map(|(index, entry)| {
             let key = &entry[name];
-            (key.as_str().map_or_else(|| key.to_string(), ToOwned::to_owned), entry.clone())
+            let key = key.as_str().map_or_else(|| key.to_string(), ToOwned::to_owned);
+            (key, (format!("{list}/{index}"), entry.clone()))
         })
         .collect()
 }
@@ -104,21 +114,27 @@ impl List {
         let keys: BTreeSet<&String> = base.keys().chain(revision.keys()).collect();
         keys.into_iter()
             .filter_map(|key| {
-                match (base.get(key).map(relevant), revision.get(key).map(relevant)) {
-                    (None, Some(_)) => {
-                        let after = (None, Some(json!(key)));
-                        Some(finding(surface, added, format!("added {entry} `{key}`"), after))
+                let (before, after) = (base.get(key), revision.get(key));
+                let pointer = |entry: Option<&(String, Value)>| entry.map(|entry| entry.0.clone());
+                let pointers = Pointers { base: pointer(before), revision: pointer(after) };
+                let named = |entry: Option<_>| entry.map(|_| json!(key));
+                let (rule, verb, sides) = match (before, after) {
+                    (None, Some(_)) => (added, "added", (None, named(after))),
+                    (Some(_), None) => (removed, "removed", (named(before), None)),
+                    (Some((_, before)), Some((_, after))) => {
+                        let (before, after) = (relevant(before), relevant(after));
+                        if before == after {
+                            return None;
+                        }
+                        (changed, "changed", (Some(before), Some(after)))
                     }
-                    (Some(_), None) => {
-                        let before = (Some(json!(key)), None);
-                        Some(finding(surface, removed, format!("removed {entry} `{key}`"), before))
-                    }
-                    (Some(before), Some(after)) if before != after => {
-                        let text = format!("{entry} `{key}` changed");
-                        Some(finding(surface, changed, text, (Some(before), Some(after))))
-                    }
-                    _ => None,
-                }
+                    (None, None) => return None,
+                };
+                let text = match verb {
+                    "changed" => format!("{entry} `{key}` changed"),
+                    _ => format!("{verb} {entry} `{key}`"),
+                };
+                Some(finding(surface, rule, text, sides, pointers))
             })
             .collect()
     }

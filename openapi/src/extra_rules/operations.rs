@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::rule::{Rule, finding, rule};
 use crate::{
-    finding::{Direction, Effect, Finding, Place, Reach, Surface},
-    frames,
+    finding::{Direction, Effect, Finding, Place, Pointers, Reach, Surface},
+    frames, pointer,
 };
 
 /// A generated client encodes the parameter differently.
@@ -24,7 +24,8 @@ const RESPONSE_TEXT_NARROWED: Rule =
 const RESPONSE_TEXT_WIDENED: Rule =
     rule("response-text-widened", Effect::Breaking, Direction::Response, Reach::Wire);
 
-/// A finding and the response status that it belongs to, where it belongs to one.
+/// A finding and the response status that it belongs to, where it belongs to one. Its pointers are those
+/// within the operation, until [`compare`] completes them.
 type Found = (Finding, Option<String>);
 
 /// Compares the operations that both documents have.
@@ -36,7 +37,8 @@ pub fn compare(surface: Surface, base: &Value, revision: &Value) -> Vec<Finding>
             found.extend(optional_credentials(surface, operation, revised));
             let responses = common(&operation["responses"], &revised["responses"]);
             for (status, response, revised) in responses {
-                let texts = response_texts(surface, (base, response), (revision, revised));
+                let at = pointer::join("/responses", status);
+                let texts = response_texts(surface, &at, (base, response), (revision, revised));
                 found.extend(texts.into_iter().map(|text| (text, Some(status.clone()))));
             }
             let place = match surface {
@@ -47,6 +49,11 @@ pub fn compare(surface: Surface, base: &Value, revision: &Value) -> Vec<Finding>
                 Surface::Socket => frames::place(path),
             };
             findings.extend(found.into_iter().map(|(mut finding, status)| {
+                let operation = pointer::join(&pointer::join("/paths", path), method);
+                let Pointers { base, revision } = &mut finding.pointers;
+                for pointer in [base, revision].into_iter().flatten() {
+                    pointer.insert_str(0, &operation);
+                }
                 finding.places.entry(place.clone()).or_default().extend(status);
                 finding
             }));
@@ -71,13 +78,15 @@ fn parameters(surface: Surface, base: &Value, revision: &Value) -> Vec<Found> {
             .collect()
     };
     let (base, revision) = (encodings(base), encodings(revision));
+    let at = Pointers::both("/parameters".to_owned());
     base.into_iter()
         .filter_map(|(name, before)| {
             let after = revision.get(&name)?.clone();
             let text = format!("the encoding of the parameter `{name}` changed");
             let sides = (Some(before), Some(after));
-            (sides.0 != sides.1)
-                .then(|| (finding(surface, &PARAMETER_ENCODING_CHANGED, text, sides), None))
+            (sides.0 != sides.1).then(|| {
+                (finding(surface, &PARAMETER_ENCODING_CHANGED, text, sides, at.clone()), None)
+            })
         })
         .collect()
 }
@@ -95,15 +104,17 @@ fn optional_credentials(surface: Surface, base: &Value, revision: &Value) -> Vec
         .map(|alternative| {
             let text = "removed optional credentials".to_owned();
             let sides = (Some(alternative), None);
-            (finding(surface, &OPTIONAL_CREDENTIALS_REMOVED, text, sides), None)
+            let at = Pointers::both("/security".to_owned());
+            (finding(surface, &OPTIONAL_CREDENTIALS_REMOVED, text, sides, at), None)
         })
         .collect()
 }
 
 /// Compares the texts that a response's headers and whole body may be. Each side is a document and
-/// its response.
+/// its response, to which `at` points within its operation.
 fn response_texts(
     surface: Surface,
+    at: &str,
     base: (&Value, &Value),
     revision: (&Value, &Value),
 ) -> Vec<Finding> {
@@ -123,7 +134,8 @@ fn response_texts(
                     if before.is_none() { &RESPONSE_TEXT_NARROWED } else { &RESPONSE_TEXT_WIDENED };
                 let text = format!("the {keyword} of the response's `{name}` changed");
                 let sides = (before.cloned(), after.cloned());
-                findings.push(finding(surface, rule, text, sides));
+                let at = pointer::join(&pointer::join(at, part), name);
+                findings.push(finding(surface, rule, text, sides, Pointers::both(at)));
             }
         }
     }

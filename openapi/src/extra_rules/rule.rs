@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::finding::{Direction, Effect, Finding, Reach, Surface};
+use crate::finding::{Direction, Effect, Finding, Pointers, Reach, Surface};
 
 /// A rule, as a finding names it.
 pub struct Rule {
@@ -25,6 +25,7 @@ pub fn finding(
     rule: &Rule,
     text: String,
     (before, after): (Option<Value>, Option<Value>),
+    pointers: Pointers,
 ) -> Finding {
     let lines = |value: Option<Value>| value.map(|value| format!("{value:#}"));
     Finding {
@@ -36,6 +37,7 @@ pub fn finding(
         text,
         before: lines(before),
         after: lines(after),
+        pointers,
         places: BTreeMap::new(),
     }
 }

@@ -56,6 +56,15 @@ pub fn original_names(text: &str) -> String {
     text.replace(COMPARED, WRITTEN)
 }
 
+/// A pointer into a prepared document, as a pointer into the document before [`prepare`].
+pub fn original_pointer(prepared: &str) -> String {
+    let prepared = prepared.replace(&format!("/properties/{ANY_NAME}"), &format!("/{COMPARED}"));
+    match prepared.strip_suffix("/not") {
+        Some(closed) if closed.ends_with(COMPARED) => original_names(closed),
+        _ => original_names(&prepared),
+    }
+}
+
 /// The node of a pretty-printed, prepared document that begins at a line, as it was before
 /// [`prepare`]. Cut after [`EXCERPT_LINES`].
 pub fn excerpt(document: &str, source: &Source) -> Option<String> {
@@ -103,6 +112,24 @@ mod tests {
     fn a_closed_object_is_shown_as_the_contract_writes_it() {
         let document = json!({"a": {"additionalProperties": false}});
         assert_eq!(excerpt_at(&document, 2), "\"a\": {\n  \"additionalProperties\": false\n}");
+    }
+
+    #[test]
+    fn a_pointer_is_one_into_the_document_that_was_prepared() {
+        let document = json!({
+            "a": {"additionalProperties": false},
+            "b": {"additionalProperties": {"type": "string"}},
+        });
+        let prepared = prepare(&document);
+        for (pointer, original) in [
+            ("/a/unevaluatedProperties/not", "/a/additionalProperties"),
+            ("/b/unevaluatedProperties/type", "/b/additionalProperties/type"),
+            ("/b/properties/*/type", "/b/additionalProperties/type"),
+        ] {
+            assert!(prepared.pointer(pointer).is_some(), "{pointer}");
+            assert!(document.pointer(original).is_some(), "{original}");
+            assert_eq!(original_pointer(pointer), original);
+        }
     }
 
     #[test]

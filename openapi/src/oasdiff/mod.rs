@@ -15,7 +15,12 @@ use tempfile::TempDir;
 
 pub use document::Source;
 
-use crate::{error::Error, finding::Direction, levels::Levels};
+use crate::{
+    error::Error,
+    finding::{Direction, Pointers},
+    levels::Levels,
+    pointer,
+};
 
 /// The only version that is accepted. `tests/review` verifies the rules and levels of this one.
 const VERSION: &str = include_str!("../../oasdiff.version");
@@ -58,6 +63,9 @@ pub struct Change {
     /// The changed lines after. Only [`Oasdiff::changes_with_lines`] sets them.
     #[serde(skip)]
     pub after: Option<String>,
+    /// Where the changed part is. Only [`Oasdiff::changes_with_lines`] sets them.
+    #[serde(skip)]
+    pub pointers: Pointers,
 }
 
 /// A rule, as `oasdiff checks` lists it.
@@ -126,8 +134,8 @@ impl Oasdiff {
     /// When oasdiff cannot read one of the documents.
     pub fn changes_with_lines(&self, base: &Value, revision: &Value) -> Result<Vec<Change>, Error> {
         // oasdiff reports lines only for YAML, and takes a file that begins with a comment for YAML.
-        let [base, revision] =
-            [base, revision].map(|document| format!("#\n{:#}", document::prepare(document)));
+        let prepared = [base, revision].map(document::prepare);
+        let [base, revision] = prepared.each_ref().map(|document| format!("#\n{document:#}"));
         let mut changes = self.compare(&base, &revision)?;
         for change in &mut changes {
             let excerpt = |text: &str, source: &Option<Source>| {
@@ -135,6 +143,15 @@ impl Oasdiff {
             };
             change.before = excerpt(&base, &change.base_source);
             change.after = excerpt(&revision, &change.revision_source);
+            let pointer = |document: &Value, source: &Option<Source>| {
+                // Less the comment.
+                let line = source.as_ref()?.line?.checked_sub(1)?;
+                Some(document::original_pointer(&pointer::at_line(document, line)?))
+            };
+            change.pointers = Pointers {
+                base: pointer(&prepared[0], &change.base_source),
+                revision: pointer(&prepared[1], &change.revision_source),
+            };
         }
         Ok(changes)
     }

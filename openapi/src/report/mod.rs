@@ -1,11 +1,15 @@
-//! The report of a review, in Markdown.
+//! The report of a review, in the forms in which reviewers read it.
 
-use std::fmt::{self, Display, Formatter};
+mod github;
+mod html;
+mod markdown;
 
-use similar::TextDiff;
+use clap::ValueEnum;
 
 use crate::{
+    contract::Contract,
     finding::{Direction, Effect, Finding, Reach, Surface},
+    pointer,
     version::TooLow,
     waivers::{Waiver, Waivers},
 };
@@ -13,14 +17,29 @@ use crate::{
 /// How many places a finding names; the rest is counted.
 const NAMED_PLACES: usize = 6;
 
+/// The form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Markdown, for a terminal, a summary or a comment.
+    #[default]
+    Markdown,
+    /// One HTML page that needs nothing else.
+    Html,
+    /// Workflow commands of GitHub, which annotate the changed lines of the committed documents.
+    Github,
+}
+
 /// Everything that the report of a change says.
 pub struct Report<'a> {
-    /// The revision that the contract is compared with, as the command names it.
+    /// What the contract is compared with, as the command names it.
     pub base: &'a str,
     /// The version before.
     pub base_version: &'a str,
-    /// The version now.
-    pub version: &'a str,
+    /// The contract now.
+    pub contract: &'a Contract,
+    /// The path from the root of the repository to the folder of the documents, empty or with a slash at
+    /// its end.
+    pub prefix: &'a str,
     /// The changes.
     pub findings: &'a [Finding],
     /// The changes that are intended.
@@ -34,6 +53,22 @@ impl Report<'_> {
     #[must_use]
     pub fn refuses(&self) -> bool {
         self.too_low.is_some() || self.breaking().next().is_some()
+    }
+
+    /// The report in a form.
+    ///
+    /// # Panics
+    /// Never: writing to a string cannot fail.
+    #[must_use]
+    pub fn in_format(&self, format: Format) -> String {
+        let mut text = String::new();
+        match format {
+            Format::Markdown => markdown::write(&mut text, self),
+            Format::Html => html::write(&mut text, self),
+            Format::Github => github::write(&mut text, self),
+        }
+        .expect("writing to a string cannot fail");
+        text
     }
 
     fn breaking(&self) -> impl Iterator<Item = &Finding> {
@@ -51,116 +86,85 @@ impl Report<'_> {
     fn compatible(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.effect == Effect::Compatible)
     }
-}
 
-impl Display for Report<'_> {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let (breaking, waived, compatible) =
-            (self.breaking().count(), self.waived().count(), self.compatible().count());
-        writeln!(out, "# {}\n", title(breaking, waived, compatible))?;
-        writeln!(
-            out,
-            "Against `{}`. Version {} → {}.{}",
-            self.base,
-            self.base_version,
-            self.version,
-            if self.findings.is_empty() {
-                " Only prose and examples changed, if anything."
-            } else {
-                ""
-            },
-        )?;
-        if let Some(too_low) = self.too_low {
-            writeln!(out, "\n> **The version is too low.** {too_low}")?;
+    fn unused_waivers(&self) -> Vec<&Waiver> {
+        self.waivers.unused(self.findings).collect()
+    }
+
+    fn title(&self) -> String {
+        let counted = |count: usize, what: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {what} change")),
+            _ => Some(format!("{count} {what} changes")),
+        };
+        let parts: Vec<String> = [
+            counted(self.breaking().count(), "breaking"),
+            counted(self.waived().count(), "waived"),
+            counted(self.compatible().count(), "compatible"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if parts.is_empty() {
+            return "The contract: no change that a client can notice".to_owned();
         }
-        if breaking > 0 {
-            writeln!(out, "\n## Breaking")?;
-            for finding in self.breaking() {
-                section(out, finding)?;
-                suggested_waiver(out, finding)?;
-            }
-        }
-        if waived > 0 {
-            writeln!(out, "\n## Breaking, waived")?;
-            for (finding, waiver) in self.waived() {
-                section(out, finding)?;
-                writeln!(out, "\nWaived until {}: {}", waiver.until(), waiver.reason.trim())?;
-            }
-        }
-        if compatible > 0 {
-            writeln!(out, "\n## Compatible")?;
-            for finding in self.compatible() {
-                section(out, finding)?;
-            }
-        }
-        let unused: Vec<&Waiver> = self.waivers.unused(self.findings).collect();
-        if !unused.is_empty() {
-            writeln!(out, "\n## Unused waivers\n")?;
-            for waiver in unused {
-                writeln!(out, "- until {}: {} (`{}`)", waiver.until(), waiver.change, waiver.rule)?;
-            }
-        }
-        Ok(())
+        format!("The contract: {}", parts.join(", "))
+    }
+
+    /// The versions that are compared, and whether clients can notice anything.
+    fn versions(&self) -> String {
+        let (before, after) = (self.base_version, self.contract.version());
+        let prose = if self.findings.is_empty() {
+            " Only prose and examples changed, if anything."
+        } else {
+            ""
+        };
+        format!("Version {before} → {after}.{prose}")
+    }
+
+    /// The file and the line of a committed document that a finding is about: the changed part, or what
+    /// held a part that was removed.
+    fn line(&self, finding: &Finding) -> (String, usize) {
+        let (name, document) = match finding.surface {
+            Surface::Http => ("openapi.json", &self.contract.openapi),
+            Surface::Socket => ("asyncapi.json", &self.contract.asyncapi),
+        };
+        let target = match (&finding.pointers.revision, &finding.pointers.base) {
+            (Some(changed), _) => changed,
+            (None, Some(removed)) => pointer::parent(removed),
+            (None, None) => "",
+        };
+        let line = pointer::line(document, pointer::nearest(document, target)).unwrap_or(1);
+        (format!("{}{name}", self.prefix), line)
     }
 }
 
-fn title(breaking: usize, waived: usize, compatible: usize) -> String {
-    let counted = |count: usize, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {what} change")),
-        _ => Some(format!("{count} {what} changes")),
-    };
-    let parts: Vec<String> = [
-        counted(breaking, "breaking"),
-        counted(waived, "waived"),
-        counted(compatible, "compatible"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if parts.is_empty() {
-        return "The contract: no change that a client can notice".to_owned();
+/// The operations or frames that use the changed part, in one line.
+fn users(finding: &Finding, code: impl Fn(&str) -> String) -> Option<String> {
+    if finding.places.is_empty() {
+        return None;
     }
-    format!("The contract: {}", parts.join(", "))
+    let named: Vec<String> = finding
+        .places
+        .iter()
+        .take(NAMED_PLACES)
+        .map(|(place, statuses)| {
+            let id = place.id.as_ref().map(|id| format!("{} ", code(id))).unwrap_or_default();
+            let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
+            let statuses = match statuses.join(", ") {
+                statuses if statuses.is_empty() => statuses,
+                statuses => format!(" ({statuses})"),
+            };
+            format!("{id}{}{statuses}", place.at)
+        })
+        .collect();
+    let more = finding.places.len() - named.len();
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    Some(format!("Used by {}{more}", named.join(", ")))
 }
 
-fn section(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
-    writeln!(out, "\n### {}\n", sentence(&finding.text))?;
-    writeln!(out, "- {}", consequence(finding))?;
-    if !finding.places.is_empty() {
-        let named: Vec<String> = finding
-            .places
-            .iter()
-            .take(NAMED_PLACES)
-            .map(|(place, statuses)| {
-                let id = place.id.as_ref().map(|id| format!("`{id}` ")).unwrap_or_default();
-                let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
-                let statuses = match statuses.join(", ") {
-                    statuses if statuses.is_empty() => statuses,
-                    statuses => format!(" ({statuses})"),
-                };
-                format!("{id}{}{statuses}", place.at)
-            })
-            .collect();
-        let more = finding.places.len() - named.len();
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        writeln!(out, "- Used by {}{more}", named.join(", "))?;
-    }
-    writeln!(out, "- Rule `{}`", finding.rule)?;
-    if finding.before.is_some() || finding.after.is_some() {
-        writeln!(out, "\n```diff")?;
-        let (before, after) = (finding.before.as_deref(), finding.after.as_deref());
-        let ended = |side: Option<&str>| side.map(|text| format!("{text}\n")).unwrap_or_default();
-        let (before, after) = (ended(before), ended(after));
-        for change in TextDiff::from_lines(&before, &after).iter_all_changes() {
-            write!(out, "{} {change}", change.tag())?;
-        }
-        writeln!(out, "```")?;
-    }
-    Ok(())
-}
-
-fn consequence(finding: &Finding) -> String {
+/// What the finding does to clients, with the part that a form stresses in the middle.
+fn consequence(finding: &Finding) -> (&'static str, &'static str, String) {
     let part = match (finding.surface, finding.direction) {
         (Surface::Http, Direction::Request) => "the request",
         (Surface::Http, Direction::Response) => "the response",
@@ -170,33 +174,47 @@ fn consequence(finding: &Finding) -> String {
         (Surface::Socket, Direction::Both) => "the socket itself",
     };
     match (finding.effect, finding.reach) {
-        (Effect::Compatible, _) => format!("In {part}; every client keeps working"),
-        (Effect::Breaking, Reach::Wire) => {
-            format!("Breaks clients **on the wire**, in {part}: even those that are not rebuilt")
-        }
-        (Effect::Breaking, Reach::Source) => {
-            format!("Breaks **generated source**, in {part}: regenerated clients no longer compile")
-        }
+        (Effect::Compatible, _) => ("", "", format!("In {part}; every client keeps working")),
+        (Effect::Breaking, Reach::Wire) => (
+            "Breaks clients ",
+            "on the wire",
+            format!(", in {part}: even those that are not rebuilt"),
+        ),
+        (Effect::Breaking, Reach::Source) => (
+            "Breaks ",
+            "generated source",
+            format!(", in {part}: regenerated clients no longer compile"),
+        ),
     }
 }
 
 /// The waiver to add if a breaking change is intended.
-fn suggested_waiver(out: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
+fn suggested_waiver(finding: &Finding) -> String {
     let mut places = finding.places.keys();
     let at = match (places.next(), places.next()) {
         (Some(place), None) => place.at.as_str(),
         _ => "*",
     };
     let quoted = |text: &str| toml::Value::from(text).to_string();
-    writeln!(
-        out,
-        "\n<details><summary>If this is intended</summary>\n\n```toml\n# in openapi/waivers.toml\n\
-         [[waiver]]\nrule = {}\nchange = {}\nwhere = {}\nreason = \"\"\nuntil =   # the last day, at most 90 days from now\n```\n\n\
-         </details>",
+    format!(
+        "# in openapi/waivers.toml\n\
+         [[waiver]]\nrule = {}\nchange = {}\nwhere = {}\nreason = \"\"\nuntil =   # the last day, at most 90 days from now\n",
         quoted(&finding.rule),
         quoted(&finding.text),
         quoted(at),
     )
+}
+
+/// The changed lines, each with its mark: `-`, `+` or a space. `None` where they are not known.
+fn changed_lines(finding: &Finding) -> Option<Vec<String>> {
+    if finding.before.is_none() && finding.after.is_none() {
+        return None;
+    }
+    let ended = |side: Option<&str>| side.map(|text| format!("{text}\n")).unwrap_or_default();
+    let (before, after) = (ended(finding.before.as_deref()), ended(finding.after.as_deref()));
+    let difference = similar::TextDiff::from_lines(&before, &after);
+    let lines = difference.iter_all_changes();
+    Some(lines.map(|line| format!("{} {}", line.tag(), line.value().trim_end())).collect())
 }
 
 fn sentence(text: &str) -> String {
