@@ -4,35 +4,48 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{body::RequestBody, device_tag::DeviceTag, pattern};
+use crate::{
+    body::RequestBody,
+    device_tag::DeviceTag,
+    rule::{Text, rule},
+};
 
 /// The longest `halfRef`, in characters.
 pub const MAX_HALF_REF_LENGTH: usize = 512;
+
+rule! {
+    /// A long random string
+    HalfRef: &str, Text = Text::new(32..=MAX_HALF_REF_LENGTH).of("[!-~]")
+}
+
+rule! {
+    /// A link to another user
+    LinkInjected: &str, Text = Text::new(0..=2048).or_null()
+}
 
 /// The device that wants a websocket, and the one-use secret that opens it.
 ///
 /// The document gives each property as a string; the lengths and patterns are the gateway's
 /// refinement of it and never contradict it.
 #[derive(Clone, Serialize, Deserialize, Validate, ToSchema)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
     "halfRef": "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t",
     "deviceTag": "my_deviceTag"
 }))]
 pub struct ConnectSocketRequest {
-    /// A long random string
-    #[validate(length(min = 32, max = 512), regex(path = *pattern::HALF_REF))]
-    #[schema(min_length = 32, max_length = 512, pattern = "^[!-~]{32,512}$")]
+    /// See [`HalfRef`].
+    #[validate(custom(function = HalfRef::validate))]
+    #[schema(schema_with = HalfRef::property)]
     pub half_ref: String,
 
-    /// The device tag (id)
+    /// See [`DeviceTag`].
     #[schema(schema_with = DeviceTag::property)]
     pub device_tag: DeviceTag,
 
-    /// A link to another user
-    #[validate(length(max = 2048))]
-    #[schema(max_length = 2048)]
+    /// See [`LinkInjected`].
+    #[validate(custom(function = LinkInjected::validate))]
+    #[schema(schema_with = LinkInjected::property)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linkinjected: Option<String>,
 }

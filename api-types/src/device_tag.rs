@@ -12,7 +12,7 @@ use utoipa::{
     },
 };
 
-use crate::pattern;
+use crate::rule;
 
 /// The device tag (id): a name, not a secret.
 ///
@@ -44,7 +44,7 @@ impl DeviceTag {
     /// The tag, if `text` follows the rules.
     #[must_use]
     pub fn new(text: String) -> Option<Self> {
-        static PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern::compile(DeviceTag::PATTERN));
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| rule::compile(DeviceTag::PATTERN));
 
         let fits = (Self::MIN_LENGTH..=Self::MAX_LENGTH).contains(&text.len());
         (fits && PATTERN.is_match(&text)).then_some(Self(text))
@@ -99,24 +99,3 @@ impl PartialSchema for DeviceTag {
 }
 
 impl ToSchema for DeviceTag {}
-
-/// The rules as the validation reads them, for the test that compares them with the contract.
-#[cfg(feature = "schemars")]
-impl schemars::JsonSchema for DeviceTag {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "DeviceTag".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "minLength": Self::MIN_LENGTH,
-            "maxLength": Self::MAX_LENGTH,
-            "pattern": Self::PATTERN,
-        })
-    }
-}

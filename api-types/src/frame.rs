@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::KnownFormat};
 use validator::{Validate, ValidationError};
 
 use crate::{
     body::{self, BodyError, RequestBody},
-    number, pattern, payload,
+    number, payload,
     problem::{FieldCode, FieldError, Problem},
+    rule::{Text, WholeNumber, rule},
 };
 
 /// Defines the type of a frame's `type` field: an enum with one value.
@@ -148,6 +149,18 @@ pub enum ServerFrame {
     Bye(ByeFrame),
 }
 
+rule! {
+    /// An id that the client chooses, unique among all messages of this device, also after a restart
+    /// of the client: use a UUID, not a counter. A message with an id that was accepted before gets
+    /// `accepted` again and is not delivered twice.
+    MessageId: &str, Text = Text::new(1..=64).of("[!-~]")
+}
+
+rule! {
+    /// The highest `seq` that the client has processed, and with it all lower ones.
+    AckSeq: u64, WholeNumber<u64> = WholeNumber::new(1, None, Some(KnownFormat::Int64))
+}
+
 /// A message from the prospect to the operator. After a reconnect, send every message that was not
 /// accepted again, in order and before new ones. At most 64 messages may be unaccepted at a time.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
@@ -158,11 +171,9 @@ pub struct ProspectMessageFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: MessageType,
-    /// An id that the client chooses, unique among all messages of this device, also after a restart
-    /// of the client: use a UUID, not a counter. A message with an id that was accepted before gets
-    /// `accepted` again and is not delivered twice.
-    #[validate(length(min = 1, max = 64), regex(path = *pattern::MESSAGE_ID))]
-    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]{1,64}$")]
+    /// See [`MessageId`].
+    #[validate(custom(function = MessageId::validate))]
+    #[schema(schema_with = MessageId::property)]
     pub id: String,
     /// Any JSON that is nested at most 32 levels deep and has no unpaired surrogates. It reaches the
     /// operator byte for byte, so numbers may exceed the precision of the operator's JSON parser.
@@ -184,10 +195,10 @@ pub struct AckFrame {
     /// The kind of frame.
     #[schema(inline)]
     pub r#type: AckType,
-    /// The highest `seq` that the client has processed, and with it all lower ones.
-    #[validate(range(min = 1))]
+    /// See [`AckSeq`].
+    #[validate(custom(function = AckSeq::validate))]
+    #[schema(schema_with = AckSeq::property)]
     #[serde(deserialize_with = "number::whole")]
-    #[schema(minimum = 1)]
     pub seq: u64,
 }
 
@@ -262,7 +273,7 @@ impl ClientFrame {
             }
             BodyError::InvalidFields(errors) => {
                 let id = envelope.id.and_then(|id| serde_json::from_str(id.get()).ok());
-                let id = id.filter(|id: &String| pattern::MESSAGE_ID.is_match(id));
+                let id = id.filter(|id: &String| MessageId::accepts(id));
                 FrameError::InvalidFields { id, errors }
             }
         })

@@ -2,17 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::KnownFormat};
 use validator::{Validate, ValidationError};
 
-use crate::{body::RequestBody, device_tag::DeviceTag, number, payload};
+use crate::{
+    body::RequestBody,
+    device_tag::DeviceTag,
+    number, payload,
+    rule::{WholeNumber, rule},
+};
 
 /// The largest `data` of a message to a prospect, in bytes of JSON as sent.
 pub const MAX_DATA_BYTES: usize = 60 * 1024;
 
+rule! {
+    /// How long the message waits for the prospect, in seconds; 24 hours when absent. A message that is
+    /// not acknowledged by then becomes an `expired` event.
+    TtlSeconds: u32, WholeNumber<u32> = WholeNumber::new(1, Some(86_400), Some(KnownFormat::Int32))
+}
+
 /// One message to a prospect.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[validate(schema(function = "data_is_readable", skip_on_field_errors = false))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"data": {"text": "Hello"}, "ttlSeconds": 3600}))]
@@ -20,18 +30,16 @@ pub struct SendMessageRequest {
     /// Any JSON of at most 60 KiB that is nested at most 32 levels deep and has no unpaired surrogates. It
     /// reaches the prospect byte for byte, so numbers may exceed the precision of its JSON parser.
     #[schema(value_type = Value)]
-    #[cfg_attr(feature = "schemars", schemars(with = "serde_json::Value"))]
     pub data: Box<RawValue>,
 
-    /// How long the message waits for the prospect, in seconds; 24 hours when absent. A message that is
-    /// not acknowledged by then becomes an `expired` event.
-    #[validate(range(min = 1, max = 86_400))]
+    /// See [`TtlSeconds`].
+    #[validate(custom(function = TtlSeconds::validate))]
+    #[schema(schema_with = TtlSeconds::property)]
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional_whole"
     )]
-    #[schema(nullable = false, minimum = 1, maximum = 86400)]
     pub ttl_seconds: Option<u32>,
 }
 

@@ -12,7 +12,6 @@ use crate::{body::RequestBody, device_data::DeviceData, device_tag::DeviceTag};
 /// exchange for the newest one. `test` claims nothing; it is for trying things out and must be opened
 /// by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// A web page.
@@ -27,7 +26,6 @@ pub enum Channel {
 
 /// The device that wants a token, and its channel.
 #[derive(Debug, Clone, Serialize, Deserialize, Validate, ToSchema)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[validate(schema(function = "device_data_is_valid", skip_on_field_errors = false))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -46,10 +44,6 @@ pub struct TokenRequest {
     /// Data about the device: up to 64 members of any JSON, nested at most 32 levels deep and without
     /// unpaired surrogates. It is validated and not stored.
     #[serde(default, skip_serializing_if = "DeviceData::is_empty")]
-    #[cfg_attr(
-        feature = "schemars",
-        schemars(with = "serde_json::Map<String, serde_json::Value>")
-    )]
     pub device_data: DeviceData,
 }
 

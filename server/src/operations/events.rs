@@ -17,7 +17,7 @@ use actix_web::{
     http::header,
     web::{Bytes, Data},
 };
-use api_types::problem::ProblemKind;
+use api_types::{parameter::EventId, problem::ProblemKind};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
@@ -93,7 +93,7 @@ api_errors!(StreamErrors:
     params(
         // Not `lastEventId` as well: generators give both parameters the same name.
         (
-            "Last-Event-ID" = Option<String>, Header, nullable = false, max_length = 64,
+            "Last-Event-ID" = inline(Option<EventId>), Header, nullable = false,
             description = "The last `id` that was processed, or `0` for the oldest that is kept. Empty means the same as absent. A client that cannot set a header sends `lastEventId` in the query; the header goes first."
         )
     ),
@@ -332,7 +332,7 @@ struct ReleaseParameters {
     operation_id = "releaseEvents",
     tag = "operator",
     params((
-        "through" = String, Query, max_length = 64,
+        "through" = inline(EventId), Query,
         description = "The `id` of the last event that was dealt with."
     )),
     responses((status = 204, description = "The events are dropped."), ReleaseErrors),

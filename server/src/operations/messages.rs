@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, post, web::Data};
 use api_types::{
     device_tag::DeviceTag,
     operator::{SendMessageRequest, SendMessageResponse},
+    parameter::MessageKey,
     problem::ProblemKind,
 };
 use engine::{Digest, EngineError, Idempotency, Outgoing, Sent};
@@ -69,8 +70,7 @@ enum Wait {
             description = "`ack`: answer when the prospect has acknowledged, or after 30 seconds."
         ),
         (
-            "Idempotency-Key" = Option<String>, Header, nullable = false,
-            min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$",
+            "Idempotency-Key" = inline(Option<MessageKey>), Header, nullable = false,
             description = "Makes the request repeatable: the same key and body within 24 hours get the first answer."
         )
     ),
@@ -101,7 +101,7 @@ pub async fn send_message(
     let ttl = body.ttl_seconds.map_or(MESSAGE_TTL, |ttl| Duration::from_secs(ttl.into()));
     // The key stands for the whole body.
     let body = format!("{}\n{data}", ttl.as_secs());
-    let idempotency = idempotency_key(&request, 1..=255)?
+    let idempotency = idempotency_key(&request, MessageKey::accepts)?
         .map(|key| Idempotency { key, body: Digest::of(body.as_bytes()) });
     let device = device.tag_or(ProblemKind::UnknownDevice)?;
     let device = device.as_str();

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, delete, get, web::Data};
 use api_types::{
     device_tag::DeviceTag,
     operator::{Prospect, ProspectList},
+    parameter::PageSize,
     problem::ProblemKind,
 };
 use engine::{DeviceState, rfc3339};
@@ -21,9 +22,6 @@ use crate::{
 /// Devices on a page, unless the operator says.
 const DEFAULT_PAGE: usize = 100;
 
-/// At most this many devices on a page.
-const MAX_PAGE: usize = 1000;
-
 api_errors!(ListProspectsErrors:
     OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, InvalidParameter, TooManyWrongKeys,
     EngineUnavailable, OutOfDescriptors;
@@ -34,7 +32,7 @@ api_errors!(ListProspectsErrors:
 #[into_params(parameter_in = Query)]
 struct ListParameters {
     /// Devices on a page; 100 when absent.
-    #[param(nullable = false, minimum = 1, maximum = 1000)]
+    #[param(inline, nullable = false, value_type = Option<PageSize>)]
     limit: Option<usize>,
     /// The `nextCursor` of the page before.
     #[param(inline, nullable = false)]
@@ -60,7 +58,7 @@ pub async fn list_prospects(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = parameters.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
+    if !PageSize::accepts(limit) {
         return Err(ProblemKind::InvalidParameter.into());
     }
     let after = parameters.cursor.map_or_else(String::new, DeviceTag::into_string);

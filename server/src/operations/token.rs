@@ -1,10 +1,9 @@
 //! Tokens: `PUT /token`, `DELETE /token` and `POST /operator/prospects/{deviceTag}/token`.
 
-use std::ops::RangeInclusive;
-
 use actix_web::{HttpRequest, HttpResponse, delete, post, put, web::Data};
 use api_types::{
     device_tag::DeviceTag,
+    parameter::TokenKey,
     problem::ProblemKind,
     token::{Channel, TokenRequest, TokenResponse},
 };
@@ -24,9 +23,6 @@ use crate::{
     secret,
     state::Gateway,
 };
-
-/// A key stands for an unused claim, so it must be hard to guess.
-const KEY_LENGTH: RangeInclusive<usize> = 32..=255;
 
 /// Bodies that `requestToken` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
@@ -72,8 +68,7 @@ api_errors!(RequestTokenErrors:
     operation_id = "requestToken",
     tag = "prospect",
     params((
-        "Idempotency-Key" = Option<String>, Header, nullable = false,
-        min_length = 32, max_length = 255, pattern = "^[!-~]{32,255}$",
+        "Idempotency-Key" = inline(Option<TokenKey>), Header, nullable = false,
         description = "A random secret, such as a UUID. Until the token is first used, the same key gets a fresh one in its place; the channel `test` ignores it."
     )),
     request_body(
@@ -100,7 +95,7 @@ pub async fn request_token(
         .count(address)
         .map_err(|wait| ApiError::with_retry_after(ProblemKind::TooManyTokenRequests, wait))?;
     let body = body.accepted()?;
-    let key = idempotency_key(&request, KEY_LENGTH)?;
+    let key = idempotency_key(&request, TokenKey::accepts)?;
     let requester = match body.channel {
         _ if gateway.config.tokens.token_issuer == TokenIssuer::Operator => {
             return Err(ProblemKind::IssuerClosed.into());

@@ -1,0 +1,23 @@
+//! The rules of parameters: what headers and queries may hold. Their descriptions are at the operations.
+
+use crate::rule::{Text, WholeNumber, rule};
+
+rule! {
+    /// The `Idempotency-Key` of `requestToken`: it stands for an unused claim, so it must be hard to guess.
+    TokenKey: &str, Text = Text::new(32..=255).of("[!-~]")
+}
+
+rule! {
+    /// The `Idempotency-Key` of `sendMessage`.
+    MessageKey: &str, Text = Text::new(1..=255).of("[!-~]")
+}
+
+rule! {
+    /// The `id` of an event, or `0`.
+    EventId: &str, Text = Text::new(0..=64)
+}
+
+rule! {
+    /// The number of items on a page.
+    PageSize: usize, WholeNumber<usize> = WholeNumber::new(1, Some(1000), None)
+}

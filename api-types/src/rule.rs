@@ -1,0 +1,166 @@
+//! The rules of texts and numbers. A rule is a type from which both the validation and the schema
+//! come, so that its limits are written once. (utoipa's derive takes limits as literals only.)
+//!
+//! A field names its rule for both; a parameter of an operation has `inline(HalfRef)` as its type:
+//!
+//! ```ignore
+//! #[validate(custom(function = HalfRef::validate))]
+//! #[schema(schema_with = HalfRef::property)]
+//! pub half_ref: String,
+//! ```
+
+use std::ops::RangeInclusive;
+
+use regex::Regex;
+use serde::Serialize;
+use utoipa::{
+    Number,
+    openapi::{
+        KnownFormat, SchemaFormat,
+        schema::{ObjectBuilder, SchemaType, Type},
+    },
+};
+use validator::ValidationError;
+
+/// Defines a rule: its name, the type of the values, and a [`Text`] or a [`WholeNumber`]. The doc
+/// comment is the description of a property that follows the rule.
+macro_rules! rule {
+    ($(#[doc = $line:literal])+ $name:ident: $value:ty, $rule:ty = $limits:expr) => {
+        $(#[doc = $line])+
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl $name {
+            fn rule() -> &'static $rule {
+                static RULE: ::std::sync::LazyLock<$rule> = ::std::sync::LazyLock::new(|| $limits);
+                &RULE
+            }
+
+            /// Whether a value follows the rule.
+            #[must_use]
+            pub fn accepts(value: $value) -> bool {
+                Self::validate(value).is_ok()
+            }
+
+            /// Checks a value: for `#[validate(custom(function = …))]`.
+            ///
+            /// # Errors
+            /// With the code and the limits that validator's own rules give.
+            pub fn validate(value: $value) -> Result<(), ::validator::ValidationError> {
+                Self::rule().validate(value)
+            }
+
+            /// The schema of a property: for `#[schema(schema_with = …)]`.
+            #[must_use]
+            pub fn property() -> ::utoipa::openapi::RefOr<::utoipa::openapi::Schema> {
+                let description = [$($line.trim()),+].join("\n");
+                Self::rule().schema().description(Some(description)).into()
+            }
+        }
+
+        impl ::utoipa::PartialSchema for $name {
+            fn schema() -> ::utoipa::openapi::RefOr<::utoipa::openapi::Schema> {
+                Self::rule().schema().into()
+            }
+        }
+
+        impl ::utoipa::ToSchema for $name {}
+    };
+}
+pub(crate) use rule;
+
+/// The limits of a text.
+pub(crate) struct Text {
+    /// In characters. 0 is no minimum.
+    length: RangeInclusive<usize>,
+    pattern: Option<Regex>,
+    types: SchemaType,
+}
+
+impl Text {
+    pub(crate) fn new(length: RangeInclusive<usize>) -> Self {
+        Self { length, pattern: None, types: SchemaType::new(Type::String) }
+    }
+
+    /// Only characters of this class, such as `[a-z]`.
+    pub(crate) fn of(mut self, class: &str) -> Self {
+        let (min, max) = (self.length.start(), self.length.end());
+        self.pattern = Some(compile(&format!("^{class}{{{min},{max}}}$")));
+        self
+    }
+
+    /// `null` means the same as an absent text.
+    pub(crate) fn or_null(mut self) -> Self {
+        self.types = SchemaType::from_iter([Type::String, Type::Null]);
+        self
+    }
+
+    pub(crate) fn validate(&self, text: &str) -> Result<(), ValidationError> {
+        if !self.length.contains(&text.chars().count()) {
+            return Err(out_of_limits("length", self.min(), Some(self.length.end())));
+        }
+        match &self.pattern {
+            Some(pattern) if !pattern.is_match(text) => Err(ValidationError::new("regex")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn schema(&self) -> ObjectBuilder {
+        ObjectBuilder::new()
+            .schema_type(self.types.clone())
+            .min_length(self.min().copied())
+            .max_length(Some(*self.length.end()))
+            .pattern(self.pattern.as_ref().map(Regex::as_str))
+    }
+
+    fn min(&self) -> Option<&usize> {
+        Some(self.length.start()).filter(|min| **min > 0)
+    }
+}
+
+/// The limits of a whole number.
+pub(crate) struct WholeNumber<T> {
+    min: T,
+    max: Option<T>,
+    format: Option<KnownFormat>,
+}
+
+impl<T: Copy + PartialOrd + Serialize + Into<Number>> WholeNumber<T> {
+    pub(crate) fn new(min: T, max: Option<T>, format: Option<KnownFormat>) -> Self {
+        Self { min, max, format }
+    }
+
+    pub(crate) fn validate(&self, number: T) -> Result<(), ValidationError> {
+        if number < self.min || self.max.is_some_and(|max| number > max) {
+            return Err(out_of_limits("range", Some(&self.min), self.max.as_ref()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn schema(&self) -> ObjectBuilder {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(self.format.clone().map(SchemaFormat::KnownFormat))
+            .minimum(Some(self.min))
+            .maximum(self.max)
+    }
+}
+
+fn out_of_limits<T: Serialize>(
+    code: &'static str,
+    min: Option<&T>,
+    max: Option<&T>,
+) -> ValidationError {
+    let mut error = ValidationError::new(code);
+    for (name, limit) in [("min", min), ("max", max)] {
+        if let Some(limit) = limit {
+            error.add_param(name.into(), limit);
+        }
+    }
+    error
+}
+
+/// Compiles one of this crate's own patterns.
+pub(crate) fn compile(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the patterns of this crate are valid")
+}
