@@ -39,7 +39,7 @@ impl Clock for ManualClock {
 pub enum Notification {
     End(String, EndReason),
     MessageQueued(String),
-    MessagesAcknowledged(String),
+    MessagesSettled(String),
     EventsAppended,
     Missed,
 }
@@ -63,8 +63,8 @@ impl EngineListener for Recorder {
         self.notifications().push(Notification::MessageQueued(connection.0.to_string()));
     }
 
-    fn messages_acknowledged(&self, device: &str) {
-        self.notifications().push(Notification::MessagesAcknowledged(device.to_owned()));
+    fn messages_settled(&self, device: &str) {
+        self.notifications().push(Notification::MessagesSettled(device.to_owned()));
     }
 
     fn events_appended(&self) {

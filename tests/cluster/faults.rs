@@ -6,8 +6,8 @@ use std::{
 };
 
 use engine::{
-    EndReason, Engine, EngineError, Idempotency, Outgoing, RequestTokenError, Requester, SendError,
-    Sent, SocketError, redis::RedisOptions,
+    Acknowledgement, EndReason, Engine, EngineError, Idempotency, Outgoing, RequestTokenError,
+    Requester, SendError, Sent, SocketError, redis::RedisOptions,
 };
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
@@ -137,7 +137,10 @@ async fn after_a_loss_of_data_new_epochs_and_a_new_stream_begin() {
     let again = a.send("phone", "3").await;
     assert_eq!((again.seq, again.epoch), (2, opened.epoch));
     assert_eq!(outbox(&a, "d").await, [(1, "1".to_owned()), (2, "3".to_owned())]);
-    assert_eq!(a.engine.is_acknowledged("phone", &before.epoch, 1).await, Ok(false));
+    assert_eq!(
+        a.engine.acknowledgement("phone", &before.epoch, 1).await,
+        Ok(Acknowledgement::Never)
+    );
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn busy(cluster: &Cluster) {
             let ttl = Duration::from_secs(10 * (1 + key));
             let message = Outgoing { device: &device, data: "1", ttl, idempotency };
             let sent = a.engine.send(message).await.unwrap();
-            a.engine.is_acknowledged(&device, &sent.epoch, sent.seq).await.unwrap();
+            a.engine.acknowledgement(&device, &sent.epoch, sent.seq).await.unwrap();
         }
         let name = connection(&device);
         b.engine.accept(&device, &name, "id", "1").await.unwrap();
@@ -58,6 +58,8 @@ async fn busy(cluster: &Cluster) {
     cluster.pass(2 * LEASE, &[&a]).await;
     a.claim("late").await;
     a.open("late", "late").await;
+    let sent = a.send("late", "1").await;
+    a.engine.acknowledgement("late", &sent.epoch, sent.seq).await.unwrap();
 }
 
 #[tokio::test]

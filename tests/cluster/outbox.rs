@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Engine, Idempotency, Limits, Outgoing, SendError, Sent};
+use engine::{Acknowledgement, Engine, Idempotency, Limits, Outgoing, SendError, Sent};
 
 use crate::cluster::{Cluster, Member, connection, secret};
 
@@ -108,9 +108,9 @@ async fn a_message_that_expired_is_never_reported_as_acknowledged() {
     a.open("phone", "c").await;
     a.engine.acknowledge("phone", &connection("c"), last.seq).await.unwrap();
 
-    let acknowledged = async |seq| a.engine.is_acknowledged("phone", &first.epoch, seq).await;
-    assert_eq!(acknowledged(first.seq).await, Ok(false));
-    assert_eq!(acknowledged(last.seq).await, Ok(true));
+    let acknowledged = async |seq| a.engine.acknowledgement("phone", &first.epoch, seq).await;
+    assert_eq!(acknowledged(first.seq).await, Ok(Acknowledgement::Never));
+    assert_eq!(acknowledged(last.seq).await, Ok(Acknowledgement::Acknowledged));
     assert!(!send_once("expired", TTL).await.acknowledged);
     assert!(send_once("acknowledged", TTL).await.acknowledged);
 }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Barrier};
 
-use engine::{Authorisation, AuthoriseError, EndReason, Engine, RedeemError, SocketError};
+use engine::{
+    Acknowledgement, Authorisation, AuthoriseError, EndReason, Engine, RedeemError, SocketError,
+};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::cluster::{Cluster, Notification, connection, secret};
@@ -138,10 +140,35 @@ async fn a_gateway_that_waits_for_an_acknowledgement_is_notified() {
     a.claim("phone").await;
     a.open("phone", "c").await;
     let sent = b.send("phone", "1").await;
-    assert_eq!(b.engine.is_acknowledged("phone", &sent.epoch, sent.seq).await, Ok(false));
+    assert_eq!(
+        b.engine.acknowledgement("phone", &sent.epoch, sent.seq).await,
+        Ok(Acknowledgement::Pending)
+    );
     a.engine.acknowledge("phone", &connection("c"), 1).await.unwrap();
-    b.is_notified(&Notification::MessagesAcknowledged("phone".to_owned())).await;
-    assert_eq!(b.engine.is_acknowledged("phone", &sent.epoch, sent.seq).await, Ok(true));
+    b.is_notified(&Notification::MessagesSettled("phone".to_owned())).await;
+    assert_eq!(
+        b.engine.acknowledgement("phone", &sent.epoch, sent.seq).await,
+        Ok(Acknowledgement::Acknowledged)
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_gateway_that_waits_for_an_acknowledgement_is_notified_that_none_comes() {
+    let cluster = Cluster::new();
+    let [a, b] = [cluster.join().await, cluster.join().await];
+    a.claim("phone").await;
+    let sent = b.send("phone", "1").await;
+    assert_eq!(
+        b.engine.acknowledgement("phone", &sent.epoch, sent.seq).await,
+        Ok(Acknowledgement::Pending)
+    );
+    a.engine.disconnect("phone").await.unwrap();
+    b.is_notified(&Notification::MessagesSettled("phone".to_owned())).await;
+    assert_eq!(
+        b.engine.acknowledgement("phone", &sent.epoch, sent.seq).await,
+        Ok(Acknowledgement::Never)
+    );
 }
 
 #[tokio::test]

@@ -105,3 +105,48 @@ fn an_expired_message_is_not_acknowledged_by_a_later_acknowledgement() {
     asked.wait_up_to(DEADLINE);
     assert!(!is_acknowledged(&asked.answer()));
 }
+
+// An acknowledgement that cannot come any more is not waited for. The deadline here is far off.
+
+fn patient_gateway() -> Gateway {
+    Gateway::builder().flag("--ack-wait", "1h").start()
+}
+
+#[test]
+fn a_message_that_expires_answers_the_request() {
+    let gateway = patient_gateway();
+    let _ = gateway.token(DEVICE);
+    let answer = ask(&gateway, "", r#"{"data":1,"ttlSeconds":1}"#).answer();
+    assert!(!is_acknowledged(&answer));
+}
+
+#[test]
+fn a_repeated_request_for_an_expired_message_is_answered_at_once() {
+    let gateway = patient_gateway();
+    let _ = gateway.token(DEVICE);
+    let first = ask(&gateway, "a-key", r#"{"data":1,"ttlSeconds":1}"#).answer();
+    let again = ask(&gateway, "a-key", r#"{"data":1,"ttlSeconds":1}"#).answer();
+    assert!(!is_acknowledged(&again));
+    assert_eq!(again.json(), first.json());
+}
+
+#[test]
+fn a_device_that_the_operator_disconnects_answers_the_request() {
+    let gateway = patient_gateway();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    let mut asked = ask(&gateway, "", r#"{"data":1}"#);
+    prospect.receive_message();
+    assert_eq!(Operator::of(&gateway).disconnect(DEVICE).status, 204);
+    assert!(!is_acknowledged(&asked.answer()));
+}
+
+#[test]
+fn a_prospect_that_revokes_its_token_answers_the_request() {
+    let gateway = patient_gateway();
+    let token = gateway.token(DEVICE);
+    let mut prospect = Prospect::open_with(&gateway, &token, DEVICE);
+    let mut asked = ask(&gateway, "", r#"{"data":1}"#);
+    prospect.receive_message();
+    assert_eq!(gateway.revoke_token(&token).status, 204);
+    assert!(!is_acknowledged(&asked.answer()));
+}

@@ -1,6 +1,8 @@
 //! Acknowledging messages.
 
-use crate::harness::{conformance, open_phone, send_up_to};
+use engine::Acknowledgement::{Acknowledged, Never, Pending};
+
+use crate::harness::{DAY, MESSAGE, TestEngine, conformance, open_phone, phone, send_up_to};
 
 conformance!(acknowledging_removes_messages_up_to_the_number, async |backend| {
     let engine = open_phone(backend).await;
@@ -42,9 +44,9 @@ conformance!(acknowledging_does_not_affect_other_devices, async |backend| {
 conformance!(the_sender_is_notified_of_an_acknowledgement, async |backend| {
     let engine = open_phone(backend).await;
     send_up_to(&engine, 1).await;
-    assert!(engine.notified_of_acknowledgements().is_empty());
+    assert!(engine.notified_of_settled_messages().is_empty());
     engine.acknowledge("phone", "connection", 1).await.unwrap();
-    assert_eq!(engine.notified_of_acknowledgements(), ["phone"]);
+    assert_eq!(engine.notified_of_settled_messages(), ["phone"]);
 });
 
 conformance!(a_message_is_acknowledged_up_to_the_number, async |backend| {
@@ -82,4 +84,67 @@ conformance!(an_acknowledgement_outlives_the_socket, async |backend| {
     engine.acknowledge("phone", "connection", 1).await.unwrap();
     engine.close("phone", "connection").await;
     assert!(engine.is_acknowledged("phone", &epoch, 1).await);
+});
+
+// Whether an acknowledgement can still come.
+
+conformance!(a_message_is_pending_until_it_is_acknowledged, async |backend| {
+    let engine = open_phone(backend).await;
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Pending);
+    engine.acknowledge("phone", "connection", 1).await.unwrap();
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Acknowledged);
+});
+
+conformance!(an_expired_message_is_never_acknowledged, async |backend| {
+    let engine = open_phone(backend).await;
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    engine.send_with_ttl("phone", "2", 2 * MESSAGE).await.unwrap();
+    engine.advance(MESSAGE).await;
+    assert_eq!(engine.notified_of_settled_messages(), ["phone"]);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Never);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 2).await, Pending);
+});
+
+conformance!(a_message_that_was_not_sent_is_never_acknowledged, async |backend| {
+    let engine = open_phone(backend).await;
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    assert_eq!(engine.acknowledgement("phone", &epoch, 2).await, Never);
+    assert_eq!(engine.acknowledgement("phone", "another", 1).await, Never);
+    assert_eq!(engine.acknowledgement("tablet", &epoch, 1).await, Never);
+});
+
+conformance!(a_message_of_a_disconnected_device_is_never_acknowledged, async |backend| {
+    let engine = phone(backend).await;
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    engine.disconnect("phone").await;
+    assert_eq!(engine.notified_of_settled_messages(), ["phone"]);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Never);
+    engine.claim("phone", "next").await.unwrap();
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Never);
+});
+
+conformance!(a_message_of_a_revoked_claim_is_never_acknowledged, async |backend| {
+    let engine = phone(backend).await;
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    engine.revoke("token").await;
+    assert_eq!(engine.notified_of_settled_messages(), ["phone"]);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Never);
+});
+
+conformance!(a_message_of_a_test_device_that_is_claimed_is_never_acknowledged, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.request_test_token("phone", "trying out").await.unwrap();
+    let epoch = engine.send("phone", "1").await.unwrap().epoch;
+    engine.claim("phone", "token").await.unwrap();
+    assert_eq!(engine.notified_of_settled_messages(), ["phone"]);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Never);
+});
+
+conformance!(a_message_of_an_expired_record_is_never_acknowledged, async |backend| {
+    let engine = phone(backend).await;
+    let epoch = engine.send_with_ttl("phone", "1", 9 * DAY).await.unwrap().epoch;
+    engine.advance(2 * DAY).await;
+    assert_eq!(engine.notified_of_settled_messages(), ["phone"]);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Never);
 });

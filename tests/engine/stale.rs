@@ -8,14 +8,14 @@ const STALE: SocketError = SocketError::Stale;
 
 /// Whether a connection is refused whatever it does, and nothing comes of it.
 async fn stale(engine: &TestEngine, device: &str, name: &str) {
-    engine.notified_of_acknowledgements();
+    engine.notified_of_settled_messages();
     let before = engine.device(device).await;
     engine.new_events().await;
     assert_eq!(engine.outbox(device, name, 0, usize::MAX).await, Err(STALE));
     assert_eq!(engine.acknowledge(device, name, 1).await, Err(STALE));
     assert_eq!(engine.accept(device, name, "id", "1").await, Err(STALE));
     assert_eq!(engine.device(device).await, before);
-    assert!(engine.notified_of_acknowledgements().is_empty());
+    assert!(engine.notified_of_settled_messages().is_empty());
     engine.events_are(&[]).await;
 }
 

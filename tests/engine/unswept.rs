@@ -4,7 +4,7 @@
 //! What depends on something that is due may end with the sweep alone: the socket and the open
 //! authorisations of an expired token, and a record.
 
-use engine::{AuthoriseError, Limits, RedeemError, SendError, TokenError};
+use engine::{Acknowledgement, AuthoriseError, Limits, RedeemError, SendError, TokenError};
 
 use crate::harness::{
     AUTHORISATION, DAY, MEMORY, MESSAGE, SECOND, TestEngine, conformance, open_phone,
@@ -75,6 +75,7 @@ conformance!(an_expired_message_is_not_acknowledged, async |backend| {
     let epoch = engine.send("phone", "1").await.unwrap().epoch;
     engine.send_with_ttl("phone", "2", 2 * MESSAGE).await.unwrap();
     engine.advance_unswept(MESSAGE);
+    assert_eq!(engine.acknowledgement("phone", &epoch, 1).await, Acknowledgement::Never);
     engine.acknowledge("phone", "connection", 2).await.unwrap();
     assert!(!engine.is_acknowledged("phone", &epoch, 1).await);
     assert!(engine.is_acknowledged("phone", &epoch, 2).await);

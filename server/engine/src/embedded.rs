@@ -28,9 +28,10 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use crate::{
-    Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest, Durability, Engine,
-    EngineError, EngineListener, Events, JournalError, Limits, Message, Millis, Opened, Outgoing,
-    RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError, TokenError,
+    Acknowledgement, Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest,
+    Durability, Engine, EngineError, EngineListener, Events, JournalError, Limits, Message, Millis,
+    Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError,
+    TokenError,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
     memory::state::State,
 };
@@ -207,13 +208,13 @@ impl Engine for Embedded {
         self.step(|state, now| state.send(message, now)).await?
     }
 
-    async fn is_acknowledged(
+    async fn acknowledgement(
         &self,
         device: &str,
         epoch: &str,
         seq: u64,
-    ) -> Result<bool, EngineError> {
-        self.read(|state, _| state.is_acknowledged(device, epoch, seq)).await
+    ) -> Result<Acknowledgement, EngineError> {
+        self.read(|state, _| state.acknowledgement(device, epoch, seq)).await
     }
 
     async fn outbox(

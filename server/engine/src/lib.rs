@@ -48,8 +48,8 @@ pub trait EngineListener: Send + Sync {
     /// A message was added to the outbox of the connection's device.
     fn message_queued(&self, connection: &ConnectionId);
 
-    /// The device acknowledged messages.
-    fn messages_acknowledged(&self, device: &str);
+    /// The device acknowledged messages, or some of its messages cannot be acknowledged any more.
+    fn messages_settled(&self, device: &str);
 
     /// Events were appended to the stream.
     fn events_appended(&self);
@@ -108,13 +108,14 @@ pub trait Engine: Send + Sync {
     /// Queues a message in a device's outbox. With an idempotency key it is repeatable.
     async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError>;
 
-    /// Whether message `seq` of `epoch` was acknowledged; `false` for another epoch.
-    async fn is_acknowledged(
+    /// Whether message `seq` of `epoch` was acknowledged, and whether it still can be. Where it can,
+    /// [`EngineListener::messages_settled`] says when to ask again.
+    async fn acknowledgement(
         &self,
         device: &str,
         epoch: &str,
         seq: u64,
-    ) -> Result<bool, EngineError>;
+    ) -> Result<Acknowledgement, EngineError>;
 
     /// The messages of the outbox with a number above `after`, in order: at least one, if there are
     /// any, and up to `bytes` bytes of data.

@@ -120,6 +120,18 @@ pub enum RedeemError {
     Engine(#[from] EngineError),
 }
 
+/// What is known of the acknowledgement of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// The message is in the outbox.
+    Pending,
+    /// The device has acknowledged it.
+    Acknowledged,
+    /// It will not be known to be acknowledged: it expired, its record or epoch ended, or what
+    /// became of it is not remembered any more.
+    Never,
+}
+
 /// Names one connection of a device's socket.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConnectionId(pub Arc<str>);

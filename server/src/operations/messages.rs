@@ -9,7 +9,7 @@ use api_types::{
     parameter::MessageKey,
     problem::ProblemKind,
 };
-use engine::{Digest, EngineError, Idempotency, Outgoing, Sent};
+use engine::{Acknowledgement, Digest, EngineError, Idempotency, Outgoing, Sent};
 use serde::Deserialize;
 
 use crate::{
@@ -59,7 +59,9 @@ enum Wait {
 ///
 /// Queues one message for a prospect. 202 means that it is in the device's outbox, from which it is
 /// delivered whenever the prospect has a socket; no message is dropped silently. With `?wait=ack` the
-/// answer waits up to 30 seconds for the prospect to acknowledge the message.
+/// answer waits up to 30 seconds for the prospect to acknowledge the message. It ends at once, with 202
+/// and `acknowledged: false`, when the message expires or the device's record ends: an `expired` event
+/// says that it will not be delivered.
 #[utoipa::path(
     operation_id = "sendMessage",
     tag = "operator",
@@ -67,7 +69,7 @@ enum Wait {
         ("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)"),
         (
             "wait" = Option<String>, Query, nullable = false, pattern = "^ack$",
-            description = "`ack`: answer when the prospect has acknowledged, or after 30 seconds."
+            description = "`ack`: answer when the prospect has acknowledged or no longer can, or after 30 seconds."
         ),
         (
             "Idempotency-Key" = inline(Option<MessageKey>), Header, nullable = false,
@@ -81,7 +83,7 @@ enum Wait {
     ),
     responses(
         (status = 200, description = "The prospect has acknowledged the message.", body = SendMessageResponse),
-        (status = 202, description = "The message is in the outbox.", body = SendMessageResponse),
+        (status = 202, description = "The message was put into the outbox. With `?wait=ack`: it is not acknowledged, or no longer can be.", body = SendMessageResponse),
         SendMessageErrors
     ),
     security(("operatorKey" = []))
@@ -116,16 +118,17 @@ pub async fn send_message(
                 let woken = subscription.notify.notified();
                 let mut woken = std::pin::pin!(woken);
                 woken.as_mut().enable();
-                sent.acknowledged =
-                    gateway.engine.is_acknowledged(device, &sent.epoch, sent.seq).await?;
-                if !sent.acknowledged {
-                    woken.await;
+                match gateway.engine.acknowledgement(device, &sent.epoch, sent.seq).await? {
+                    Acknowledgement::Pending => woken.await,
+                    Acknowledgement::Acknowledged => sent.acknowledged = true,
+                    Acknowledgement::Never => break,
                 }
             }
             Ok::<_, EngineError>(())
         };
         // After the deadline, when the engine is unavailable or when the gateway shuts down, the
-        // message is in the outbox all the same, which is what 202 says.
+        // message was queued all the same, which is what 202 says. So it was if it has expired since;
+        // the operator reads that from its `expired` event.
         let deadline = gateway.config.operator.ack_wait;
         let _ = gateway.unless_draining(tokio::time::timeout(deadline, acknowledged)).await;
     }

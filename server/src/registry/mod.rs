@@ -156,7 +156,7 @@ impl EngineListener for Registry {
         }
     }
 
-    fn messages_acknowledged(&self, device: &str) {
+    fn messages_settled(&self, device: &str) {
         self.acknowledgements.notify(device);
     }
 

@@ -15,7 +15,7 @@ pub struct Notifications(Mutex<Recorded>);
 struct Recorded {
     ended: Vec<(ConnectionId, EndReason)>,
     queued: Vec<ConnectionId>,
-    acknowledged: Vec<String>,
+    settled: Vec<String>,
     events_appended: bool,
 }
 
@@ -36,9 +36,9 @@ impl Notifications {
         queued.into_iter().map(|connection| connection.0.to_string()).collect()
     }
 
-    /// Takes the devices that acknowledged messages.
-    pub fn take_acknowledged(&self) -> Vec<String> {
-        mem::take(&mut self.recorded().acknowledged)
+    /// Takes the devices whose messages were acknowledged or expired.
+    pub fn take_settled(&self) -> Vec<String> {
+        mem::take(&mut self.recorded().settled)
     }
 
     /// Takes whether events were appended.
@@ -56,8 +56,8 @@ impl EngineListener for Notifications {
         self.recorded().queued.push(connection.clone());
     }
 
-    fn messages_acknowledged(&self, device: &str) {
-        self.recorded().acknowledged.push(device.to_owned());
+    fn messages_settled(&self, device: &str) {
+        self.recorded().settled.push(device.to_owned());
     }
 
     fn events_appended(&self) {

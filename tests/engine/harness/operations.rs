@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use engine::{
-    Authorisation, AuthoriseError, DeviceState, Events, Idempotency, Message, Opened, Outgoing,
-    RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError, TokenError,
+    Acknowledgement, Authorisation, AuthoriseError, DeviceState, Events, Idempotency, Message,
+    Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError,
+    TokenError,
 };
 
 use super::{MESSAGE, TestEngine, connection, secret};
@@ -144,8 +145,12 @@ impl TestEngine {
         self.inner.send(Outgoing { device, data, ttl: MESSAGE, idempotency }).await
     }
 
+    pub async fn acknowledgement(&self, device: &str, epoch: &str, seq: u64) -> Acknowledgement {
+        self.inner.acknowledgement(device, epoch, seq).await.expect(AVAILABLE)
+    }
+
     pub async fn is_acknowledged(&self, device: &str, epoch: &str, seq: u64) -> bool {
-        self.inner.is_acknowledged(device, epoch, seq).await.expect(AVAILABLE)
+        self.acknowledgement(device, epoch, seq).await == Acknowledgement::Acknowledged
     }
 
     pub async fn outbox(

@@ -164,9 +164,9 @@ impl TestEngine {
         self.notifications.take_queued()
     }
 
-    /// The devices whose acknowledgement was notified since the last call.
-    pub fn notified_of_acknowledgements(&self) -> Vec<String> {
-        self.notifications.take_acknowledged()
+    /// The devices whose messages were notified as acknowledged or expired since the last call.
+    pub fn notified_of_settled_messages(&self) -> Vec<String> {
+        self.notifications.take_settled()
     }
 
     /// Whether there was a notification of events since the last call.

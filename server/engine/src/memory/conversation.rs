@@ -10,8 +10,8 @@ use super::{
     state::State,
 };
 use crate::{
-    ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, SendError, Sent, SocketError,
-    SocketState, millis,
+    Acknowledgement, ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, SendError,
+    Sent, SocketError, SocketState, millis,
 };
 
 impl State {
@@ -51,11 +51,11 @@ impl State {
         Ok(Sent { epoch, seq, connected, acknowledged: false })
     }
 
-    pub fn is_acknowledged(&self, device: &str, epoch: &str, seq: u64) -> bool {
+    pub fn acknowledgement(&self, device: &str, epoch: &str, seq: u64) -> Acknowledgement {
         let record = self.records.get(device).filter(|record| &*record.epoch == epoch);
         record
             .and_then(|record| record.conversation.as_ref())
-            .is_some_and(|conversation| conversation.is_acknowledged(seq))
+            .map_or(Acknowledgement::Never, |conversation| conversation.acknowledgement(seq))
     }
 
     pub fn outbox(
@@ -83,7 +83,7 @@ impl State {
             self.deadlines.messages.remove(&(expires, Arc::clone(&device), seq));
         }
         self.changes.push(&Change::Acknowledged { device: Cow::Borrowed(&device), seq });
-        self.notifications.messages_acknowledged(&device);
+        self.notifications.messages_settled(&device);
         Ok(())
     }
 
@@ -136,6 +136,7 @@ impl State {
         let epoch = Arc::clone(&record.epoch);
         if record.conversation.as_mut().is_some_and(|it| it.expire(seq, remembered)) {
             self.changes.push(&Change::MessageExpired { device: Cow::Borrowed(device), seq });
+            self.notifications.messages_settled(device);
             self.message_expired(device, &epoch, seq, now);
         }
     }

@@ -8,10 +8,11 @@ use crate::{ConnectionId, EndReason, EngineListener};
 #[derive(Default)]
 pub struct Notifications(Vec<Notification>);
 
+#[derive(PartialEq, Eq)]
 enum Notification {
     End(ConnectionId, EndReason),
     MessageQueued(ConnectionId),
-    MessagesAcknowledged(Arc<str>),
+    MessagesSettled(Arc<str>),
     EventsAppended,
 }
 
@@ -24,13 +25,19 @@ impl Notifications {
         self.0.push(Notification::MessageQueued(connection.clone()));
     }
 
-    pub fn messages_acknowledged(&mut self, device: &Arc<str>) {
-        self.0.push(Notification::MessagesAcknowledged(Arc::clone(device)));
+    pub fn messages_settled(&mut self, device: &Arc<str>) {
+        self.push_once(Notification::MessagesSettled(Arc::clone(device)));
     }
 
     pub fn events_appended(&mut self) {
-        if !matches!(self.0.last(), Some(Notification::EventsAppended)) {
-            self.0.push(Notification::EventsAppended);
+        self.push_once(Notification::EventsAppended);
+    }
+
+    /// Adds a notification, unless it is one of the last two: messages that expire together cause
+    /// two in turns.
+    fn push_once(&mut self, notification: Notification) {
+        if !self.0.iter().rev().take(2).any(|last| *last == notification) {
+            self.0.push(notification);
         }
     }
 
@@ -40,8 +47,8 @@ impl Notifications {
             match notification {
                 Notification::End(connection, reason) => listener.end(&connection, reason),
                 Notification::MessageQueued(connection) => listener.message_queued(&connection),
-                Notification::MessagesAcknowledged(device) => {
-                    listener.messages_acknowledged(&device);
+                Notification::MessagesSettled(device) => {
+                    listener.messages_settled(&device);
                 }
                 Notification::EventsAppended => listener.events_appended(),
             }

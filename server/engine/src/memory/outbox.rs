@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::{IdempotencyKey, IdempotencyKeys, Outcome};
-use crate::{Idempotency, Limits, Message, Millis, SendError, millis};
+use crate::{Acknowledgement, Idempotency, Limits, Message, Millis, SendError, millis};
 
 /// The conversation between one prospect and the operator.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -42,9 +42,14 @@ impl Conversation {
         self.queue.len()
     }
 
-    /// Whether message `seq` is known to be acknowledged.
-    pub fn is_acknowledged(&self, seq: u64) -> bool {
-        seq <= self.acknowledged_seq && seq > self.unknown_seq && !self.expired.contains(&seq)
+    /// Whether message `seq` is known to be acknowledged, or is still queued.
+    pub fn acknowledgement(&self, seq: u64) -> Acknowledgement {
+        if self.queue.binary_search_by_key(&seq, |message| message.seq).is_ok() {
+            return Acknowledgement::Pending;
+        }
+        let is_acknowledged =
+            seq <= self.acknowledged_seq && seq > self.unknown_seq && !self.expired.contains(&seq);
+        if is_acknowledged { Acknowledgement::Acknowledged } else { Acknowledgement::Never }
     }
 
     /// The key of an earlier request like this one, if it is remembered.

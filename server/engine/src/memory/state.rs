@@ -207,6 +207,9 @@ impl State {
             self.notifications.end(&socket.connection, EndReason::Revoked);
         }
         if let Some(conversation) = &record.conversation {
+            if conversation.unacknowledged() > 0 {
+                self.notifications.messages_settled(&device);
+            }
             for (seq, expires) in conversation.deadlines() {
                 self.deadlines.messages.remove(&(expires, Arc::clone(&device), seq));
                 self.message_expired(&device, &record.epoch, seq, now);

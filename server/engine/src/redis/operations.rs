@@ -13,9 +13,9 @@ use super::{
     protocol::{self, Reply, link, stored_link},
 };
 use crate::{
-    Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason, Engine,
-    EngineError, Events, Message, Opened, Outgoing, RedeemError, RequestTokenError, Requester,
-    SendError, Sent, SocketError, SocketState, TokenError, millis, new_id,
+    Acknowledgement, Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason,
+    Engine, EngineError, Events, Message, Opened, Outgoing, RedeemError, RequestTokenError,
+    Requester, SendError, Sent, SocketError, SocketState, TokenError, millis, new_id,
 };
 
 /// Lua has doubles for numbers, which are exact up to here. No number that is given out is as large.
@@ -177,15 +177,21 @@ impl Engine for Redis {
         })
     }
 
-    async fn is_acknowledged(
+    async fn acknowledgement(
         &self,
         device: &str,
         epoch: &str,
         seq: u64,
-    ) -> Result<bool, EngineError> {
-        let mut command = self.command("is_acknowledged");
+    ) -> Result<Acknowledgement, EngineError> {
+        let mut command = self.command("acknowledgement");
         command.arg(device).arg(epoch).arg(seq.min(LARGEST));
-        self.read(command, |reply| Ok(reply.int(0)? == 1)).await
+        let acknowledgement = |reply: &Reply| match reply.word() {
+            "pending" => Ok(Acknowledgement::Pending),
+            "acknowledged" => Ok(Acknowledgement::Acknowledged),
+            "never" => Ok(Acknowledgement::Never),
+            _ => Err(reply.unexpected()),
+        };
+        self.read(command, acknowledgement).await
     }
 
     async fn outbox(

@@ -22,7 +22,7 @@
 //! | `outbox` | `ok` seq data seq data …, `stale` reason |
 //! | `acknowledge` | `ok`, `stale` reason |
 //! | `accept` | `ok`, `events-full`, `stale` reason |
-//! | `is_acknowledged` | 0 or 1 |
+//! | `acknowledgement` | `pending`, `acknowledged`, `never` |
 //! | `device`, `connected` | for each device an array: device unacknowledged \[connection since link\] |
 //! | `events` | oldest next entries |
 //! | `release`, `expire` | 1 where there may be more to do, else 0 |
@@ -39,7 +39,7 @@
 //! |---|---|
 //! | `heartbeat` | the channel works |
 //! | `events` | [`EngineListener::events_appended`](crate::EngineListener::events_appended) |
-//! | `acknowledged` device | [`EngineListener::messages_acknowledged`](crate::EngineListener::messages_acknowledged) |
+//! | `settled` device | [`EngineListener::messages_settled`](crate::EngineListener::messages_settled) |
 //! | `queued` connection | [`EngineListener::message_queued`](crate::EngineListener::message_queued) |
 //! | `end` reason connection | [`EngineListener::end`](crate::EngineListener::end) |
 
@@ -64,7 +64,7 @@ pub fn reason(word: &str) -> Option<EndReason> {
 
 const HEARTBEAT: &str = "heartbeat";
 const EVENTS_APPENDED: &str = "events";
-const MESSAGES_ACKNOWLEDGED: &str = "acknowledged";
+const MESSAGES_SETTLED: &str = "settled";
 const MESSAGE_QUEUED: &str = "queued";
 const END_SOCKET: &str = "end";
 
@@ -72,7 +72,7 @@ const END_SOCKET: &str = "end";
 pub const NOTIFICATIONS: [(&str, &str); 5] = [
     ("heartbeat", HEARTBEAT),
     ("events_appended", EVENTS_APPENDED),
-    ("messages_acknowledged", MESSAGES_ACKNOWLEDGED),
+    ("messages_settled", MESSAGES_SETTLED),
     ("message_queued", MESSAGE_QUEUED),
     ("end_socket", END_SOCKET),
 ];
@@ -82,7 +82,7 @@ pub const NOTIFICATIONS: [(&str, &str); 5] = [
 pub enum Notification<'a> {
     Heartbeat,
     EventsAppended,
-    MessagesAcknowledged { device: &'a str },
+    MessagesSettled { device: &'a str },
     MessageQueued { connection: &'a str },
     EndSocket { reason: EndReason, connection: &'a str },
 }
@@ -94,7 +94,7 @@ impl<'a> Notification<'a> {
         Some(match notification.split_once(' ').unwrap_or((notification, "")) {
             (HEARTBEAT, "") => Self::Heartbeat,
             (EVENTS_APPENDED, "") => Self::EventsAppended,
-            (MESSAGES_ACKNOWLEDGED, device) => Self::MessagesAcknowledged { device },
+            (MESSAGES_SETTLED, device) => Self::MessagesSettled { device },
             (MESSAGE_QUEUED, connection) => Self::MessageQueued { connection },
             (END_SOCKET, end) => {
                 let (word, connection) = end.split_once(' ')?;

@@ -56,8 +56,8 @@ impl PushRouter {
                 self.heartbeats.send_modify(|heartbeats| *heartbeats = heartbeats.wrapping_add(1));
             }
             Some(Notification::EventsAppended) => self.listener.events_appended(),
-            Some(Notification::MessagesAcknowledged { device }) => {
-                self.listener.messages_acknowledged(device);
+            Some(Notification::MessagesSettled { device }) => {
+                self.listener.messages_settled(device);
             }
             Some(Notification::MessageQueued { connection }) => {
                 self.listener.message_queued(&ConnectionId(connection.into()));

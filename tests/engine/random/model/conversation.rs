@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, mem, time::Duration};
 
-use engine::{EventData, Message, Millis, SendError, SocketError};
+use engine::{Acknowledgement, EventData, Message, Millis, SendError, SocketError};
 
 use super::{Model, Record};
 
@@ -56,8 +56,19 @@ pub struct Sent {
 }
 
 impl Conversation {
+    /// What is known of the acknowledgement of a message.
+    pub fn acknowledgement(&self, seq: u64) -> Acknowledgement {
+        if self.outbox.iter().any(|message| message.seq == seq) {
+            Acknowledgement::Pending
+        } else if self.has_acknowledged(seq) {
+            Acknowledgement::Acknowledged
+        } else {
+            Acknowledgement::Never
+        }
+    }
+
     /// Whether a message was acknowledged before it expired.
-    pub fn has_acknowledged(&self, seq: u64) -> bool {
+    fn has_acknowledged(&self, seq: u64) -> bool {
         seq <= self.acknowledged && !self.expired.contains(&seq)
     }
 

@@ -33,17 +33,18 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
     return { 'ok', record.epoch, seq, connected, 0 }
 end)
 
--- A gateway that finds a message not acknowledged is notified when the device acknowledges.
-Call.operation('is_acknowledged', SUBSCRIBE, function(device, epoch, seq)
+-- A gateway that finds a message pending is notified when messages of the device are settled.
+Call.operation('acknowledgement', SUBSCRIBE, function(device, epoch, seq)
     local record = Records.load(device)
     if not record or record.epoch ~= epoch then
-        return { 0 }
-    elseif Outbox.has_acknowledged(device, record, tonumber(seq)) then
-        return { 1 }
+        return { 'never' }
     end
-    redis.call('SADD', key('waiters', device), caller)
-    redis.call('PEXPIRE', key('waiters', device), SAFETY_TTL)
-    return { 0 }
+    local found = Outbox.acknowledgement(device, record, tonumber(seq))
+    if found == 'pending' then
+        redis.call('SADD', key('waiters', device), caller)
+        redis.call('PEXPIRE', key('waiters', device), SAFETY_TTL)
+    end
+    return { found }
 end)
 
 Call.operation('acknowledge', MAKE_ROOM, function(device, connection, seq)
@@ -52,7 +53,7 @@ Call.operation('acknowledge', MAKE_ROOM, function(device, connection, seq)
         return stale
     end
     Outbox.acknowledge(device, record, tonumber(seq))
-    Notifications.messages_acknowledged(device)
+    Notifications.messages_settled(device)
     return { 'ok' }
 end)
 

@@ -15,13 +15,14 @@ function Notifications.message_queued(socket)
     notify(socket.gateway, NOTIFICATION.message_queued, socket.connection)
 end
 
--- Notifies the caller and every gateway that waits for an acknowledgement of the device.
-function Notifications.messages_acknowledged(device)
-    notify(caller, NOTIFICATION.messages_acknowledged, device)
+-- Messages of the device were acknowledged, or cannot be any more. Notifies the caller and every gateway
+-- that waits for an acknowledgement of the device.
+function Notifications.messages_settled(device)
+    notify(caller, NOTIFICATION.messages_settled, device)
     local waiters = redis.call('SMEMBERS', key('waiters', device))
     for _, gateway in ipairs(waiters) do
         if gateway ~= caller then
-            notify(gateway, NOTIFICATION.messages_acknowledged, device)
+            notify(gateway, NOTIFICATION.messages_settled, device)
         end
     end
     if #waiters > 0 then

@@ -98,6 +98,7 @@ local function expire(messages)
         local record = Records.load(device)
         if record then
             expire_of_device(device, record, of_device)
+            Notifications.messages_settled(device)
         else
             Outbox.clear_deadlines(of_device)
         end
@@ -200,11 +201,17 @@ function Outbox.acknowledge(device, record, seq)
     end
 end
 
--- Whether the prospect is known to have acknowledged a message. One that expired was passed over.
-function Outbox.has_acknowledged(device, record, seq)
-    return seq <= record.acknowledged_seq
+-- Whether the prospect is known to have acknowledged a message ('acknowledged'), can do so ('pending')
+-- or will not ('never'). A message that is due counts as expired, also before a gateway expires it.
+function Outbox.acknowledgement(device, record, seq)
+    local queued = Outbox.messages(device, seq, seq)[1]
+    if queued then
+        return queued.expires > now and 'pending' or 'never'
+    end
+    local is_acknowledged = seq <= record.acknowledged_seq
         and seq > record.unknown_seq
         and not redis.call('LPOS', key('expired', device), seq)
+    return is_acknowledged and 'acknowledged' or 'never'
 end
 
 -- The messages after a number: at least one, then up to `bytes` bytes of them; numbers and data by

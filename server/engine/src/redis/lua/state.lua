@@ -47,6 +47,7 @@ function State.delete_record(device, record)
         Sockets.finish(device, record, END_REASON.revoked)
     end
     if record.count > 0 then
+        Notifications.messages_settled(device)
         local messages = Outbox.messages(device, '-inf', '+inf')
         for _, message in ipairs(messages) do
             Events.append('expired', device, '', record.epoch, message.seq)
