@@ -8,33 +8,20 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     body::{self, BodyError, RequestBody},
+    kind::kind,
     number, payload,
     problem::{FieldCode, FieldError, Problem},
     rule::{Text, WholeNumber, rule},
 };
 
-/// Defines the type of a frame's `type` field: an enum with one value.
-macro_rules! frame_type {
-    ($name:ident $value:ident $text:literal) => {
-        /// The kind of frame.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $name {
-            #[doc = concat!("`", $text, "`")]
-            #[default]
-            $value,
-        }
-    };
-}
-
-frame_type!(HelloType Hello "hello");
-frame_type!(MessageType Message "message");
-frame_type!(AcceptedType Accepted "accepted");
-frame_type!(AckType Ack "ack");
-frame_type!(PingType Ping "ping");
-frame_type!(PongType Pong "pong");
-frame_type!(ErrorType Error "error");
-frame_type!(ByeType Bye "bye");
+kind!(#[doc = "The kind of frame."] HelloType Hello "hello");
+kind!(#[doc = "The kind of frame."] MessageType Message "message");
+kind!(#[doc = "The kind of frame."] AcceptedType Accepted "accepted");
+kind!(#[doc = "The kind of frame."] AckType Ack "ack");
+kind!(#[doc = "The kind of frame."] PingType Ping "ping");
+kind!(#[doc = "The kind of frame."] PongType Pong "pong");
+kind!(#[doc = "The kind of frame."] ErrorType Error "error");
+kind!(#[doc = "The kind of frame."] ByeType Bye "bye");
 
 /// The first frame on every socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

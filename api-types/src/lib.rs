@@ -1,4 +1,4 @@
-//! The contract as Rust types: every request, response, frame and problem of the gateway.
+//! The contract as Rust types: every request, response, frame, event and problem of the gateway.
 //!
 //! Each type defines three things: its JSON (serde), the rules of its fields (validator) and its
 //! schema in the contract (utoipa). The crate depends on no web framework and no engine.
@@ -9,8 +9,10 @@ pub mod body;
 pub mod connect_socket;
 pub mod device_data;
 pub mod device_tag;
+pub mod event;
 pub mod frame;
 pub mod health;
+mod kind;
 mod number;
 pub mod operator;
 pub mod parameter;

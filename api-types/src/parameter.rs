@@ -1,6 +1,9 @@
 //! The rules of parameters: what headers and queries may hold. Their descriptions are at the operations.
 
-use crate::rule::{Text, WholeNumber, rule};
+use crate::{
+    event::MAX_CURSOR_LENGTH,
+    rule::{Text, WholeNumber, rule},
+};
 
 rule! {
     /// The `Idempotency-Key` of `requestToken`: it stands for an unused claim, so it must be hard to guess.
@@ -14,7 +17,7 @@ rule! {
 
 rule! {
     /// The `id` of an event, or `0`.
-    EventId: &str, Text = Text::new(0..=64)
+    EventId: &str, Text = Text::new(0..=MAX_CURSOR_LENGTH)
 }
 
 rule! {

@@ -61,11 +61,11 @@ pub const CRATES: [Crate; 4] = [
     Crate {
         folder: "api-types",
         layers: &[
-            &["connect_socket", "frame", "health", "operator", "token"],
+            &["connect_socket", "frame", "health", "operator", "parameter", "token"],
+            &["event"],
             &["device_data", "device_tag"],
-            &["pattern"],
             &["body"],
-            &["number", "payload", "problem"],
+            &["kind", "number", "payload", "problem", "rule"],
         ],
         never_depends_on: &["actix*", "engine", "server", "tokio*"],
     },

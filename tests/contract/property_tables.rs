@@ -54,8 +54,9 @@ fn the_property_tables() {
         }
     }
     for (name, schema) in contract.0["components"]["schemas"].as_object().into_iter().flatten() {
-        if name.ends_with("Frame") && schema["properties"].is_object() {
-            let title = format!("Frame {name}");
+        let kind = ["Frame", "Event"].into_iter().find(|kind| name.ends_with(kind));
+        if let Some(kind) = kind.filter(|_| schema["properties"].is_object()) {
+            let title = format!("{kind} {name}");
             writeln!(text, "{}", table(&both, &title, schema)).expect("written");
         }
     }

@@ -23,6 +23,7 @@ fn a_message_reaches_the_operator() {
     assert_eq!(
         event.json(),
         json!({
+            "event": "message",
             "deviceTag": DEVICE,
             "connectionId": prospect.hello["connectionId"],
             "at": at,

@@ -105,7 +105,8 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
     })
 }
 
-/// Every component that a node uses, by its kind and name.
+/// Every component that a node uses, by its kind and name. The items of the event stream do not count,
+/// because events are compared in a document of their own.
 pub fn reached(document: &Value, node: &Value) -> BTreeSet<(String, String)> {
     let (mut found, mut open) = (BTreeSet::new(), vec![node]);
     while let Some(node) = open.pop() {
@@ -123,7 +124,8 @@ pub fn reached(document: &Value, node: &Value) -> BTreeSet<(String, String)> {
                         .flat_map(|scheme| scheme.keys())
                         .map(|name| ("securitySchemes".to_owned(), name.clone())),
                 );
-                open.extend(members.values());
+                let compared = members.iter().filter(|(name, _)| *name != "x-item-schema");
+                open.extend(compared.map(|(_, member)| member));
             }
             _ => {}
         }

@@ -95,6 +95,27 @@ fn a_finding_on_a_frame_names_its_direction() {
 
 #[test]
 #[ignore = "needs oasdiff and git"]
+fn a_finding_on_an_event_names_its_kind() {
+    let scratch = Scratch::new();
+    scratch.edit("asyncapi.json", |document| {
+        schema(document, "ExpiredEvent")["properties"]["seq"]["minimum"] = json!(0);
+        let fields = &mut document["components"]["messages"]["MessageEvent"]["headers"];
+        fields["properties"]["id"]["maxLength"] = json!(128);
+        let request = &mut document["operations"]["releaseEvents"]["bindings"]["http"];
+        request["query"]["properties"]["through"]["maxLength"] = json!(32);
+    });
+    assert_says(
+        &scratch.review().report,
+        &[
+            "Used by toOperator: `expired`",
+            "Used by toOperator: the fields of `message`",
+            "Used by releaseEvents: the request to /operator/events",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs oasdiff and git"]
 fn changed_prose_is_not_a_finding() {
     let scratch = Scratch::new();
     scratch.edit("openapi.json", |document| {

@@ -1,16 +1,22 @@
 //! The contract apart from its operations: its description, its security schemes, the schemas of
-//! frames and problems, and the documents in which it is served.
+//! frames, events and problems, and the documents in which it is served.
 
 mod asyncapi;
+mod event_stream;
 mod openapi_30;
 
+pub use self::event_stream::MEDIA_TYPE as EVENT_STREAM;
 use api_types::{
+    event::{
+        ConnectedEvent, DisconnectedEvent, ExpiredEvent, GapEvent, MessageEvent, OperatorEvent,
+    },
     frame::{
         AcceptedFrame, AckFrame, ByeFrame, ClientFrame, ErrorFrame, HelloFrame,
         OperatorMessageFrame, PingFrame, PongFrame, ProspectMessageFrame, ServerFrame,
     },
     problem::{FieldError, Problem, ProblemKind},
 };
+
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -157,7 +163,7 @@ fn headers() -> [(&'static str, Header); 2] {
     ]
 }
 
-/// Adds the schemas that no operation refers to in a derive: problems and frames.
+/// Adds the schemas that no operation refers to in a derive: problems, frames and events.
 fn add_schemas(components: &mut Components) {
     add::<Problem>(components);
     add::<FieldError>(components);
@@ -167,11 +173,17 @@ fn add_schemas(components: &mut Components) {
     add::<PongFrame>(components);
     add::<ErrorFrame>(components);
     add::<ByeFrame>(components);
-    add_union::<ServerFrame>(components);
+    add_union::<ServerFrame>(components, "type");
     add::<ProspectMessageFrame>(components);
     add::<AckFrame>(components);
     add::<PingFrame>(components);
-    add_union::<ClientFrame>(components);
+    add_union::<ClientFrame>(components, "type");
+    add::<ConnectedEvent>(components);
+    add::<MessageEvent>(components);
+    add::<DisconnectedEvent>(components);
+    add::<ExpiredEvent>(components);
+    add::<GapEvent>(components);
+    add_union::<OperatorEvent>(components, "event");
 }
 
 fn add<T: ToSchema>(components: &mut Components) {
@@ -192,12 +204,12 @@ fn unwrap(property: &mut RefOr<Schema>) {
     }
 }
 
-/// Adds a union of frames with the discriminator that generators need. utoipa's derive writes none
-/// for members that declare their own `type`.
-fn add_union<T: ToSchema>(components: &mut Components) {
+/// Adds a union with the discriminator that generators need. utoipa's derive writes none for members
+/// that declare the field themselves.
+fn add_union<T: ToSchema>(components: &mut Components, field: &str) {
     let derived = serde_json::to_value(T::schema()).unwrap_or_default();
     let mut union = OneOfBuilder::new().description(derived["description"].as_str());
-    let mut discriminator = Discriminator::new("type");
+    let mut discriminator = Discriminator::new(field);
     for variant in derived["oneOf"].as_array().into_iter().flatten() {
         let reference = variant["$ref"].as_str().unwrap_or_default();
         let name = reference.rsplit('/').next().unwrap_or_default();
@@ -206,7 +218,7 @@ fn add_union<T: ToSchema>(components: &mut Components) {
             member.title = Some(name.to_owned());
         }
         let member = serde_json::to_value(components.schemas.get(name)).unwrap_or_default();
-        let tag = member["properties"]["type"]["enum"][0].as_str().unwrap_or_default();
+        let tag = member["properties"][field]["enum"][0].as_str().unwrap_or_default();
         discriminator.mapping.insert(tag.to_owned(), reference.to_owned());
         union = union.item(Ref::new(reference));
     }
@@ -250,8 +262,8 @@ pub static DOCUMENTS: [Document; 3] = [
     Document {
         name: "asyncapi.json",
         operation_id: "getAsyncApi",
-        summary: "The socket in AsyncAPI 3.0",
-        description: "The frames on an open socket, in both directions, and the close codes.",
+        summary: "The socket and the event stream in AsyncAPI 3.0",
+        description: "The frames on an open socket in both directions, its close codes, and the operator's events.",
         from: asyncapi::document,
     },
 ];
@@ -262,7 +274,8 @@ pub static DOCUMENTS: [Document; 3] = [
 /// Never: the contract holds nothing that is not JSON.
 #[must_use]
 pub fn documents(contract: &OpenApi) -> [(&'static str, String); DOCUMENTS.len()] {
-    let contract = serde_json::to_value(contract).expect("a contract is JSON");
+    let mut contract = serde_json::to_value(contract).expect("a contract is JSON");
+    event_stream::complete(&mut contract);
     DOCUMENTS
         .each_ref()
         .map(|document| (document.name, format!("{:#}\n", (document.from)(&contract))))

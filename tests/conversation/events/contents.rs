@@ -1,6 +1,8 @@
 //! Which events there are and what is in them.
 
+use api_types::event::{ConnectedEvent, DisconnectedEvent, ExpiredEvent, GapEvent, MessageEvent};
 use regex::Regex;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tests::{DEVICE, Event, EventStream, Gateway, Operator, Prospect, Socket, half_ref};
 use tungstenite::{Message, protocol::CloseFrame};
@@ -39,8 +41,42 @@ fn a_socket_that_opens_is_a_connected_event() {
     let at = event.json()["at"].clone();
     assert_eq!(event.kind, "connected");
     let connection = &prospect.hello["connectionId"];
-    let told = json!({"deviceTag": DEVICE, "connectionId": connection, "at": at});
+    let told =
+        json!({"event": "connected", "deviceTag": DEVICE, "connectionId": connection, "at": at});
     assert_eq!(event.json(), told);
+}
+
+/// The data of an event, read and written again as its type in the contract.
+fn as_its_type(event: &Event) -> String {
+    fn again<T: DeserializeOwned + Serialize>(data: &str) -> String {
+        let event: T = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+        serde_json::to_string(&event).expect("JSON")
+    }
+
+    match event.kind.as_str() {
+        "connected" => again::<ConnectedEvent>(&event.data),
+        "message" => again::<MessageEvent>(&event.data),
+        "disconnected" => again::<DisconnectedEvent>(&event.data),
+        "expired" => again::<ExpiredEvent>(&event.data),
+        "gap" => again::<GapEvent>(&event.data),
+        other => panic!("an unknown event: {other}"),
+    }
+}
+
+#[test]
+fn each_event_is_its_type_in_the_contract_byte_for_byte() {
+    let gateway = unlimited();
+    let mut prospect = Prospect::open(&gateway, DEVICE);
+    prospect.deliver("1", r#"{ "a" : 1.0 }"#);
+    let operator = Operator::of(&gateway);
+    operator.queue(DEVICE, "1");
+    assert_eq!(operator.disconnect(DEVICE).status, 204);
+    let mut events = operator.events_after("unknown").events(5);
+    for event in &events {
+        assert_eq!(as_its_type(event), event.data);
+    }
+    events.sort_by_key(|event| event.kind.clone());
+    assert_eq!(kinds(&events), ["connected", "disconnected", "expired", "gap", "message"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn an_earlier_released_id_gets_a_gap() {
     let all = operator.events_after("0").events(4);
     operator.release_through(&all[1]);
     let mut stream = operator.events_after(&all[0].id);
-    let gap = json!({"requested": all[0].id, "oldest": all[2].id});
+    let gap = json!({"event": "gap", "requested": all[0].id, "oldest": all[2].id});
     assert_eq!(stream.event().json(), gap);
     assert_eq!(stream.events(2), all[2..]);
 }

@@ -112,7 +112,7 @@ fn an_unknown_id_gets_a_gap_and_then_all_events() {
         let mut events = operator.events_after(&unknown).events(4);
         let gap = events.remove(0);
         assert_eq!((gap.kind.as_str(), gap.id.as_str()), ("gap", ""), "{unknown}");
-        assert_eq!(gap.json(), json!({"requested": unknown, "oldest": all[0].id}));
+        assert_eq!(gap.json(), json!({"event": "gap", "requested": unknown, "oldest": all[0].id}));
         assert_eq!(events, all, "{unknown}");
     }
 }

@@ -1,4 +1,4 @@
-//! The edits of an AsyncAPI document: its handshake, frames and close codes.
+//! The edits of an AsyncAPI document: its handshake, requests, frames, events and close codes.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,10 @@ pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
         editor.set("path renamed", &at, "address", json!("/renamed"));
         editor.reword(&at, channel);
         editor.set("title reworded", &at, "title", json!("Another"));
-        of_handshake(&mut editor, &format!("{at}/bindings/ws/headers"));
+        if channel["bindings"]["ws"].is_object() {
+            let at = format!("{at}/bindings/ws/headers");
+            of_parameters(&mut editor, &at, &channel["bindings"]["ws"]["headers"]);
+        }
         of_close_codes(&mut editor, &format!("{at}/x-close-codes"), &channel["x-close-codes"]);
         editor.places = vec![Place::Contract];
     }
@@ -50,6 +53,14 @@ pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
         editor.edit(("operation removed", "operation added"), "/operations", move |operations| {
             operations.as_object_mut().expect("operations").shift_remove(&removed);
         });
+        let request = &operation["bindings"]["http"];
+        if request.is_object() {
+            editor.set("method changed", &format!("{at}/bindings/http"), "method", json!("PATCH"));
+            let another = json!([{"$ref": "#/components/securitySchemes/another"}]);
+            editor.set("credentials replaced", &at, "security", another);
+            let at = format!("{at}/bindings/http/query");
+            of_parameters(&mut editor, &at, &request["query"]);
+        }
         editor.places = vec![if sent { Place::ResponseBody } else { Place::RequestBody }];
         let messages = format!("{at}/messages");
         for (index, message) in items(&operation["messages"]).enumerate() {
@@ -62,7 +73,11 @@ pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
             editor.set("frame renamed", &at, "name", json!("renamed"));
             editor.set("media type renamed", &at, "contentType", json!("application/renamed"));
             editor.reword(&at, &document["components"]["messages"][&frame]);
-            editor.examples(&at, &document["components"]["messages"][&frame]);
+            let message = &document["components"]["messages"][&frame];
+            editor.examples(&at, message);
+            if message["headers"].is_object() {
+                schema::edits(&mut editor, &format!("{at}/headers"), &message["headers"]);
+            }
             directions.push((frame, editor.places[0]));
         }
     }
@@ -85,16 +100,36 @@ pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
     edits
 }
 
-fn of_handshake(editor: &mut Editor, at: &str) {
+/// Adds the edits of headers or of a query, as a binding has them.
+fn of_parameters(editor: &mut Editor, at: &str, parameters: &Value) {
     editor.places = vec![Place::Parameter];
-    editor.edit(("required parameter removed", "required parameter added"), at, |headers| {
-        *headers = json!({"type": "object"});
-    });
-    editor.edit(("parameter made optional", "parameter made required"), at, |headers| {
-        headers["required"] = json!([]);
-    });
-    editor.edit(("optional parameter added", "optional parameter removed"), at, |headers| {
-        headers["properties"]["added"] = json!({"type": "string"});
+    for (name, schema) in entries(&parameters["properties"]) {
+        let required = items(&parameters["required"]).any(|required| required == name);
+        let kinds = if required {
+            ("required parameter removed", "required parameter added")
+        } else {
+            ("optional parameter removed", "optional parameter added")
+        };
+        let removed = name.clone();
+        editor.edit(kinds, at, move |parameters| {
+            parameters["properties"].as_object_mut().expect("properties").shift_remove(&removed);
+        });
+        if required {
+            editor.edit(("parameter made optional", "parameter made required"), at, |parameters| {
+                parameters["required"] = json!([]);
+            });
+        } else {
+            let name = name.clone();
+            editor.edit(
+                ("parameter made required", "parameter made optional"),
+                at,
+                move |parameters| parameters["required"] = json!([name]),
+            );
+        }
+        schema::text_edits(editor, &format!("{at}/properties/{name}"), schema);
+    }
+    editor.edit(("optional parameter added", "optional parameter removed"), at, |parameters| {
+        parameters["properties"]["added"] = json!({"type": "string"});
     });
 }
 

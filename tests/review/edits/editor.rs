@@ -15,7 +15,7 @@ pub enum Place {
     ResponseHeader,
     /// A part with both directions, or with none.
     Contract,
-    /// A component that no operation uses: the frames, which have a document of their own.
+    /// A component that no operation uses: the frames and events, which have a document of their own.
     Unused,
 }
 

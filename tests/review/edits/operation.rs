@@ -285,5 +285,10 @@ fn of_content(editor: &mut Editor, at: &str, holder: &Value) {
             schema::edits(editor, &format!("{at}/schema"), &media_type["schema"]);
             editor.textual = false;
         }
+        if media_type.get("x-item-schema").is_some() {
+            let places = std::mem::replace(&mut editor.places, vec![Place::Unused]);
+            editor.set("item schema changed", &at, "x-item-schema", json!({}));
+            editor.places = places;
+        }
     }
 }

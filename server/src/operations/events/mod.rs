@@ -1,5 +1,7 @@
 //! What prospects say, as the operator reads it: a stream of Server-Sent Events.
 
+mod written;
+
 use std::{
     convert::Infallible,
     mem,
@@ -17,25 +19,27 @@ use actix_web::{
     http::header,
     web::{Bytes, Data},
 };
-use api_types::{parameter::EventId, problem::ProblemKind};
+use api_types::{
+    event::{GapEvent, GapKind, MAX_CURSOR_LENGTH, OperatorEvent},
+    parameter::EventId,
+    problem::ProblemKind,
+};
 use futures_util::{Stream, stream};
-use serde::{Deserialize, Serialize};
-use serde_json::{json, value::RawValue};
+use serde::Deserialize;
 
-use engine::{DisconnectCause, Event, EventData, Events, rfc3339};
+use engine::Events;
+
+use self::written::{operator_event, server_sent};
 
 use crate::{
+    contract::EVENT_STREAM,
     http::{
         body::NoBody, credentials::Operator, query::Parameters, request_scope,
         route_policy::RoutePolicy,
     },
     problem::{ApiError, api_errors},
     state::Gateway,
-    websocket::close_code::CloseCode,
 };
-
-/// The media type of a stream.
-const MEDIA_TYPE: &str = "text/event-stream";
 
 /// Tells nginx not to buffer the answer.
 const ACCEL_BUFFERING_HEADER: &str = "x-accel-buffering";
@@ -48,9 +52,6 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Events that are read at a time.
 const BATCH: usize = 64;
-
-/// The longest id that a `gap` repeats, in characters.
-const MAX_ID_LENGTH: usize = 64;
 
 /// How many streams are open.
 #[derive(Default)]
@@ -81,12 +82,12 @@ api_errors!(StreamErrors:
 
 /// Stream events
 ///
-/// What happens to prospects and what they say, as Server-Sent Events: `connected`, `message`,
-/// `disconnected` and `expired`, each with an `id` that rises by one. After a break send the last
-/// `id` in `Last-Event-ID`; `0` begins at the oldest event that is kept, and without the header the
-/// stream begins now. An id that is not kept gets `gap` with `requested` and `oldest`, then
-/// everything from the oldest. Events are kept for 24 hours, or until `DELETE /operator/events`
-/// releases them. A comment comes every 15 seconds.
+/// What happens to prospects and what they say, as Server-Sent Events. The `data` of each is an
+/// `OperatorEvent` in JSON. Its `id` is an opaque cursor: after a break, send the last one in
+/// `Last-Event-ID`; `0` begins at the oldest event that is kept, and without the header the stream
+/// begins now. A cursor that is not kept gets `gap`, then everything from the oldest. Events are kept
+/// for 24 hours, or until `DELETE /operator/events` releases them. A comment comes at once, and every
+/// 15 seconds.
 #[utoipa::path(
     operation_id = "streamEvents",
     tag = "operator",
@@ -100,10 +101,9 @@ api_errors!(StreamErrors:
     responses(
         (
             status = 200,
-            description = "The stream. It does not end by itself.",
+            description = "The stream. It does not end by itself. Each item is a Server-Sent Event whose `data` is an `OperatorEvent` in JSON; `x-item-schema` is its schema (OpenAPI 3.2 has `itemSchema`).",
             body = String,
-            content_type = "text/event-stream",
-            example = "id: Zb41mN0qTs8-42\nevent: message\ndata: {\"deviceTag\":\"my_deviceTag\",\"connectionId\":\"kS2fXw9QbT6hYpLr0aVn3g\",\"at\":\"2026-01-31T12:00:00.000Z\",\"id\":\"9f0c2f4e\",\"data\":{\"text\":\"Hello\"}}\n\n"
+            content_type = "text/event-stream"
         ),
         StreamErrors
     ),
@@ -127,7 +127,7 @@ pub async fn stream_events(
     let (from, gap) = begin(last_event_id.as_deref(), &name, &known);
     let mut response = HttpResponse::Ok();
     response
-        .content_type(MEDIA_TYPE)
+        .content_type(EVENT_STREAM)
         .insert_header((header::CACHE_CONTROL, "no-store, no-transform"));
     // nginx holds answers back to send larger parts, and again to compress them; it leaves alone
     // what is encoded already.
@@ -147,7 +147,7 @@ pub async fn stream_events(
 fn last_event_id(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get("last-event-id").filter(|value| !value.is_empty())?;
     let text = value.to_str().unwrap_or("?");
-    Some(text.chars().take(MAX_ID_LENGTH).collect())
+    Some(text.chars().take(MAX_CURSOR_LENGTH).collect())
 }
 
 /// An `EventSource` of a library that cannot set headers sends the id in the query.
@@ -176,9 +176,13 @@ fn number(id: &str, name: &str) -> Option<u64> {
     (n < u64::MAX && n.to_string() == text).then_some(n)
 }
 
+fn cursor(name: &str, n: u64) -> String {
+    format!("{name}-{n}")
+}
+
 fn gap(requested: &str, name: &str, oldest: u64) -> String {
-    let data = json!({"requested": requested, "oldest": format!("{name}-{oldest}")});
-    format!("event: gap\ndata: {data}\n\n")
+    let (requested, oldest) = (requested.to_owned(), cursor(name, oldest));
+    server_sent(None, &OperatorEvent::Gap(GapEvent { event: GapKind::Gap, requested, oldest }))
 }
 
 /// One reader of the stream.
@@ -220,13 +224,21 @@ impl Reader {
                 return None;
             }
             if self.from < found.oldest {
-                let requested = format!("{}-{}", self.name, self.from.saturating_sub(1));
+                let requested = cursor(&self.name, self.from.saturating_sub(1));
                 self.from = found.oldest;
                 return Some(gap(&requested, &self.name, found.oldest));
             }
             if let Some(last) = found.events.last() {
                 self.from = last.n + 1;
-                return Some(found.events.iter().map(|event| self.written(event)).collect());
+                return Some(
+                    found
+                        .events
+                        .iter()
+                        .map(|event| {
+                            server_sent(Some(&cursor(&self.name, event.n)), &operator_event(event))
+                        })
+                        .collect(),
+                );
             }
             if !begun {
                 return Some(COMMENT.to_owned());
@@ -241,76 +253,6 @@ impl Reader {
                 () = gateway.ending.cancelled() => return None,
             }
         }
-    }
-
-    fn written(&self, event: &Event) -> String {
-        let (name, data) = rendered(event);
-        // JSON may have line breaks between its parts; each line of an event is a line of data.
-        let data = data.replace("\r\n", "\n").replace(['\r', '\n'], "\ndata: ");
-        format!("id: {}-{}\nevent: {name}\ndata: {data}\n\n", self.name, event.n)
-    }
-}
-
-/// The JSON of an event: the fields in the order of the contract, those of other kinds left out.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventJson<'a> {
-    device_tag: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connection_id: Option<&'a str>,
-    at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    linkinjected: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epoch: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
-}
-
-/// An event's name in the stream and its JSON.
-fn rendered(event: &Event) -> (&'static str, String) {
-    let mut json = EventJson {
-        device_tag: &event.device,
-        connection_id: event.connection.as_ref().map(|connection| &*connection.0),
-        at: rfc3339(event.at),
-        ..EventJson::default()
-    };
-    let name = match &event.data {
-        EventData::Connected { linkinjected } => {
-            json.linkinjected = linkinjected.as_deref();
-            "connected"
-        }
-        EventData::Message { id, data } => {
-            json.id = Some(id);
-            // It was parsed before it was accepted, so this does not fail.
-            json.data = serde_json::from_str(data).ok();
-            "message"
-        }
-        EventData::Disconnected { cause } => {
-            json.code = cause.map(close_code);
-            "disconnected"
-        }
-        EventData::Expired { epoch, seq } => {
-            json.epoch = Some(epoch);
-            json.seq = Some(*seq);
-            "expired"
-        }
-    };
-    // Texts, numbers and JSON can always be written as JSON.
-    (name, serde_json::to_string(&json).unwrap_or_default())
-}
-
-/// The close code of a socket that ended for this cause.
-fn close_code(cause: DisconnectCause) -> u16 {
-    match cause {
-        DisconnectCause::Engine(reason) => CloseCode::from(reason).number(),
-        DisconnectCause::Gateway(code) => code,
     }
 }
 
@@ -352,85 +294,4 @@ pub async fn release_events(
     }
     gateway.engine.release(through).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use engine::{ConnectionId, EndReason};
-
-    use super::*;
-
-    /// The name and JSON of an event with this data.
-    fn json(connection: Option<&str>, data: EventData) -> (&'static str, String) {
-        rendered(&Event {
-            n: 1,
-            device: "phone".into(),
-            connection: connection.map(|name| ConnectionId(name.into())),
-            at: 1_700_000_000_001,
-            data,
-        })
-    }
-
-    /// The JSON of a `disconnected` event with this cause.
-    fn disconnected(cause: Option<DisconnectCause>) -> String {
-        json(Some("c"), EventData::Disconnected { cause }).1
-    }
-
-    #[test]
-    fn a_connected_event_has_device_connection_and_time() {
-        let expected =
-            r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z"}"#;
-        let event = json(Some("c"), EventData::Connected { linkinjected: None });
-        assert_eq!(event, ("connected", expected.to_owned()));
-    }
-
-    #[test]
-    fn a_connected_event_has_linkinjected() {
-        let expected = r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","linkinjected":"a/\"b\"é"}"#;
-        let linkinjected = Some(r#"a/"b"é"#.into());
-        let event = json(Some("c"), EventData::Connected { linkinjected });
-        assert_eq!(event, ("connected", expected.to_owned()));
-    }
-
-    #[test]
-    fn a_message_event_has_its_data_byte_for_byte() {
-        for data in [r#"{ "b" : [1.0e2, -0], "a":"\u00e9/é" }"#, "null"] {
-            let expected = format!(
-                r#"{{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","id":"a-1","data":{data}}}"#
-            );
-            let message = EventData::Message { id: "a-1".into(), data: data.into() };
-            assert_eq!(json(Some("c"), message), ("message", expected));
-        }
-    }
-
-    #[test]
-    fn a_disconnected_event_has_the_close_code() {
-        let expected = r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","code":1001}"#;
-        assert_eq!(disconnected(Some(DisconnectCause::Gateway(1001))), expected);
-        let reasons = [
-            (EndReason::Revoked, "4003"),
-            (EndReason::Superseded, "4004"),
-            (EndReason::LeaseExpired, "4103"),
-            (EndReason::TokenExpired, "4202"),
-        ];
-        for (reason, code) in reasons {
-            let expected = expected.replace("1001", code);
-            assert_eq!(disconnected(Some(DisconnectCause::Engine(reason))), expected);
-        }
-    }
-
-    #[test]
-    fn a_disconnected_event_has_no_code_where_there_was_none() {
-        let expected =
-            r#"{"deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z"}"#;
-        assert_eq!(disconnected(None), expected);
-    }
-
-    #[test]
-    fn an_expired_event_has_epoch_and_number() {
-        let expected =
-            r#"{"deviceTag":"phone","at":"2023-11-14T22:13:20.001Z","epoch":"e","seq":1}"#;
-        let event = json(None, EventData::Expired { epoch: "e".into(), seq: 1 });
-        assert_eq!(event, ("expired", expected.to_owned()));
-    }
 }
