@@ -1,7 +1,9 @@
-//! The review of a contract change: the verdict on every single edit, and the report for the reviewer.
+//! The review of a contract change: the verdict on every single edit, and the report for the reviewer,
+//! up to the comment on a pull request.
 
 mod comparer;
 mod edits;
+mod forge;
 mod formats;
 mod parts;
 mod report;
@@ -10,3 +12,4 @@ mod table;
 mod verdicts;
 mod versions;
 mod waivers;
+mod workflows;
