@@ -62,6 +62,7 @@ fn operations() -> UtoipaApp<
         .fold(app, |app, document| app.service(CurrentDocument(document)))
         .service(documents::get_contract)
         .service(web_files::get_swagger_ui)
+        .service(web_files::get_client)
 }
 
 /// The contract of the operations.

@@ -1,8 +1,12 @@
 //! The sessions that a reader can paste run as printed.
 
-use std::{net::TcpListener, process::Command};
+use std::{fs, net::TcpListener, process::Command};
 
-use tests::{Gateway, gateway::binary, tools::succeed};
+use tests::{
+    Gateway,
+    gateway::{binary, root},
+    tools::succeed,
+};
 
 use crate::{commands_below, page};
 
@@ -27,6 +31,28 @@ fn the_first_session_ends_with_a_message_each_way() {
     ] {
         assert!(printed.contains(expected), "{expected} in {printed}");
     }
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn the_session_in_javascript_ends_with_a_message_each_way() {
+    let gateway = Gateway::trial();
+    let text = page("README.md");
+    let below = text.split("\n### The same in JavaScript\n").nth(1).expect("the heading");
+    let block = below.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+    let script = block.expect("a script").replace("http://127.0.0.1:8080", &gateway.url);
+    let script = script.replace("paste the operator key here", &gateway.operator_key);
+    assert!(script.lines().count() <= 10, "it is longer than ten lines");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("session.mjs");
+    fs::write(&file, script).expect("written");
+    std::os::unix::fs::symlink(root().join("server"), folder.path().join("server"))
+        .expect("a link");
+    let mut node = Command::new("timeout");
+    node.args(["60", "node", "--experimental-websocket", "--preserve-symlinks"]).arg(&file);
+    let printed = succeed(&mut node, "");
+    assert!(printed.contains("accepted "), "{printed}");
+    assert!(printed.contains("{ text: 'Hello, prospect' }"), "{printed}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("/openapi.json", "application/json"),
     ("/openapi-3.0.json", "application/json"),
     ("/swagger-ui/", "text/html"),
@@ -10,6 +10,7 @@ const FILES: [(&str, &str); 8] = [
     ("/swagger-ui/swagger-ui.css", "text/css"),
     ("/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
     ("/swagger-ui/gateway.js", "text/javascript"),
+    ("/connect-socket.js", "text/javascript"),
     ("/swagger-ui/icon.svg", "image/svg+xml"),
 ];
 

@@ -1,6 +1,7 @@
 //! The contract in third-party tools: the document's snippets, linters, a fuzzer and a browser.
 //! `tests/run` installs what they need.
 
+mod connect_socket_js;
 mod lint;
 mod schemathesis;
 mod snippets;

@@ -16,7 +16,7 @@ use utoipa_swagger_ui::Config;
 
 use super::documents::{Page, REVALIDATED};
 use crate::{
-    http::route_policy::RoutePolicy,
+    http::{body::NoBody, route_policy::RoutePolicy},
     problem::{ApiError, api_errors},
 };
 
@@ -37,7 +37,8 @@ macro_rules! files {
 }
 
 /// The gateway's own files. They take precedence over the files of the Swagger UI.
-const FILES: [File; 5] = files! {
+const FILES: [File; 6] = files! {
+    "connect-socket.js" "text/javascript; charset=utf-8" "connect-socket.js";
     "swagger-ui/" "text/html; charset=utf-8" "swagger-ui/index.html";
     "swagger-ui/index.html" "text/html; charset=utf-8" "swagger-ui/index.html";
     "swagger-ui/gateway.css" "text/css; charset=utf-8" "swagger-ui/gateway.css";
@@ -105,4 +106,28 @@ pub async fn get_swagger_ui(
     let policy = HeaderValue::from_static(SWAGGER_UI_CSP);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
+}
+
+api_errors!(GetClientErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;);
+
+/// The client for browsers and Node
+///
+/// An ES module without dependencies that follows this contract on behalf of a prospect.
+#[utoipa::path(
+    operation_id = "getClient",
+    tag = "contract",
+    responses(
+        (status = 200, description = "The module.", body = String, content_type = "text/javascript"),
+        (status = 304, description = "The module still has the tag of `If-None-Match`."),
+        GetClientErrors
+    ),
+    security(())
+)]
+#[get("/connect-socket.js", wrap = "RoutePolicy::new()")]
+pub async fn get_client(
+    _: NoBody,
+    request: HttpRequest,
+    files: Data<WebFiles>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(files.file("connect-socket.js")?.answer(&request, REVALIDATED))
 }
