@@ -54,7 +54,7 @@ pub const CRATES: [Crate; 4] = [
             &["event"],
             &["operations"],
             &["limits"],
-            &["digest", "id", "rate", "time"],
+            &["digest", "id", "rate", "time", "unconfirmed"],
         ],
         never_depends_on: &["actix*", "api-types", "clap*", "server", "utoipa*", "validator*"],
     },

@@ -23,4 +23,5 @@ mod sending;
 mod sockets;
 mod stale;
 mod tokens;
+mod unconfirmed;
 mod unswept;

@@ -33,7 +33,7 @@ use crate::{
     Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError,
     TokenError,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
-    memory::state::State,
+    memory::state::{Given, State},
 };
 
 /// Length of a journal from which it is compacted, in bytes: 16 MiB.
@@ -116,6 +116,9 @@ impl Embedded {
             }
             // Read under the lock, so that time does not go back from one step to the next.
             let now = self.clock.now();
+            if let Some(journal) = &self.journal {
+                journal.settle(&mut state, now)?;
+            }
             if state.state.expire_some(now) {
                 let answer = operation(&mut state.state, now);
                 return Ok((answer, self.finish(state)?));
@@ -125,17 +128,33 @@ impl Embedded {
         }
     }
 
+    /// Waits for the commit of a step that gives something to a client. Where it is not confirmed, or
+    /// the caller does not wait, no client gets it, and it is revoked.
+    async fn confirm(
+        &self,
+        given: Option<Given>,
+        committed: Option<Committed>,
+    ) -> Result<(), EngineError> {
+        let journal = self.journal.as_ref();
+        let confirmation = journal.zip(given).map(|(journal, given)| journal.expect(given));
+        wait_for(committed).await?;
+        if let Some(confirmation) = confirmation {
+            confirmation.confirm();
+        }
+        Ok(())
+    }
+
     /// Queues what a step changed, and releases the lock.
     fn finish(
         &self,
         mut state: MutexGuard<'_, Journaled>,
     ) -> Result<Option<Committed>, EngineError> {
-        let notifications = state.state.take_notifications();
-        let (changes, compaction) = state.take_entry();
         if let Some(journal) = &self.journal {
-            // Under the lock, so that entries are queued in the order of their steps.
-            return journal.enqueue(changes, compaction, notifications);
+            return journal.enqueue_step(&mut state);
         }
+        let notifications = state.state.take_notifications();
+        // Nothing is written down, and a dirty entry stays one until it is taken out.
+        state.state.discard_dirty();
         drop(state);
         notifications.deliver(&*self.listener);
         Ok(None)
@@ -163,7 +182,10 @@ impl Engine for Embedded {
         requester: Requester<'_>,
         token: &Digest,
     ) -> Result<(), RequestTokenError> {
-        self.step(|state, now| state.request_token(device, requester, *token, now)).await?
+        let (issued, committed) =
+            self.begin(|state, now| state.request_token(device, requester, *token, now))?;
+        self.confirm(issued.is_ok().then_some(Given::Token(*token)), committed).await?;
+        issued
     }
 
     async fn check_token(&self, token: &Digest) -> Result<(), TokenError> {
@@ -185,13 +207,11 @@ impl Engine for Embedded {
     ) -> Result<Opened, RedeemError> {
         let (opened, committed) =
             self.begin(|state, now| state.redeem(half_ref, connection, now))?;
-        if let Err(error) = wait_for(committed).await {
-            // It may be committed still, and no connection would hold the socket.
-            if let Ok(opened) = opened {
-                let _ = self.begin(|state, now| state.close(&opened.device, connection, None, now));
-            }
-            return Err(error.into());
-        }
+        let given = opened.as_ref().ok().map(|opened| Given::Socket {
+            device: Arc::clone(&opened.device),
+            connection: connection.clone(),
+        });
+        self.confirm(given, committed).await?;
         opened
     }
 
@@ -283,6 +303,8 @@ impl Engine for Embedded {
 
     async fn end(&self) {
         if let Some(journal) = &self.journal {
+            // Settles what is unconfirmed. Where that is refused, the shutdown changes nothing of it.
+            let _ = self.begin(|_, _| ());
             // A disk that takes longer leaves a journal as after a crash.
             let _ = timeout(COMMIT_DEADLINE, journal.shut_down()).await;
         }

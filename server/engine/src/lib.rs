@@ -19,6 +19,7 @@ mod operations;
 mod rate;
 pub mod redis;
 mod time;
+mod unconfirmed;
 
 use std::sync::Arc;
 

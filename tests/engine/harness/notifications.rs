@@ -2,14 +2,18 @@
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, RwLock, RwLockWriteGuard},
 };
 
 use engine::{ConnectionId, EndReason, EngineListener};
 
 /// Records notifications in order, until they are taken.
 #[derive(Default)]
-pub struct Notifications(Mutex<Recorded>);
+pub struct Notifications {
+    recorded: Mutex<Recorded>,
+    /// Is held to keep the engine from delivering.
+    delivery: RwLock<()>,
+}
 
 #[derive(Default)]
 struct Recorded {
@@ -21,7 +25,13 @@ struct Recorded {
 
 impl Notifications {
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
-        self.0.lock().expect("no test panics while it holds this")
+        self.recorded.lock().expect("no test panics while it holds this")
+    }
+
+    /// Holds up the delivery of events, and with it the thread that delivers them, until this is
+    /// dropped.
+    pub fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.delivery.write().expect("no test panics while it holds this")
     }
 
     /// Takes the connections that had to end, with the reasons.
@@ -61,6 +71,7 @@ impl EngineListener for Notifications {
     }
 
     fn events_appended(&self) {
+        drop(self.delivery.read());
         self.recorded().events_appended = true;
     }
 }

@@ -96,23 +96,33 @@ impl TestEngine {
         self.reopen(Durability::Process).expect("the journal can be recovered");
     }
 
+    /// The folder of the journal.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("a journal").path()
+    }
+
     /// Drops the engine as if its process was killed, and returns the folder of its journal.
     pub fn kill(&mut self) -> &Path {
         let (clock, listener) = (self.clock.clone(), self.notifications.clone());
         self.inner = in_memory(self.limits.clone(), clock, listener);
-        self.folder.as_ref().expect("a journal").path()
+        self.folder()
     }
 
     /// Starts an engine on the journal of one that was killed.
     pub fn reopen(&mut self, durability: Durability) -> Result<(), JournalError> {
-        let folder = self.folder.as_ref().expect("a journal").path();
         let (clock, listener) = (self.clock.clone(), self.notifications.clone());
-        self.inner = on_journal(folder, durability, &self.limits, clock, listener)?;
+        self.inner = on_journal(self.folder(), durability, &self.limits, clock, listener)?;
         Ok(())
     }
 
     pub fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// Makes the journal hang after its next commit that appends an event, until this is dropped: that
+    /// step and all later ones are not confirmed.
+    pub fn hang(&self) -> impl Drop + '_ {
+        self.notifications.hold()
     }
 
     /// Advances the clock, and has the engine expire what is due then.

@@ -10,9 +10,10 @@ use std::{
 use super::{
     compaction::{CompactionStep, Journaled},
     queue::{COMMIT_DEADLINE, Committed, End, Entry, Queue},
+    settling::{Confirmation, Settling},
     store::Store,
 };
-use crate::{EngineError, EngineListener, memory::notifications::Notifications};
+use crate::{EngineError, EngineListener, Millis, memory::state::Given};
 
 /// Pause between two probes of a journal that failed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,6 +27,7 @@ type Reload = Box<dyn Fn(&Store) -> Option<Journaled> + Send>;
 /// The handle of the thread, which ends when this is dropped.
 pub struct Journal {
     queue: Arc<Queue>,
+    settling: Settling,
     thread: JoinHandle<()>,
 }
 
@@ -49,7 +51,7 @@ impl Journal {
         };
         let thread =
             thread::Builder::new().name("journal".into()).spawn(move || committer.run())?;
-        Ok(Self { queue, thread })
+        Ok(Self { queue, settling: Settling::default(), thread })
     }
 
     /// Whether an operation may begin: the journal has not failed and keeps up.
@@ -57,15 +59,24 @@ impl Journal {
         self.queue.accepts()
     }
 
-    /// Queues a step for its commit. `None` where the step changed nothing and nothing is queued
-    /// before it.
-    pub fn enqueue(
+    /// Queues a step for its commit, under the lock of its state, so that entries are in the order
+    /// of their steps. `None` where the step changed nothing and nothing is queued before it.
+    pub fn enqueue_step(
         &self,
-        changes: Vec<u8>,
-        compaction: CompactionStep,
-        notifications: Notifications,
+        journaled: &mut Journaled,
     ) -> Result<Option<Committed>, EngineError> {
-        self.queue.push(changes, compaction, notifications)
+        self.queue.push_step(journaled)
+    }
+
+    /// Waits for the confirmation that what a client is to be given is committed. Dropped without
+    /// it, that is unconfirmed.
+    pub const fn expect(&self, given: Given) -> Confirmation<'_> {
+        self.settling.expect(given)
+    }
+
+    /// Revokes what is unconfirmed: no client was given it.
+    pub fn settle(&self, journaled: &mut Journaled, now: Millis) -> Result<(), EngineError> {
+        self.settling.settle(journaled, &self.queue, now)
     }
 
     /// Commits what is queued, records that nothing is missing, and ends the thread. Nothing is

@@ -13,6 +13,7 @@ mod folder;
 mod queue;
 mod recovery;
 mod run;
+mod settling;
 mod store;
 
 pub use self::{

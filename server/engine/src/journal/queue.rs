@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::compaction::CompactionStep;
+use super::compaction::{CompactionStep, Journaled};
 use crate::{EngineError, memory::notifications::Notifications};
 
 /// How long an operation waits for its commit, at most. A commit that takes longer counts as a
@@ -76,9 +76,16 @@ impl Queue {
         !hangs && !inner.failed && inner.bytes < QUEUE_BYTES
     }
 
+    /// Queues what a step changed, under the lock of its state.
+    pub fn push_step(&self, journaled: &mut Journaled) -> Result<Option<Committed>, EngineError> {
+        let notifications = journaled.state.take_notifications();
+        let (changes, compaction) = journaled.take_entry();
+        self.push(changes, compaction, notifications)
+    }
+
     /// Queues a step's changes. A step without changes waits for the entries before it, because it
     /// may have read what they changed; `None` where there are none.
-    pub fn push(
+    fn push(
         &self,
         changes: Vec<u8>,
         compaction: CompactionStep,

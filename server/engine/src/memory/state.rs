@@ -28,6 +28,15 @@ const EXPIRED_PER_ENTRY: usize = 1000;
 /// Bytes of changes from which nothing more expires in an entry.
 const EXPIRED_BYTES: usize = 256 * 1024;
 
+/// What an operation gives to one client.
+#[derive(Clone)]
+pub enum Given {
+    /// The socket of a device.
+    Socket { device: Arc<str>, connection: ConnectionId },
+    /// A token that was issued.
+    Token(Digest),
+}
+
 /// What may still expire in an entry.
 struct Budget {
     things: usize,
@@ -139,6 +148,14 @@ impl State {
         if let Some(socket) = record.socket.take_if(|socket| socket.connection == *connection) {
             self.socket_ended(device, &socket, code.map(DisconnectCause::Gateway), now);
             self.extend_record(device, now);
+        }
+    }
+
+    /// Revokes what no client was given.
+    pub fn revoke_unconfirmed(&mut self, given: &Given, now: Millis) {
+        match given {
+            Given::Socket { device, connection } => self.close(device, connection, None, now),
+            Given::Token(token) => self.revoke_unconfirmed_token(token, now),
         }
     }
 

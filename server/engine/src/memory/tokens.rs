@@ -198,6 +198,18 @@ impl State {
         }
     }
 
+    /// Revokes a token that no client has. Where it is its device's only one, no client could renew
+    /// it, so the record is deleted; where it is one of several, the others are good and it may stay.
+    pub(super) fn revoke_unconfirmed_token(&mut self, token: &Digest, now: Millis) {
+        let Some(Token { device, .. }) = self.tokens.get(token) else {
+            return;
+        };
+        let device = Arc::clone(device);
+        if self.records.get(&device).is_some_and(|record| record.holder.tokens() == [*token]) {
+            self.delete_record(&device, now);
+        }
+    }
+
     pub(super) fn remove_token(&mut self, token: &Digest) {
         if let Some(Token { expires, .. }) = self.tokens.remove(token) {
             self.deadlines.tokens.remove(&(expires, *token));

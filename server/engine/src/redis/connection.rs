@@ -19,9 +19,8 @@ use super::{
     options::RedisOptions,
     protocol::Reply,
     push::PushRouter,
-    unconfirmed_tokens::UnconfirmedTokens,
 };
-use crate::{Clock, EngineError};
+use crate::{Clock, Digest, EngineError, unconfirmed::Unconfirmed};
 
 /// What operations and the connector share.
 pub struct Shared {
@@ -31,7 +30,8 @@ pub struct Shared {
     pub clock: Option<Arc<dyn Clock>>,
     pub router: Arc<PushRouter>,
     pub state: watch::Sender<ConnectionState>,
-    pub unconfirmed: UnconfirmedTokens,
+    /// The tokens whose requests Redis did not answer.
+    pub unconfirmed: Unconfirmed<Digest>,
 }
 
 /// A connection to Redis under a gateway's name.

@@ -230,11 +230,11 @@ async fn close_unknown_sockets(
 
 /// Revokes the tokens that no client has.
 async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<(), ConnectError> {
-    while let Some(token) = shared.unconfirmed.first() {
+    while let [token] = shared.unconfirmed.oldest_after(0, 1)[..] {
         let mut command = shared.library.call("revoke_unconfirmed", &shared.options.prefix);
         command.arg(token.bytes());
         setup_call(shared, connection, command).await?;
-        shared.unconfirmed.pop();
+        shared.unconfirmed.remove_oldest(1);
     }
     Ok(())
 }

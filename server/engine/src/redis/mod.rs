@@ -35,14 +35,13 @@ mod options;
 mod protocol;
 mod push;
 mod server_info;
-mod unconfirmed_tokens;
 
 use std::sync::Arc;
 
 use redis::Cmd;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-use crate::{Clock, EngineError, EngineListener, Limits};
+use crate::{Clock, EngineError, EngineListener, Limits, unconfirmed::Unconfirmed};
 
 pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
 
@@ -50,7 +49,6 @@ use connection::{ConnectionState, Shared};
 use function_library::FunctionLibrary;
 use protocol::Reply;
 use push::PushRouter;
-use unconfirmed_tokens::UnconfirmedTokens;
 
 /// The engine of many gateways.
 pub struct Redis {
@@ -79,7 +77,7 @@ impl Redis {
             clock,
             router: Arc::new(PushRouter::new(listener)),
             state: watch::Sender::new(ConnectionState::Down(Instant::now())),
-            unconfirmed: UnconfirmedTokens::default(),
+            unconfirmed: Unconfirmed::default(),
         });
         let connector = tokio::spawn(connector::maintain(Arc::clone(&shared)));
         Self { shared, connector }
