@@ -1,6 +1,7 @@
 //! The journal: the real binary is killed, stopped, started again and run on a full disk, and no
 //! message is lost.
 
+mod faulty_disk;
 mod folder;
 mod full_disk;
 mod killing;
