@@ -17,6 +17,9 @@ use crate::state::Gateway;
 /// at once do so spread over time.
 const DRAIN_BATCH: (usize, Duration) = (500, Duration::from_millis(50));
 
+/// The pause between two checks whether all connections are closed.
+const CLOSED_INTERVAL: Duration = Duration::from_millis(5);
+
 /// SIGTERM, SIGINT (ctrl-c) and SIGHUP (the terminal closes). SIGHUP stays ignored in a process that
 /// is started so, as `nohup` does.
 pub struct Signals {
@@ -72,9 +75,17 @@ pub async fn on_signal(mut signals: Signals, gateway: &Gateway, server: &ServerH
     let gracefully = async {
         let _ = timeout_at(deadline, drain_sockets(gateway)).await;
         gateway.ending.cancel();
-        let _ = timeout_at(deadline, server.stop(true)).await;
+        // Nothing is accepted from here on. actix looks only once a second whether it has finished.
+        let stopped = timeout_at(deadline, server.stop(true));
+        tokio::select! { _ = stopped => {}, () = connections_closed(gateway) => {} }
     };
     tokio::select! { () = gracefully => {}, () = signals.next() => {} }
+}
+
+async fn connections_closed(gateway: &Gateway) {
+    while gateway.descriptors.connections() > 0 {
+        time::sleep(CLOSED_INTERVAL).await;
+    }
 }
 
 async fn drain_sockets(gateway: &Gateway) {

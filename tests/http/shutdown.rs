@@ -143,3 +143,27 @@ fn a_gateway_without_work_ends_at_once() {
     assert!(gateway.ended().success());
     assert!(shutdown.elapsed() < Duration::from_secs(4), "{:?}", shutdown.elapsed());
 }
+
+/// How long a shutdown takes whose only work is a request that gets its body when it begins.
+fn shutdown_with_a_short_request() -> Duration {
+    let mut gateway = Gateway::trial();
+    let mut connection = Connection::open(&gateway);
+    let headers =
+        [("content-type", "application/json"), ("content-length", "2"), ("expect", "100-continue")];
+    connection.send(request("PUT /token", &headers, ""));
+    assert_eq!(connection.answer_without_body().status, 100);
+    let shutdown = Instant::now();
+    gateway.signal("TERM");
+    let _ = gateway.logged("draining");
+    connection.send("{}");
+    assert_eq!(connection.answer().status, 422);
+    assert!(gateway.ended().success());
+    shutdown.elapsed()
+}
+
+#[test]
+fn a_shutdown_is_as_short_as_its_longest_request() {
+    // The fastest of some, because a busy machine can delay each of them.
+    let fastest = (0..5).map(|_| shutdown_with_a_short_request()).min().expect("a time");
+    assert!(fastest < Duration::from_millis(900), "{fastest:?}");
+}
