@@ -47,7 +47,7 @@ use crate::{
     websocket::upgrade,
 };
 
-/// How long a client has to send the first head of a connection.
+/// How long a client has to send a head, from its first byte on.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a connection that closes is read on, so that the client gets the response.
@@ -55,6 +55,10 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much longer a response may take than head, body and waiting together.
 const RESPONSE_MARGIN: Duration = Duration::from_secs(5);
+
+/// How many bytes a second a client must take of a large response on average. A response that fits
+/// into the buffers of the operating system has no rate.
+const WRITE_RATE: u32 = 4 * 1024;
 
 /// The room for the heads of requests that are sent without waiting for responses, in bytes.
 const HEADS: usize = 128 * 1024;
@@ -104,9 +108,11 @@ pub fn connections(
 fn bounds(config: &HttpConfig, ack_wait: Duration) -> Bounds {
     let largest = config.body_bytes.max(config.message_body_bytes) as usize;
     Bounds {
+        head_within: HEAD_TIMEOUT,
         response_within: HEAD_TIMEOUT + config.body_timeout + ack_wait + RESPONSE_MARGIN,
         bytes_before_response: HEADS + CHUNKED * largest,
         write_timeout: config.write_timeout,
+        write_rate: WRITE_RATE,
     }
 }
 

@@ -11,6 +11,7 @@ mod connection;
 pub mod contract;
 pub mod descriptors;
 mod expectations;
+mod framing;
 mod http;
 mod http_stream;
 mod logging;

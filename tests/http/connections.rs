@@ -1,10 +1,12 @@
 //! HTTP connections: upgrades that are not made, and clients that hold a connection without using it.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use serde_json::json;
 use tests::{
-    Connection, DEVICE, Gateway, GatewayBuilder, Socket, connection::request, gateway::eventually,
+    Connection, DEVICE, Gateway, GatewayBuilder, Socket,
+    connection::request,
+    gateway::{PATIENCE, eventually},
     half_ref,
 };
 use tungstenite::Message;
@@ -126,26 +128,34 @@ mod upgrades {
 mod deadlines {
     use super::*;
 
-    /// A gateway in which a response is due as soon as the settings allow.
-    fn impatient() -> GatewayBuilder {
-        counted().flag("--body-timeout", "100ms").flag("--ack-wait", "100ms")
-    }
-
     #[test]
-    fn a_second_head_that_never_ends_closes_the_connection() {
-        let gateway = impatient().start();
+    fn a_second_head_that_never_ends_closes_the_connection_as_soon_as_the_first() {
+        let gateway = Gateway::trial();
         let mut connection = Connection::open(&gateway);
         connection.ask("GET /livez", &[], "").succeeds();
         connection.send("GET /livez HTTP/1.1\r\nx-slow: ");
-        connection.wait_up_to(Duration::from_secs(1));
-        for _ in 0..30 {
-            // Each byte alone would be soon enough.
+        // Each byte alone would be soon enough, and a response is due after 50 seconds only.
+        for _ in 0..PATIENCE.as_secs() {
             if connection.try_send("x").is_err() {
                 return;
             }
-            std::thread::sleep(Duration::from_secs(1));
+            thread::sleep(Duration::from_secs(1));
         }
         panic!("the connection is still open");
+    }
+
+    #[test]
+    fn a_second_request_may_take_longer_than_its_head() {
+        let gateway = Gateway::trial();
+        let mut connection = Connection::open(&gateway);
+        let body = token_request();
+        let length = body.len().to_string();
+        for _ in 0..2 {
+            connection.send(request("PUT /token", &[JSON, ("content-length", &length)], ""));
+            thread::sleep(Duration::from_secs(6));
+            connection.send(&body);
+            connection.answer().succeeds();
+        }
     }
 
     #[test]
@@ -202,6 +212,69 @@ mod deadlines {
         let mut connection = Connection::open(&gateway);
         connection.ask("GET /livez", &[], "").succeeds();
         connection.ask("GET /livez", &[], "").succeeds();
+        connection.closed();
+    }
+}
+
+mod line_ends {
+    use super::*;
+
+    /// A head whose lines end as given, its last one included.
+    fn head(line_ends: [&str; 3]) -> String {
+        let [one, two, three] = line_ends;
+        format!("GET /livez HTTP/1.1{one}host: gateway{two}{three}")
+    }
+
+    const BARE: [[&str; 3]; 4] = [
+        ["\n", "\r\n", "\r\n"],
+        ["\r\n", "\n", "\r\n"],
+        ["\r\n", "\r\n", "\n"],
+        ["\n", "\n", "\n"],
+    ];
+
+    #[test]
+    fn a_head_with_a_bare_line_feed_is_refused() {
+        let gateway = Gateway::trial();
+        for line_ends in BARE {
+            let mut connection = Connection::open(&gateway);
+            connection.send(head(line_ends));
+            assert_eq!(connection.answer().status, 400, "{line_ends:?}");
+            connection.closed();
+        }
+    }
+
+    #[test]
+    fn a_head_with_a_bare_line_feed_behind_others_is_refused_after_their_responses() {
+        let gateway = Gateway::trial();
+        let body = token_request().replace(',', ",\n");
+        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let chunked = request("PUT /token", &[JSON, ("transfer-encoding", "chunked")], chunks);
+        for line_ends in BARE {
+            let mut connection = Connection::open(&gateway);
+            let others = [request("PUT /token", &[JSON], &body), chunked.clone()].concat();
+            connection.send([&others, head(line_ends).as_bytes()].concat());
+            assert_eq!([(); 3].map(|()| connection.answer().status), [200, 200, 400]);
+            connection.closed();
+        }
+    }
+
+    #[test]
+    fn a_head_with_a_bare_line_feed_behind_one_that_offers_a_websocket_is_refused() {
+        let gateway = Gateway::trial();
+        let mut connection = Connection::open(&gateway);
+        let offer = request("GET /livez", &[("upgrade", "websocket")], "");
+        connection.send([&offer, head(BARE[1]).as_bytes()].concat());
+        assert_eq!([connection.answer().status, connection.answer().status], [200, 400]);
+        connection.closed();
+    }
+
+    #[test]
+    fn a_trailer_with_a_bare_line_feed_is_refused() {
+        let gateway = Gateway::trial();
+        let mut connection = Connection::open(&gateway);
+        let headers = [JSON, ("transfer-encoding", "chunked")];
+        let answer = connection.ask("PUT /token", &headers, "0\r\nx: y\n\r\n");
+        assert_eq!(answer.problem_name(), "bad-request");
         connection.closed();
     }
 }

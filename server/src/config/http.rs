@@ -56,7 +56,8 @@ pub struct HttpConfig {
     #[arg(long, value_name = "TIME", default_value = "75s", value_parser = value::time)]
     pub keep_alive: Duration,
 
-    /// How long a client may take nothing of a response or of its event stream.
+    /// How long a client may take nothing of a response or of its event stream. Beyond that time it
+    /// must have taken 4 KiB a second of what did not fit into the connection at once.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::time)]
     pub write_timeout: Duration,
 
