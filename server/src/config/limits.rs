@@ -43,9 +43,9 @@ pub struct LimitsConfig {
         long,
         value_name = "N",
         default_value = Limits::default().outbox_bytes.to_string(),
-        value_parser = value::count
+        value_parser = value::storage
     )]
-    pub outbox_bytes: u32,
+    pub outbox_bytes: u64,
 
     /// Idempotency keys remembered per device, each for 24 hours.
     #[arg(
@@ -61,7 +61,7 @@ pub struct LimitsConfig {
         long,
         value_name = "N",
         default_value = Limits::default().event_bytes.to_string(),
-        value_parser = value::storage
+        value_parser = value::shared_storage
     )]
     pub event_bytes: u64,
 

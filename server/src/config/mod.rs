@@ -129,7 +129,8 @@ impl Config {
     #[must_use]
     pub fn engine_limits(&self) -> Limits {
         let (tokens, limits) = (&self.tokens, &self.limits);
-        let event_bytes = usize::try_from(limits.event_bytes).unwrap_or(usize::MAX);
+        let bytes = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        let event_bytes = bytes(limits.event_bytes);
         Limits {
             token_ttl: tokens.token_ttl,
             authorisation_ttl: tokens.authorisation_ttl,
@@ -139,7 +140,7 @@ impl Config {
             record_ttl: limits.record_ttl,
             devices: limits.devices as usize,
             outbox_messages: limits.outbox_messages as usize,
-            outbox_bytes: limits.outbox_bytes as usize,
+            outbox_bytes: bytes(limits.outbox_bytes),
             idempotency_keys: limits.idempotency_keys as usize,
             event_ttl: limits.event_ttl,
             event_bytes,

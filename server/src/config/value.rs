@@ -21,11 +21,13 @@ pub enum ValueError {
     /// The time is out of range.
     #[error("a time lies between 1ms and 10 years")]
     TimeOutOfRange,
-    /// The number is out of range, or none.
-    #[error("must be a number from {0} to {1}")]
-    Number(u64, u64),
+    /// The number is out of range, or none. The last part says what bounds it.
+    #[error("must be a number from {0} to {1}{2}")]
+    Number(u64, u64, &'static str),
     /// The text is not a rate.
-    #[error("must be a number from 1 to 1000000, or off")]
+    #[error(
+        "must be a number from 1 to 1000000, because rates are counted in microseconds, or off"
+    )]
     Rate,
     /// The text is not an origin.
     #[error("write an origin such as https://www.example.com, with no path")]
@@ -68,37 +70,50 @@ pub fn time_text(time: Duration) -> String {
     }
 }
 
-fn number<T>(text: &str, range: RangeInclusive<T>) -> Result<T, ValueError>
+fn number<T>(text: &str, range: RangeInclusive<T>, bound: &'static str) -> Result<T, ValueError>
 where
     T: FromStr<Err = ParseIntError> + PartialOrd + Copy + Into<u64>,
 {
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or(ValueError::Number((*range.start()).into(), (*range.end()).into()))
+    text.parse().ok().filter(|number| range.contains(number)).ok_or(ValueError::Number(
+        (*range.start()).into(),
+        (*range.end()).into(),
+        bound,
+    ))
 }
 
 /// A count of at least one.
 pub fn count(text: &str) -> Result<u32, ValueError> {
-    number(text, 1..=100_000_000)
+    number(text, 1..=u32::MAX, ", which is the largest of 32 bits")
 }
 
 /// A number a second, up to the million that the microseconds of a rate can count; or `off`.
 pub fn rate(text: &str) -> Result<u32, ValueError> {
     match text {
         "off" => Ok(UNLIMITED_RATE),
-        _ => number(text, 1..=1_000_000).map_err(|_| ValueError::Rate),
+        _ => number(text, 1..=1_000_000, "").map_err(|_| ValueError::Rate),
     }
 }
 
-/// Bytes of one frame or body: up to 1 MiB.
+/// Bytes of one frame or body. Redis stores values of at most 512 MiB, `SQLite` of 1 GB; half leaves
+/// room for what is stored with it.
 pub fn size(text: &str) -> Result<u32, ValueError> {
-    number(text, 1..=1024 * 1024)
+    let bound = ": a larger one cannot be stored as one value";
+    number(text, 1..=256 * 1024 * 1024, bound)
 }
 
-/// Bytes of storage: up to 1 TiB, and enough for the share of one device.
+/// Bytes of storage.
 pub fn storage(text: &str) -> Result<u64, ValueError> {
-    number(text, 100..=1 << 40)
+    storage_from(1, text)
+}
+
+/// Bytes of storage of which one device gets a hundredth.
+pub fn shared_storage(text: &str) -> Result<u64, ValueError> {
+    storage_from(100, text)
+}
+
+/// Lua in Redis counts in floating point, which is exact up to 2^53.
+fn storage_from(least: u64, text: &str) -> Result<u64, ValueError> {
+    number(text, least..=1 << 53, ", which is as far as Redis counts exactly")
 }
 
 /// An address to listen on. `localhost` is IPv4's.
@@ -138,6 +153,30 @@ mod tests {
         for wrong in ["0", "1000001", "on", ""] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_has_no_ceiling_but_one_that_is_explained() {
+        assert_eq!(count("4294967295").unwrap(), u32::MAX);
+        assert_eq!(size("268435456").unwrap(), 1 << 28);
+        assert_eq!(storage("9007199254740992").unwrap(), 1 << 53);
+        let refusals = [
+            count("4294967296").unwrap_err().to_string(),
+            size("268435457").unwrap_err().to_string(),
+            storage("9007199254740993").unwrap_err().to_string(),
+            shared_storage("99").unwrap_err().to_string(),
+            rate("1000001").unwrap_err().to_string(),
+        ];
+        assert_eq!(
+            refusals,
+            [
+                "must be a number from 1 to 4294967295, which is the largest of 32 bits",
+                "must be a number from 1 to 268435456: a larger one cannot be stored as one value",
+                "must be a number from 1 to 9007199254740992, which is as far as Redis counts exactly",
+                "must be a number from 100 to 9007199254740992, which is as far as Redis counts exactly",
+                "must be a number from 1 to 1000000, because rates are counted in microseconds, or off",
+            ]
+        );
     }
 
     #[test]

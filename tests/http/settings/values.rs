@@ -61,10 +61,17 @@ fn an_invalid_number_is_refused() {
 #[test]
 fn an_invalid_size_is_refused() {
     for flag in ["--body-bytes", "--inbound-frame-bytes"] {
-        for size in ["0", "1048577", "4KiB"] {
+        for size in ["0", "268435457", "4KiB"] {
             assert_refused_attached(flag, size);
         }
     }
+}
+
+#[test]
+fn a_body_may_be_as_large_as_the_operator_says() {
+    let gateway = Gateway::builder().flag("--body-bytes", "3000000").start();
+    let body = r#"{"channel": "test", "deviceTag": "d"}"#.to_owned() + &" ".repeat(2_000_000);
+    gateway.call("PUT", "/token").json_text(body).send().succeeds();
 }
 
 #[test]
