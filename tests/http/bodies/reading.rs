@@ -16,6 +16,16 @@ fn with_content_types(content_types: &[&str]) -> Answer {
     content_types.iter().fold(call, |call, said| call.header("content-type", said)).send()
 }
 
+const CHUNKED: (&str, &str) = ("transfer-encoding", "chunked");
+
+/// The answer to a request whose body is framed by this header, and sent as it is.
+fn with_framing(header: (&str, &str), body: impl AsRef<[u8]>) -> Answer {
+    let gateway = Gateway::trial();
+    let token = gateway.token(DEVICE);
+    let headers = [("token", token.as_str()), ("content-type", "application/json"), header];
+    Connection::open(&gateway).ask("POST /prospect/connectsocket", &headers, body)
+}
+
 #[test]
 fn another_content_type_is_refused() {
     for said in [
@@ -66,61 +76,30 @@ fn a_body_one_byte_over_the_maximum_is_refused() {
 
 #[test]
 fn a_body_far_over_the_maximum_is_refused_before_it_is_sent() {
-    let gateway = Gateway::trial();
-    let mut connection = Connection::open(&gateway);
-    let token = gateway.token(DEVICE);
-    let headers = [
-        ("token", token.as_str()),
-        ("content-type", "application/json"),
-        ("content-length", "1000000000000"),
-    ];
-    let answer = connection.ask("POST /prospect/connectsocket", &headers, " ".repeat(20_000));
+    let answer = with_framing(("content-length", "1000000000000"), " ".repeat(20_000));
     assert_eq!(answer.problem_name(), "body-too-large");
 }
 
 #[test]
 fn a_chunked_body_over_the_maximum_is_refused() {
-    let gateway = Gateway::trial();
-    let token = gateway.token(DEVICE);
-    let headers = [
-        ("token", token.as_str()),
-        ("content-type", "application/json"),
-        ("transfer-encoding", "chunked"),
-    ];
     let mut chunks = Vec::new();
     for _ in 0..20 {
         write!(chunks, "400\r\n{}\r\n", " ".repeat(0x400)).unwrap();
     }
-    let answer = Connection::open(&gateway).ask("POST /prospect/connectsocket", &headers, chunks);
-    assert_eq!(answer.problem_name(), "body-too-large");
+    assert_eq!(with_framing(CHUNKED, chunks).problem_name(), "body-too-large");
 }
 
 #[test]
 fn a_chunked_body_is_accepted() {
-    let gateway = Gateway::trial();
-    let token = gateway.token(DEVICE);
-    let headers = [
-        ("token", token.as_str()),
-        ("content-type", "application/json"),
-        ("transfer-encoding", "chunked"),
-    ];
     let body = valid_body().to_string();
     let (one, other) = body.split_at(10);
     let chunks = format!("a\r\n{one}\r\n{:x}\r\n{other}\r\n0\r\n\r\n", other.len());
-    Connection::open(&gateway).ask("POST /prospect/connectsocket", &headers, chunks).succeeds();
+    with_framing(CHUNKED, chunks).succeeds();
 }
 
 #[test]
 fn a_body_with_malformed_chunks_is_a_bad_request() {
-    let gateway = Gateway::trial();
-    let token = gateway.token(DEVICE);
-    let headers = [
-        ("token", token.as_str()),
-        ("content-type", "application/json"),
-        ("transfer-encoding", "chunked"),
-    ];
-    let mut connection = Connection::open(&gateway);
-    let answer = connection.ask("POST /prospect/connectsocket", &headers, "zz\r\n{}\r\n0\r\n\r\n");
+    let answer = with_framing(CHUNKED, "zz\r\n{}\r\n0\r\n\r\n");
     assert_eq!(answer.status, 400);
     assert_eq!(answer.problem_name(), "bad-request");
 }
