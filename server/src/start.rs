@@ -113,10 +113,11 @@ async fn run_housekeeping(gateway: Data<Gateway>, mut dropped_lines: DroppedLine
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if gateway.engine.expire().await.is_err()
+        if let Err(error) = gateway.engine.expire().await
             && let Some(count) = UNAVAILABLE.count()
         {
-            tracing::warn!(count, "the engine is unavailable: nothing expires");
+            let why = gateway.engine.failure().unwrap_or_else(|| error.to_string());
+            tracing::warn!(count, why, "the engine is unavailable: nothing expires");
         }
         dropped_lines.report();
         gateway.token_requests.drop_idle();

@@ -363,3 +363,14 @@ fn messages_refused_by_a_full_event_stream_are_one_line() {
     let _ = gateway.logged(text);
     assert_eq!(gateway.log().matches(text).count(), 1);
 }
+
+#[test]
+fn an_unavailable_engine_is_logged_with_its_cause() {
+    let gateway = Gateway::builder()
+        .operator_key(OPERATOR_KEY)
+        .flag("--redis-url", "redis://127.0.0.1:1")
+        .flag("--redis-timeout", "100ms")
+        .start();
+    let line = gateway.logged("nothing expires");
+    assert!(line.contains("Connection refused"), "{line}");
+}

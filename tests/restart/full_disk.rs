@@ -39,6 +39,8 @@ fn an_operation_refused_by_a_full_disk_has_no_effect() {
     let claim = |n| claim(&gateway, n);
     let answer = claim(refused);
     assert_eq!((answer.status, answer.problem_name().as_str()), (503, "engine-unavailable"));
+    let line = gateway.logged("nothing expires");
+    assert!(line.contains("why=\"disk I/O error"), "{line}");
     gateway.lift_file_size();
     eventually("the gateway recovers", || gateway.get("/readyz").status == 200);
     // Had the first attempt claimed the device, this one would be refused.

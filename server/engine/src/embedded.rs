@@ -301,6 +301,10 @@ impl Engine for Embedded {
         }
     }
 
+    fn failure(&self) -> Option<String> {
+        self.journal.as_ref()?.failure()
+    }
+
     async fn end(&self) {
         if let Some(journal) = &self.journal {
             // Settles what is unconfirmed. Where that is refused, the shutdown changes nothing of it.

@@ -174,6 +174,10 @@ pub trait Engine: Send + Sync {
     /// Checks whether the engine can serve operations.
     async fn ready(&self) -> Result<(), EngineError>;
 
+    /// Why the latest operation that failed with an [`EngineError`] did, in words for the log; `None`
+    /// where that is not known.
+    fn failure(&self) -> Option<String>;
+
     /// Flushes and shuts down. Every later operation fails with [`EngineError::Unavailable`].
     async fn end(&self);
 }

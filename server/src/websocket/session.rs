@@ -44,6 +44,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Messages that the full event stream refused, in the log.
 static EVENTS_FULL: Repeated = Repeated::new();
 
+/// Sockets of which the engine does not know that they closed, in the log.
+static NOT_REPORTED: Repeated = Repeated::new();
+
 /// A socket whose handshake is answered.
 pub struct Session {
     pub(super) registration: Registration,
@@ -114,8 +117,10 @@ impl Session {
                 return;
             }
         }
-        let connection = &self.registration.connection;
-        tracing::warn!(connectionId = ?connection, "closed socket not reported to the engine");
+        if let Some(count) = NOT_REPORTED.count() {
+            let why = gateway.engine.failure();
+            tracing::warn!(count, why, "closed sockets not reported to the engine");
+        }
     }
 }
 

@@ -79,6 +79,11 @@ impl Journal {
         self.settling.settle(journaled, &self.queue, now)
     }
 
+    /// Why operations fail, if they do.
+    pub fn failure(&self) -> Option<String> {
+        self.queue.failure()
+    }
+
     /// Commits what is queued, records that nothing is missing, and ends the thread. Nothing is
     /// accepted any more.
     pub async fn shut_down(&self) {
@@ -160,6 +165,7 @@ impl Committer {
         };
         if let Err(error) = written {
             tracing::error!(%error, "the journal cannot be written");
+            self.queue.note_failure(&error);
             return false;
         }
         for Entry { notifications, committed, .. } in batch {
@@ -188,7 +194,8 @@ impl Committer {
         self.queue.fail();
         self.compaction_began = None;
         while !self.queue.wait_for_end(PROBE_INTERVAL) {
-            if self.store.probe().is_err() {
+            if let Err(error) = self.store.probe() {
+                self.queue.note_failure(&error);
                 continue;
             }
             if let Some(fresh) = (self.reload)(&self.store) {

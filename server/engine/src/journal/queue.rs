@@ -8,7 +8,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::compaction::{CompactionStep, Journaled};
+use super::{
+    JournalError,
+    compaction::{CompactionStep, Journaled},
+};
 use crate::{EngineError, memory::notifications::Notifications};
 
 /// How long an operation waits for its commit, at most. A commit that takes longer counts as a
@@ -62,6 +65,14 @@ struct Inner {
     end: Option<End>,
     /// Whether the last commit failed; nothing is accepted until recovery.
     failed: bool,
+    /// Why the last commit failed, or the last probe after it.
+    failure: String,
+}
+
+impl Inner {
+    fn hangs(&self) -> bool {
+        self.committing_since.is_some_and(|since| since.elapsed() > COMMIT_DEADLINE)
+    }
 }
 
 impl Queue {
@@ -72,8 +83,24 @@ impl Queue {
     /// Whether an operation may begin: the journal has not failed and keeps up.
     pub fn accepts(&self) -> bool {
         let inner = self.lock();
-        let hangs = inner.committing_since.is_some_and(|since| since.elapsed() > COMMIT_DEADLINE);
-        !hangs && !inner.failed && inner.bytes < QUEUE_BYTES
+        !inner.hangs() && !inner.failed && inner.bytes < QUEUE_BYTES
+    }
+
+    /// Why no operation may begin.
+    pub fn failure(&self) -> Option<String> {
+        let inner = self.lock();
+        if inner.failed {
+            Some(inner.failure.clone())
+        } else if inner.hangs() {
+            Some("the disk does not answer".to_owned())
+        } else {
+            (inner.bytes >= QUEUE_BYTES).then(|| "the disk is too slow".to_owned())
+        }
+    }
+
+    /// Keeps why the journal cannot be written.
+    pub fn note_failure(&self, error: &JournalError) {
+        self.lock().failure = error.to_string();
     }
 
     /// Queues what a step changed, under the lock of its state.

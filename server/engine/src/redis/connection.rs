@@ -2,7 +2,7 @@
 //! fails.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -32,6 +32,8 @@ pub struct Shared {
     pub state: watch::Sender<ConnectionState>,
     /// The tokens whose requests Redis did not answer.
     pub unconfirmed: Unconfirmed<Digest>,
+    /// Why Redis could not serve an operation, the last time.
+    pub failure: Mutex<String>,
 }
 
 /// A connection to Redis under a gateway's name.
@@ -74,8 +76,13 @@ impl Connection {
                 EngineError::OutcomeUnknown
             })?,
             Err(error) => {
+                let why = cause(&error);
+                shared.note_failure(&why);
                 if !refused_for_now(&error) {
-                    tracing::warn!(why = %cause(&error), "reconnecting to Redis");
+                    // Many calls may fail with the connection.
+                    if !self.closed.is_cancelled() {
+                        tracing::warn!(%why, "reconnecting to Redis");
+                    }
                     self.closed.cancel();
                 }
                 return Err(if changed_nothing(&error) {
@@ -120,6 +127,17 @@ impl Shared {
 
     pub async fn call(&self, command: Cmd) -> Result<Reply, EngineError> {
         self.connection().await?.call(self, command).await
+    }
+
+    /// Keeps why Redis could not serve an operation.
+    pub fn note_failure(&self, why: &str) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone_into(&mut failure);
+    }
+
+    /// Why Redis could not serve an operation, the last time; empty where it always could.
+    pub fn failure(&self) -> String {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The time as an argument of a call; empty for Redis's own.

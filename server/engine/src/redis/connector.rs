@@ -78,6 +78,7 @@ pub async fn maintain(shared: Arc<Shared>) {
             Err(error) => {
                 failures += 1;
                 let why = error.to_string();
+                shared.note_failure(&why);
                 // One line for each cause, however often it is tried.
                 if why != last_why {
                     tracing::warn!(redis = address, why, "no connection to Redis");

@@ -36,7 +36,7 @@ mod protocol;
 mod push;
 mod server_info;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use redis::Cmd;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -78,6 +78,7 @@ impl Redis {
             router: Arc::new(PushRouter::new(listener)),
             state: watch::Sender::new(ConnectionState::Down(Instant::now())),
             unconfirmed: Unconfirmed::default(),
+            failure: Mutex::default(),
         });
         let connector = tokio::spawn(connector::maintain(Arc::clone(&shared)));
         Self { shared, connector }

@@ -308,6 +308,10 @@ impl Engine for Redis {
         heartbeat.map_err(|_| EngineError::Unavailable)?.map_err(|_| EngineError::Unavailable)
     }
 
+    fn failure(&self) -> Option<String> {
+        Some(self.shared.failure()).filter(|why| !why.is_empty())
+    }
+
     async fn end(&self) {
         // If the call fails, the gateway expires with its lease.
         let _ = self.call(self.command("leave")).await;
