@@ -7,11 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Rate, RateState};
+use engine::{Micros, Rate, RateState};
 
 /// Addresses that are counted at a time. Beyond that, requests of further addresses are refused; an
 /// address is dropped within half a second of its rate being whole again.
 const MAX_ADDRESSES: usize = 100_000;
+
+/// The longest wait of a client whose address is over its rate.
+const LONGEST_TURN: Duration = Duration::from_mins(2);
 
 /// How many times the rate of one address an IPv6 site may have. A site has 65,536 networks, each
 /// with a rate of its own, so without a bound it would have no limit.
@@ -81,38 +84,59 @@ impl AddressRate {
 /// One rate for each key.
 struct Limiter {
     rate: Rate,
+    /// The same rate, for the turns of what is refused.
+    turns: Rate,
     started: Instant,
-    states: Mutex<HashMap<IpAddr, RateState>>,
+    states: Mutex<HashMap<IpAddr, Counted>>,
+}
+
+/// How much of its rate an address has used.
+#[derive(Default)]
+struct Counted {
+    accepted: RateState,
+    /// What was refused, each with a turn of its own.
+    refused: RateState,
 }
 
 impl Limiter {
     fn new(per_second: u32) -> Self {
         let rate = Rate::per_second(per_second, Duration::from_secs(1));
-        Self { rate, started: Instant::now(), states: Mutex::default() }
+        let turns = Rate::per_second(per_second, LONGEST_TURN);
+        Self { rate, turns, started: Instant::now(), states: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, RateState>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Counted>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Microseconds since the limiter was made.
-    fn now(&self) -> u64 {
+    fn now(&self) -> Micros {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn count(&self, network: IpAddr) -> Result<(), Duration> {
-        let now = self.now();
+        self.count_at(network, self.now())
+    }
+
+    fn count_at(&self, network: IpAddr, now: Micros) -> Result<(), Duration> {
         let mut states = self.lock();
         if states.len() >= MAX_ADDRESSES && !states.contains_key(&network) {
             return Err(Duration::from_secs(1));
         }
-        states.entry(network).or_default().try_count(self.rate, now)
+        let counted = states.entry(network).or_default();
+        counted.accepted.try_count(self.rate, now).map_err(|wait| {
+            // Many clients may share the address. With the same wait they would all return at once,
+            // most of them in vain. Past the longest turn there is no other to give.
+            let _ = counted.refused.try_count(self.turns, now);
+            wait.max(counted.refused.ahead(now))
+        })
     }
 
     fn drop_idle(&self) {
         let now = self.now();
         let mut states = self.lock();
-        states.retain(|_, state| !state.ahead(now).is_zero());
+        let is_idle = |state: RateState| state.ahead(now).is_zero();
+        states.retain(|_, counted| !is_idle(counted.accepted) || !is_idle(counted.refused));
         // A flood does not keep its memory.
         if states.capacity() > 4 * states.len() {
             states.shrink_to_fit();
@@ -122,6 +146,8 @@ impl Limiter {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -133,6 +159,38 @@ mod tests {
         };
         assert_eq!(accepted("2001:db8:1"), 2 * SITE_FACTOR as usize);
         assert_eq!(accepted("2001:db8:2"), 2 * SITE_FACTOR as usize);
+    }
+
+    #[test]
+    fn a_thousand_clients_of_one_address_return_by_turns() {
+        let limiter = Limiter::new(10);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        // How many call in each second, as `Retry-After` told them.
+        let mut calls = BTreeMap::from([(0, 1000)]);
+        let (mut accepted, mut attempts) = (0, 0);
+        while let Some((second, clients)) = calls.pop_first() {
+            assert!(second == 0 || clients <= 20, "{clients} at {second}");
+            for _ in 0..clients {
+                attempts += 1;
+                match limiter.count_at(address, second * 1_000_000) {
+                    Ok(()) => accepted += 1,
+                    Err(wait) => {
+                        let wait = Micros::try_from(wait.as_micros()).expect("short");
+                        *calls.entry(second + wait.div_ceil(1_000_000)).or_default() += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(accepted, 1000);
+        assert!(attempts <= 2000, "{attempts}");
+    }
+
+    #[test]
+    fn a_flood_does_not_put_off_the_others_of_its_address_for_long() {
+        let limiter = Limiter::new(10);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let longest = (0..100_000).filter_map(|_| limiter.count_at(address, 0).err()).max();
+        assert_eq!(longest, Some(LONGEST_TURN));
     }
 
     #[test]

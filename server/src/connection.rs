@@ -40,12 +40,16 @@ use crate::{
     config::HttpConfig,
     descriptors::{Connection, Room},
     expectations::expectations,
-    http::admission,
+    http::{admission, client_address::log_limit},
     http_stream::{Bounds, HttpStream},
+    logging::Repeated,
     routes::{Shared, app},
     state::Gateway,
     websocket::upgrade,
 };
+
+/// Client addresses with as many connections as they may have, in the log.
+static OVER_LIMIT: Repeated = Repeated::new();
 
 /// How long a client has to send a head, from its first byte on.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -175,8 +179,11 @@ where
         // A peer that is gone already has none.
         let Ok(peer) = stream.peer_addr() else { return };
         let descriptor = self.gateway.descriptors.connect(self.limited(peer.ip()));
-        if descriptor.room == Room::No {
-            return admission::turn_away(&self.gateway, &stream);
+        if descriptor.room == Room::NotForAddress {
+            log_limit(&OVER_LIMIT, "--connections-per-address", peer.ip());
+        }
+        if matches!(descriptor.room, Room::No | Room::NotForAddress) {
+            return admission::turn_away(&self.gateway, &stream, descriptor.room);
         }
         // Where these cannot be set, small frames and the end of a vanished peer are merely later.
         let _ = stream.set_nodelay(true);

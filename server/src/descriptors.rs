@@ -48,8 +48,10 @@ pub enum Room {
     Yes,
     /// It is beyond the limit: probes are answered, everything else is refused.
     Reception,
-    /// The reserve is used up too, or its address has as many as it may: it is closed at once.
+    /// The reserve is used up too: it is closed at once.
     No,
+    /// Its address has as many as it may: it is closed at once.
+    NotForAddress,
 }
 
 impl Descriptors {
@@ -107,7 +109,7 @@ impl Descriptors {
             *open
         });
         let room = match open.saturating_sub(self.room()) {
-            _ if limited.is_some_and(|(_, limit)| of_address > limit) => Room::No,
+            _ if limited.is_some_and(|(_, limit)| of_address > limit) => Room::NotForAddress,
             0 => Room::Yes,
             1..=RECEPTION => Room::Reception,
             _ => Room::No,
@@ -166,7 +168,7 @@ mod tests {
         let mut connections: Vec<_> =
             [one, one, one, other, None].map(|limited| descriptors.connect(limited)).into();
         let rooms: Vec<_> = connections.iter().map(|connection| connection.room).collect();
-        assert_eq!(rooms, [Room::Yes, Room::Yes, Room::No, Room::Yes, Room::Yes]);
+        assert_eq!(rooms, [Room::Yes, Room::Yes, Room::NotForAddress, Room::Yes, Room::Yes]);
         connections.truncate(1);
         assert_eq!(descriptors.connect(one).room, Room::Yes);
         drop(connections);

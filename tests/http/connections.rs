@@ -311,6 +311,17 @@ mod per_address {
     }
 
     #[test]
+    fn an_address_at_its_limit_is_told_so_and_the_log_names_the_setting() {
+        let gateway = limited().start();
+        let _held: Vec<_> = [(); 3].iter().map(|()| served(&gateway)).collect();
+        eventually("it is refused", || is_refused(&gateway));
+        let answer = String::from_utf8(Connection::open(&gateway).rest()).expect("text");
+        assert!(answer.contains("This client address"), "{answer}");
+        let line = gateway.logged("client address over its limit");
+        assert!(line.contains("--connections-per-address"), "{line}");
+    }
+
+    #[test]
     fn open_sockets_count_for_their_address() {
         let gateway = limited().start();
         let half_ref = half_ref();

@@ -30,6 +30,28 @@ fn an_address_over_its_token_rate_gets_a_retry_after() {
 }
 
 #[test]
+fn refused_clients_of_one_address_are_told_to_return_by_turns() {
+    let gateway = strict().start();
+    let _ = use_up(|| gateway.request_token("test", DEVICE, None));
+    let wait = || {
+        let answer = gateway.request_token("test", DEVICE, None);
+        answer.header("retry-after").parse::<u32>().unwrap_or(0)
+    };
+    let waits: Vec<_> = (0..20).map(|_| wait()).collect();
+    assert!(waits.iter().any(|wait| *wait > 2), "{waits:?}");
+}
+
+#[test]
+fn the_setting_that_refuses_an_address_is_logged() {
+    let gateway = strict().start();
+    let _ = use_up(|| gateway.request_token("test", DEVICE, None));
+    let line = gateway.logged("client address over its limit");
+    assert!(line.contains("--token-requests-per-second"), "{line}");
+    assert!(line.contains("127.0.0.1"), "{line}");
+    assert!(line.contains("--trusted-proxy"), "{line}");
+}
+
+#[test]
 fn a_refused_request_counts_as_well() {
     let gateway = strict().start();
     let call = || gateway.call("PUT", "/token").json_text("{").send();

@@ -649,6 +649,10 @@ mod sockets_per_address {
             .map(|device| Handshake::of(&gateway, &authorised(&gateway, device)).opened(&gateway));
         let answer = Handshake::of(&gateway, &authorised(&gateway, "watch")).refused(&gateway);
         assert_eq!(answered(&answer), (429, "too-many-sockets".to_owned()));
+        let wait: u32 = answer.header("retry-after").parse().expect("seconds");
+        assert!((10..=60).contains(&wait), "{wait}");
+        let line = gateway.logged("client address over its limit");
+        assert!(line.contains("--sockets-per-address"), "{line}");
     }
 
     #[test]

@@ -12,9 +12,16 @@ use socket2::SockRef;
 
 use crate::{
     descriptors::{Connection, Room},
-    problem::{ApiError, render::MEDIA_TYPE},
+    problem::{
+        ApiError,
+        render::{MEDIA_TYPE, after_an_outage},
+    },
     state::Gateway,
 };
+
+/// What a client reads whose address has as many connections as it may.
+const ADDRESS_FULL: &str = "This client address has the maximum number of connections, open sockets \
+                            included. Close one, or retry after the time in Retry-After.";
 
 /// Whether the connection of `request` is beyond the limit.
 #[must_use]
@@ -33,13 +40,17 @@ pub fn refusal() -> HttpResponse {
 
 /// Refuses a connection for which there is no descriptor even to read a request: writes 503 as far
 /// as the socket takes it at once, and closes.
-pub fn turn_away(gateway: &Gateway, stream: &TcpStream) {
+pub fn turn_away(gateway: &Gateway, stream: &TcpStream, room: Room) {
     let kind = ProblemKind::OutOfDescriptors;
     let id = gateway.request_ids.next().0;
-    let problem = ApiError::from(kind).problem(&id);
-    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let error = match room {
+        Room::NotForAddress => ApiError::with_detail(kind, ADDRESS_FULL),
+        _ => kind.into(),
+    };
+    let body = serde_json::to_string(&error.problem(&id)).unwrap_or_default();
+    let retry_after = after_an_outage().as_secs();
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {MEDIA_TYPE}\r\nretry-after: 1\r\n\
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {MEDIA_TYPE}\r\nretry-after: {retry_after}\r\n\
          x-request-id: {id}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
+use crate::logging::Repeated;
+
 /// The client address of `request`, for limits and the log.
 ///
 /// Behind trusted proxies it is the rightmost address of `X-Forwarded-For` that is not one of
@@ -34,6 +36,20 @@ pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
         }
     }
     address
+}
+
+/// Logs that `address` is over the limit of `setting`. The operator would not learn otherwise why the
+/// prospects of a company, or all behind a proxy, are refused.
+pub fn log_limit(line: &Repeated, setting: &'static str, address: IpAddr) {
+    if let Some(count) = line.count() {
+        tracing::info!(
+            count,
+            setting,
+            %address,
+            "client address over its limit: raise the setting if many clients share the address; if \
+             it is a proxy's, give --trusted-proxy"
+        );
+    }
 }
 
 /// An address as proxies write it: bare, or with a port.

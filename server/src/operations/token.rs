@@ -13,16 +13,20 @@ use crate::{
     config::TokenIssuer,
     http::{
         body::{Json, NoBody},
-        client_address::client_address,
+        client_address::{client_address, log_limit},
         credentials::{AnyToken, Operator, Token},
         device_path::DevicePath,
         idempotency_key::idempotency_key,
         route_policy::RoutePolicy,
     },
+    logging::Repeated,
     problem::{ApiError, api_errors, openapi::BadBody},
     secret,
     state::Gateway,
 };
+
+/// Client addresses that request tokens too often, in the log.
+static OVER_RATE: Repeated = Repeated::new();
 
 /// Bodies that `requestToken` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
@@ -90,10 +94,10 @@ pub async fn request_token(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let address = client_address(&request, &gateway.config.http.trusted_proxies);
-    gateway
-        .token_requests
-        .count(address)
-        .map_err(|wait| ApiError::with_retry_after(ProblemKind::TooManyTokenRequests, wait))?;
+    gateway.token_requests.count(address).map_err(|wait| {
+        log_limit(&OVER_RATE, "--token-requests-per-second", address);
+        ApiError::with_retry_after(ProblemKind::TooManyTokenRequests, wait)
+    })?;
     let body = body.accepted()?;
     let key = idempotency_key(&request, TokenKey::accepts)?;
     let requester = match body.channel {

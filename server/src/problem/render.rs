@@ -17,6 +17,13 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// `Retry-After` where the gateway cannot know how long the refusal lasts.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// When a client should return that is refused for no fault of its own. The others are refused for the
+/// same reason, so each gets another time.
+#[must_use]
+pub fn after_an_outage() -> Duration {
+    Duration::from_secs(1 + getrandom::u64().unwrap_or_default() % 5)
+}
+
 impl ApiError {
     /// The whole answer.
     #[must_use]
@@ -50,7 +57,8 @@ impl ApiError {
     /// Rounded up, so that a client that waits that long is not early.
     fn retry_after_seconds(&self) -> Option<u64> {
         let wait = match self.kind.status() {
-            429 | 503 => self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
+            429 => self.retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
+            503 => self.retry_after.unwrap_or_else(after_an_outage),
             _ => self.retry_after?,
         };
         Some(u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1))

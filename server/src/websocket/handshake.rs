@@ -1,6 +1,6 @@
 //! The handshake: it is checked, then its `halfRef` redeemed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_http::ws::{self, HandshakeError};
 use actix_web::{
@@ -19,7 +19,11 @@ use super::{close_code::CloseCode, session::Session, upgrade::Upgradable};
 use crate::{
     address_rate::limited_address,
     descriptors::{Connection, Room},
-    http::{client_address::client_address, cors::origin_refusal},
+    http::{
+        client_address::{client_address, log_limit},
+        cors::origin_refusal,
+    },
+    logging::Repeated,
     problem::ApiError,
     request_id::RequestId,
     state::Gateway,
@@ -27,6 +31,9 @@ use crate::{
 
 /// The subprotocol that the frames of the contract are.
 const SUBPROTOCOL: &str = "prospect.v1";
+
+/// Client addresses with as many sockets as they may have, in the log.
+static OVER_LIMIT: Repeated = Repeated::new();
 
 /// Precedes the `halfRef` in the other subprotocol that a client offers.
 const HALF_REF_PREFIX: &str = "halfref.";
@@ -55,7 +62,10 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
     let registration = gateway
         .registry
         .register(address, gateway.config.sockets.sockets_per_address)
-        .ok_or(ProblemKind::TooManySockets)?;
+        .ok_or_else(|| {
+            log_limit(&OVER_LIMIT, "--sockets-per-address", address);
+            ApiError::with_retry_after(ProblemKind::TooManySockets, when_a_socket_may_be_free())
+        })?;
 
     let opened = match gateway.engine.redeem(&half_ref, &registration.connection).await {
         Ok(opened) => Ok(opened),
@@ -69,6 +79,12 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
     let request_id = RequestId::of(request).into();
     response.extensions_mut().insert(Session { registration, opened, descriptor, request_id });
     Ok(response)
+}
+
+/// When a client whose address has no socket left should return. Nothing says when one is free, so
+/// those that share the address return at random.
+fn when_a_socket_may_be_free() -> Duration {
+    Duration::from_secs(10 + getrandom::u64().unwrap_or_default() % 51)
 }
 
 /// The refusal of a handshake whose `halfRef` cannot be redeemed now.
