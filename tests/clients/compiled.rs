@@ -34,6 +34,7 @@ fn hold(language: &'static str, generator: &str, compiles: &'static str) {
         compiles,
         types_the_problem: NOT_TRIED,
         tells_absent_from_null: NOT_TRIED,
+        reads_events: NOT_TRIED,
         works_live: NOT_TRIED,
     }
     .hold();

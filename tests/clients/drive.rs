@@ -3,15 +3,17 @@
 //! A driver gets the gateway's URL as its argument and the operator's key in `OPERATOR_KEY`. It gets
 //! a token; authorises the document's example with `linkinjected` absent, null and set; opens the
 //! socket; takes a message of the operator and sends one back; meets a 401, a 409, a 422 and a 429;
-//! and prints what it met as one JSON object.
+//! and prints what it met as one JSON object. A driver that reads events sends a message that expires,
+//! reads the stream from `0` while `trouble` cuts it and writes it otherwise, releases what it read, and
+//! continues after the first of it, for which there is a `gap`.
 
 use std::{fs, process::Command};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tests::{DEVICE, Gateway, Operator, gateway::root};
+use tests::{DEVICE, Event, Gateway, Operator, gateway::root};
 
-use crate::{recorder::Recorder, workshop::Workshop};
+use crate::{recorder::Recorder, trouble::UNKNOWN, workshop::Workshop};
 
 /// What drivers send as `linkinjected` where they send something.
 const LINK: &str = "https://example.com/friend";
@@ -27,6 +29,19 @@ struct Report {
     typed: bool,
     /// The problems it met, read field by field.
     problems: Vec<Value>,
+    /// The events it read.
+    #[serde(default)]
+    events: Vec<ReadEvent>,
+    /// The `gap` that it got.
+    #[serde(default)]
+    gap: Value,
+}
+
+/// An event, as a generator's type writes it again.
+#[derive(Deserialize)]
+struct ReadEvent {
+    id: String,
+    data: Value,
 }
 
 /// What a driven client turned out to do.
@@ -35,29 +50,38 @@ pub struct Driven {
     pub types_the_problem: bool,
     /// It can leave a nullable field out and can send null.
     pub tells_absent_from_null: bool,
+    /// It has types for the events of the stream, which it read.
+    pub reads_events: bool,
 }
 
 /// Runs a driver against a fresh gateway.
 pub fn drive(workshop: &Workshop, driver: &mut Command) -> Driven {
     let gateway = Gateway::builder().flag("--authorisations-per-second", "10").start();
     let recorder = Recorder::before(&gateway);
+    let mut book = Operator::of(&gateway).events_after("0");
     let printed =
         workshop.run(driver.arg(&recorder.url).env("OPERATOR_KEY", &gateway.operator_key));
     let report: Report = serde_json::from_str(&printed).expect("a driver's report");
-    assert_messages(&report, &gateway);
+    let reads_events = !report.events.is_empty();
+    let last = if reads_events { "expired" } else { "disconnected" };
+    let happened = book.until(|event| event.kind == last);
+    assert_messages(&report, &happened, &gateway);
+    if reads_events {
+        assert_events(&report, &happened);
+        assert_eq!(recorder.streams(), 3, "one that is cut, one that continues, one with a gap");
+    }
     assert_problems(&report, &gateway);
     Driven {
         types_the_problem: report.typed,
         tells_absent_from_null: sends_null(&recorder.bodies_with("halfRef")),
+        reads_events,
     }
 }
 
 /// The conversation went both ways, and the prospect acknowledged its half.
-fn assert_messages(report: &Report, gateway: &Gateway) {
-    let operator = Operator::of(gateway);
+fn assert_messages(report: &Report, events: &[Event], gateway: &Gateway) {
     assert_eq!(report.received, json!({"text": "Hello, prospect"}));
-    assert_eq!(operator.unacknowledged(DEVICE), 0);
-    let events = operator.history_of(DEVICE);
+    assert_eq!(Operator::of(gateway).unacknowledged(DEVICE), 0);
     let of_kind = |kind: &str| {
         let event = events.iter().find(|event| event.kind == kind);
         event.unwrap_or_else(|| panic!("{kind} in {events:?}")).json()
@@ -66,6 +90,26 @@ fn assert_messages(report: &Report, gateway: &Gateway) {
     let message = of_kind("message");
     assert_eq!(message["id"], *report.accepted);
     assert_eq!(message["data"], json!({"text": "Hello, operator"}));
+}
+
+/// The driver read each event once and whole, and met the gap.
+fn assert_events(report: &Report, happened: &[Event]) {
+    // A type may write a time in another form, and may keep a member that it does not know.
+    let plain = |mut data: Value| {
+        let members = data.as_object_mut().expect("an object");
+        assert!(members.remove("at").is_some_and(|at| at.is_string()), "{members:?}");
+        members.remove(UNKNOWN);
+        data
+    };
+    let read: Vec<_> =
+        report.events.iter().map(|event| (&event.id, plain(event.data.clone()))).collect();
+    let expected: Vec<_> = happened.iter().map(|event| (&event.id, plain(event.json()))).collect();
+    assert_eq!(read, expected);
+    let kinds: Vec<_> = happened.iter().map(|event| &*event.kind).collect();
+    assert_eq!(kinds, ["connected", "message", "disconnected", "expired"]);
+    assert_eq!(report.gap["event"], "gap");
+    assert_eq!(report.gap["requested"], *happened[0].id);
+    assert!(report.gap["oldest"].as_str().is_some_and(|oldest| !oldest.is_empty()));
 }
 
 /// Every problem was read whole: its `requestId` is one that the gateway logged.

@@ -9,5 +9,6 @@ mod python;
 mod recorder;
 mod rust;
 mod table;
+mod trouble;
 mod typescript;
 mod workshop;

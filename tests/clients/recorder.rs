@@ -1,14 +1,20 @@
-//! Stands between a driver and the gateway, passes everything on, and keeps what the driver sent.
+//! Stands between a driver and the gateway, passes on what comes, and keeps what the driver sent. Two
+//! event streams get into trouble.
 
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
 };
 
 use serde_json::{Deserializer, Value};
 use tests::Gateway;
+
+use crate::trouble::{cut, is_for_events, write_otherwise};
 
 type Sent = Arc<Mutex<Vec<u8>>>;
 
@@ -17,6 +23,20 @@ pub struct Recorder {
     /// Where it listens, without a slash at the end.
     pub url: String,
     connections: Arc<Mutex<Vec<Sent>>>,
+    streams: Arc<AtomicUsize>,
+}
+
+/// One connection of a driver.
+struct Recorded {
+    driver: TcpStream,
+    gateway: TcpStream,
+    sent: Sent,
+    /// The event streams of all connections so far.
+    streams: Arc<AtomicUsize>,
+    /// Whether what comes from the gateway now is the stream that is cut.
+    is_cut: AtomicBool,
+    /// Whether the driver gets its bytes from `write_otherwise`.
+    is_written: AtomicBool,
 }
 
 impl Recorder {
@@ -25,20 +45,33 @@ impl Recorder {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let connections = Arc::<Mutex<Vec<Sent>>>::default();
-        let (kept, authority) = (connections.clone(), gateway.authority().to_owned());
+        let streams = Arc::<AtomicUsize>::default();
+        let (kept, counted) = (connections.clone(), streams.clone());
+        let authority = gateway.authority().to_owned();
         thread::spawn(move || {
             for driver in listener.incoming().map_while(Result::ok) {
                 let Ok(gateway) = TcpStream::connect(&authority) else { continue };
                 let sent = Sent::default();
                 kept.lock().expect("no panic").push(sent.clone());
-                let (back, forth) = (gateway.try_clone(), driver.try_clone());
-                if let (Ok(back), Ok(forth)) = (back, forth) {
-                    thread::spawn(move || pass_on(driver, gateway, Some(&sent)));
-                    thread::spawn(move || pass_on(back, forth, None));
-                }
+                let recorded = Arc::new(Recorded {
+                    driver,
+                    gateway,
+                    sent,
+                    streams: counted.clone(),
+                    is_cut: AtomicBool::default(),
+                    is_written: AtomicBool::default(),
+                });
+                let back = recorded.clone();
+                thread::spawn(move || recorded.pass_forth());
+                thread::spawn(move || back.pass_back());
             }
         });
-        Self { url, connections }
+        Self { url, connections, streams }
+    }
+
+    /// How often the event stream was opened.
+    pub fn streams(&self) -> usize {
+        self.streams.load(Ordering::Acquire)
     }
 
     /// Every JSON object that was sent and has this member.
@@ -60,17 +93,57 @@ impl Recorder {
     }
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream, kept: Option<&Sent>) {
-    let mut buffer = vec![0; 16 * 1024];
-    let mut pass = || -> io::Result<usize> {
-        let length = from.read(&mut buffer)?;
-        if let Some(kept) = kept {
-            kept.lock().expect("no panic").extend(&buffer[..length]);
+impl Recorded {
+    /// Passes on what the driver sends.
+    fn pass_forth(&self) {
+        let mut buffer = vec![0; 16 * 1024];
+        let mut pass = || -> io::Result<usize> {
+            let length = (&self.driver).read(&mut buffer)?;
+            let bytes = &buffer[..length];
+            self.sent.lock().expect("no panic").extend(bytes);
+            if is_for_events(bytes) {
+                match self.streams.fetch_add(1, Ordering::AcqRel) {
+                    0 => self.is_cut.store(true, Ordering::Release),
+                    1 => {
+                        self.is_written.store(true, Ordering::Release);
+                        let gateway = TcpStream::connect(self.gateway.peer_addr()?)?;
+                        write_otherwise(bytes, &self.driver, gateway)?;
+                        self.driver.shutdown(Shutdown::Both)?;
+                        return Ok(0);
+                    }
+                    _ => {}
+                }
+            }
+            (&self.gateway).write_all(bytes)?;
+            Ok(length)
+        };
+        while pass().is_ok_and(|length| length > 0) {}
+        // The other direction may have ended both already.
+        let _ = self.gateway.shutdown(Shutdown::Write);
+    }
+
+    /// Passes on what the gateway sends.
+    fn pass_back(&self) {
+        let (mut buffer, mut stream) = (vec![0; 16 * 1024], Vec::new());
+        let mut pass = || -> io::Result<usize> {
+            let length = (&self.gateway).read(&mut buffer)?;
+            let bytes = &buffer[..length];
+            if self.is_cut.load(Ordering::Acquire) {
+                let passed = stream.len();
+                stream.extend(bytes);
+                if let Some(end) = cut(&stream) {
+                    (&self.driver).write_all(stream.get(passed..end).unwrap_or_default())?;
+                    self.driver.shutdown(Shutdown::Both)?;
+                    self.gateway.shutdown(Shutdown::Both)?;
+                    return Ok(0);
+                }
+            }
+            (&self.driver).write_all(bytes)?;
+            Ok(length)
+        };
+        while pass().is_ok_and(|length| length > 0) {}
+        if !self.is_written.load(Ordering::Acquire) {
+            let _ = self.driver.shutdown(Shutdown::Write);
         }
-        to.write_all(&buffer[..length])?;
-        Ok(length)
-    };
-    while pass().is_ok_and(|length| length > 0) {}
-    // The other direction may have ended both already.
-    let _ = to.shutdown(Shutdown::Write);
+    }
 }

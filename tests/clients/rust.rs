@@ -38,6 +38,7 @@ fn progenitor_works_live() {
             "no: `None` is absent \
                 ([omicron#10675](https://github.com/oxidecomputer/omicron/pull/10675))",
         ),
+        reads_events: told(driven.reads_events, NO),
         works_live: YES,
     }
     .hold();

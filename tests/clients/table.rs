@@ -7,8 +7,8 @@ use tests::gateway::root;
 use crate::workshop::Document;
 
 const HEAD: &str = "\
-| language | generator | from | generates | compiles | types the problem | tells absent from null | works live |
-|---|---|---|---|---|---|---|---|
+| language | generator | from | generates | compiles | types the problem | tells absent from null | reads events | works live |
+|---|---|---|---|---|---|---|---|---|
 ";
 
 /// Every client, in the order of the table: language and the first word of its generator.
@@ -50,6 +50,8 @@ pub struct Row {
     pub types_the_problem: &'static str,
     /// Whether it can leave a nullable member out and can send null.
     pub tells_absent_from_null: &'static str,
+    /// Whether it has types for the event stream, and its driver read it.
+    pub reads_events: &'static str,
     /// Whether its driver did all that a driver does.
     pub works_live: &'static str,
 }
@@ -65,6 +67,7 @@ impl Row {
             self.compiles,
             self.types_the_problem,
             self.tells_absent_from_null,
+            self.reads_events,
             self.works_live,
         ];
         format!("| {} |", cells.join(" | "))

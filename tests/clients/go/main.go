@@ -9,8 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,6 +129,80 @@ func (d *driver) converse(ctx context.Context, baseURL, operatorKey string) (rec
 	return frame.OperatorMessageFrame.Data, last.AcceptedFrame.Id, nil
 }
 
+// openEvents opens the stream. (The generated function reads a body to its end, which does not come.)
+func openEvents(ctx context.Context, baseURL, operatorKey, lastEventID string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+"/operator/events", nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+operatorKey)
+	request.Header.Set("Last-Event-ID", lastEventID)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	_ = response.Body.Close()
+	err = errors.New(response.Status)
+	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
+		err = errors.Join(errRefused, err)
+	}
+	return nil, err
+}
+
+type readEvent struct {
+	ID   string                      `json:"id"`
+	Data connectsocket.OperatorEvent `json:"data"`
+}
+
+// readEvents reads what happened so far, releases it, and asks for it once more.
+func (d *driver) readEvents(ctx context.Context, baseURL, operatorKey string) (
+	events []readEvent, gap *connectsocket.GapEvent, err error,
+) {
+	operator := context.WithValue(ctx, connectsocket.ContextAccessToken, operatorKey)
+	tooLate := connectsocket.NewSendMessageRequest("Too late")
+	tooLate.SetTtlSeconds(1)
+	_, _, err = d.client.OperatorAPI.SendMessage(operator, device).SendMessageRequest(*tooLate).Execute()
+	if err != nil {
+		return nil, nil, err
+	}
+	open := func(lastEventID string) (io.ReadCloser, error) {
+		return openEvents(ctx, baseURL, operatorKey, lastEventID)
+	}
+	known := []string{"connected", "message", "disconnected", "expired"}
+	for event, err := range follow(ctx, open, "0") {
+		if err != nil {
+			return nil, nil, err
+		}
+		if !slices.Contains(known, event.Event) {
+			continue
+		}
+		read := readEvent{ID: event.ID}
+		if err := json.Unmarshal([]byte(event.Data), &read.Data); err != nil {
+			return nil, nil, err
+		}
+		events = append(events, read)
+		if read.Data.ExpiredEvent != nil {
+			break
+		}
+	}
+	_, err = d.client.OperatorAPI.ReleaseEvents(operator).Through(events[len(events)-1].ID).Execute()
+	if err != nil {
+		return nil, nil, err
+	}
+	for event, err := range follow(ctx, open, events[0].ID) {
+		if err != nil {
+			return nil, nil, err
+		}
+		var read connectsocket.OperatorEvent
+		err = json.Unmarshal([]byte(event.Data), &read)
+		return events, read.GapEvent, err
+	}
+	return events, nil, nil
+}
+
 // refused meets a 401, a 409, a 422 and a 429.
 func (d *driver) refused(ctx context.Context, token string) error {
 	example := connectsocket.NewConnectSocketRequest(halfRef, device)
@@ -180,11 +257,17 @@ func run(ctx context.Context, baseURL, operatorKey string) error {
 	if err := d.refused(ctx, token.Token); err != nil {
 		return err
 	}
+	events, gap, err := d.readEvents(ctx, baseURL, operatorKey)
+	if err != nil {
+		return err
+	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"received": received,
 		"accepted": accepted,
 		"typed":    true,
 		"problems": d.problems,
+		"events":   events,
+		"gap":      gap,
 	})
 }
 

@@ -13,16 +13,23 @@ import connectsocket.model.AckFrame;
 import connectsocket.model.Channel;
 import connectsocket.model.ClientFrame;
 import connectsocket.model.ConnectSocketRequest;
+import connectsocket.model.ExpiredEvent;
 import connectsocket.model.FieldError;
+import connectsocket.model.GapEvent;
 import connectsocket.model.HelloFrame;
+import connectsocket.model.OperatorEvent;
 import connectsocket.model.OperatorMessageFrame;
 import connectsocket.model.Problem;
 import connectsocket.model.ProspectMessageFrame;
 import connectsocket.model.SendMessageRequest;
 import connectsocket.model.ServerFrame;
 import connectsocket.model.TokenRequest;
+import java.io.IOException;
+import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.net.http.WebSocket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -30,6 +37,7 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletionStage;
@@ -41,9 +49,11 @@ final class Driver {
     private static final String HALF_REF =
             "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t";
     private static final long PATIENCE_SECONDS = 20;
+    private static final Set<String> KINDS = Set.of("connected", "message", "disconnected", "expired");
     private static final ObjectMapper MAPPER = JSON.getDefault().getMapper();
 
     private final String baseUrl;
+    private final HttpClient http = HttpClient.newHttpClient();
     private final List<Map<String, Object>> problems = new ArrayList<>();
 
     private Driver(String baseUrl) {
@@ -148,6 +158,7 @@ final class Driver {
         for (int n = 0; n < 50 && !refused; n++) {
             refused = meet(() -> prospect.connectSocket(request(UUID.randomUUID().toString())));
         }
+        report.putAll(readEvents(operatorKey));
         report.put("typed", true);
         report.put("problems", problems);
         return report;
@@ -158,8 +169,7 @@ final class Driver {
         Socket frames = new Socket();
         String encoded =
                 Base64.getUrlEncoder().withoutPadding().encodeToString(HALF_REF.getBytes(StandardCharsets.US_ASCII));
-        WebSocket socket = HttpClient.newHttpClient()
-                .newWebSocketBuilder()
+        WebSocket socket = http.newWebSocketBuilder()
                 .subprotocols("prospect.v1", "halfref." + encoded)
                 .buildAsync(URI.create(baseUrl.replaceFirst("http", "ws") + "/prospect/socket"), frames)
                 .get(PATIENCE_SECONDS, TimeUnit.SECONDS);
@@ -179,6 +189,49 @@ final class Driver {
         AcceptedFrame accepted = frames.receive(AcceptedFrame.class);
         socket.sendClose(WebSocket.NORMAL_CLOSURE, "").get(PATIENCE_SECONDS, TimeUnit.SECONDS);
         return Map.of("received", message.getData(), "accepted", accepted.getId());
+    }
+
+    /** Opens the stream. (The generated method reads a body to its end, which does not come.) */
+    private InputStream openEvents(String operatorKey, String lastEventId) throws Exception {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(baseUrl + "/operator/events"))
+                .header("Authorization", "Bearer " + operatorKey)
+                .header("Last-Event-ID", lastEventId)
+                .build();
+        HttpResponse<InputStream> response = http.send(request, HttpResponse.BodyHandlers.ofInputStream());
+        int status = response.statusCode();
+        if (status == 200) {
+            return response.body();
+        }
+        response.body().close();
+        if (status == 429 || status >= 500) {
+            throw new IOException("status " + status);
+        }
+        throw new IllegalStateException("status " + status);
+    }
+
+    /** Reads what happened so far, releases it, and asks for it once more. */
+    private Map<String, Object> readEvents(String operatorKey) throws Exception {
+        OperatorApi operator = new OperatorApi(client().setBearerToken(operatorKey));
+        operator.sendMessage(DEVICE, new SendMessageRequest().data("Too late").ttlSeconds(1), null, null);
+        Events.Source source = lastEventId -> openEvents(operatorKey, lastEventId);
+        List<String> ids = new ArrayList<>();
+        List<Map<String, Object>> events = new ArrayList<>();
+        Events.follow(source, "0", event -> {
+            if (!KINDS.contains(event.event())) {
+                return true;
+            }
+            Object read = MAPPER.readValue(event.data(), OperatorEvent.class).getActualInstance();
+            ids.add(event.id());
+            events.add(Map.of("id", event.id(), "data", read));
+            return !(read instanceof ExpiredEvent);
+        });
+        operator.releaseEvents(ids.get(ids.size() - 1));
+        List<GapEvent> gaps = new ArrayList<>();
+        Events.follow(source, ids.get(0), event -> {
+            gaps.add((GapEvent) MAPPER.readValue(event.data(), OperatorEvent.class).getActualInstance());
+            return false;
+        });
+        return Map.of("events", events, "gap", gaps.get(0));
     }
 
     public static void main(String[] arguments) throws Exception {

@@ -20,8 +20,11 @@ from connect_socket import (
     ClientFrame,
     Configuration,
     ConnectSocketRequest,
+    ExpiredEvent,
+    GapEvent,
     HelloFrame,
     OperatorApi,
+    OperatorEvent,
     OperatorMessageFrame,
     Problem,
     ProspectApi,
@@ -30,12 +33,17 @@ from connect_socket import (
     ServerFrame,
     TokenRequest,
 )
+from events import follow
+from urllib3 import BaseHTTPResponse
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 DEVICE = "my_deviceTag"
 HALF_REF = "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t"
 PATIENCE_SECONDS = 20
+# A comment comes every 15 seconds.
+STREAM_SILENCE_SECONDS = 45
+KINDS = ["connected", "message", "disconnected", "expired"]
 Frame = TypeVar("Frame", HelloFrame, OperatorMessageFrame, AcceptedFrame)
 
 base_url = sys.argv[1]
@@ -107,6 +115,7 @@ with connect(
     send(socket, AckFrame(type="ack", seq=message.seq))
     send(socket, ProspectMessageFrame(type="message", id=str(uuid.uuid4()), data={"text": "Hello, operator"}))
     accepted = receive(socket, AcceptedFrame)
+operator.send_message(DEVICE, SendMessageRequest(data="Too late", ttl_seconds=1))
 
 meet(lambda: api("no-token").connect_socket(example))
 meet(lambda: prospect.connect_socket(example))
@@ -117,4 +126,38 @@ for _ in range(50):
     if meet(lambda: prospect.connect_socket(fresh)):
         break
 
-print(json.dumps({"received": message.data, "accepted": accepted.id, "typed": True, "problems": problems}))
+
+def open_events(last_event_id: str) -> BaseHTTPResponse:
+    timeouts = (PATIENCE_SECONDS, STREAM_SILENCE_SECONDS)
+    opened: BaseHTTPResponse = operator.stream_events_without_preload_content(
+        last_event_id, _request_timeout=timeouts
+    )
+    if opened.status != 200 and opened.status != 429 and opened.status < 500:
+        raise ApiException.from_response(http_resp=opened, body=opened.data.decode(), data=None)
+    return opened
+
+
+events: list[dict[str, object]] = []
+for event in follow(open_events, "0"):
+    if event.event not in KINDS:
+        continue
+    read = OperatorEvent.from_json(event.data)
+    events.append({"id": event.id, "data": json.loads(read.to_json())})
+    if isinstance(read.actual_instance, ExpiredEvent):
+        break
+operator.release_events(str(events[-1]["id"]))
+gap = OperatorEvent.from_json(next(follow(open_events, str(events[0]["id"]))).data).actual_instance
+assert isinstance(gap, GapEvent)
+
+print(
+    json.dumps(
+        {
+            "received": message.data,
+            "accepted": accepted.id,
+            "typed": True,
+            "problems": problems,
+            "events": events,
+            "gap": json.loads(gap.to_json()),
+        }
+    )
+)

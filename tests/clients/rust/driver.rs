@@ -1,17 +1,20 @@
 //! Drives the client of progenitor: `OPERATOR_KEY=<key> driver <base-url>`.
 //! Prints what it met as one JSON object.
 
-use std::{env, error::Error, net::TcpStream, time::Duration};
+mod events;
+
+use std::{env, error::Error, net::TcpStream, num::NonZeroU32, ops::ControlFlow, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use connect_socket_client::{
     Client, Error as ApiError, ResponseValue,
     types::{
         AckFrame, AckFrameType, Channel, ClientFrame, ConnectSocketRequest, ConnectSocketResponse,
-        DeviceData, Problem, ProspectMessageFrame, ProspectMessageFrameType, SendMessageRequest,
-        ServerFrame, TokenRequest, TokenResponse,
+        DeviceData, GapEvent, OperatorEvent, Problem, ProspectMessageFrame,
+        ProspectMessageFrameType, SendMessageRequest, ServerFrame, TokenRequest, TokenResponse,
     },
 };
+use events::follow;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
@@ -21,6 +24,9 @@ const DEVICE: &str = "my_deviceTag";
 const HALF_REF: &str =
     "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A comment comes every 15 seconds.
+const STREAM_SILENCE: Duration = Duration::from_secs(45);
+const KINDS: [&str; 4] = ["connected", "message", "disconnected", "expired"];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -136,6 +142,38 @@ async fn converse(base_url: &str, operator_key: &str) -> Outcome<(Value, String)
     Ok((message.data, accepted.id))
 }
 
+/// Reads what happened so far, releases it, and asks for it once more.
+async fn read_events(base_url: &str, operator_key: &str) -> Outcome<(Vec<Value>, GapEvent)> {
+    let operator = client(base_url, AUTHORIZATION, &format!("Bearer {operator_key}"))?;
+    let request =
+        SendMessageRequest { data: json!("Too late"), ttl_seconds: Some(NonZeroU32::MIN) };
+    operator.send_message(&DEVICE.try_into()?, None, None, &request).await?;
+    // The generated client ends a request by its timeout, and a stream has no end.
+    let http = reqwest::Client::builder().read_timeout(STREAM_SILENCE).build()?;
+    let stream = || http.get(format!("{base_url}/operator/events")).bearer_auth(operator_key);
+    let (mut events, mut ids) = (Vec::new(), Vec::new());
+    follow(stream, "0".to_owned(), |event| {
+        if !KINDS.contains(&&*event.event) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let read: OperatorEvent = serde_json::from_str(&event.data)?;
+        events.push(json!({"id": event.id, "data": read}));
+        ids.push(event.id.clone());
+        Ok(match read {
+            OperatorEvent::ExpiredEvent(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    })
+    .await?;
+    operator.release_events(&ids.last().ok_or("no event")?.parse()?).await?;
+    let first = ids.first().ok_or("no event")?.clone();
+    let gap = follow(stream, first, |event| match serde_json::from_str(&event.data)? {
+        OperatorEvent::GapEvent(gap) => Ok(ControlFlow::Break(gap)),
+        _ => Err("not a gap".into()),
+    });
+    Ok((events, gap.await?))
+}
+
 async fn drive(base_url: &str, operator_key: &str) -> Outcome<Value> {
     let token = request_token(&Client::new(base_url), None).await?.into_inner().token;
     let device = prospect(base_url, &token)?;
@@ -156,11 +194,14 @@ async fn drive(base_url: &str, operator_key: &str) -> Outcome<Value> {
         }
     }
     let too_many = problem(last)?;
+    let (events, gap) = read_events(base_url, operator_key).await?;
     Ok(json!({
         "received": received,
         "accepted": accepted,
         "typed": true,
         "problems": [unauthorised, spent, invalid, too_many],
+        "events": events,
+        "gap": gap,
     }))
 }
 

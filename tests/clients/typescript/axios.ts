@@ -9,9 +9,12 @@ import {
   ProspectApi,
   type ClientFrame,
   type ConnectSocketRequest,
+  type GapEvent,
+  type OperatorEvent,
   type Problem,
   type ServerFrame,
 } from './generated/index.js';
+import { Refused, follow } from './events.js';
 import { Socket } from './socket.js';
 
 const DEVICE = 'my_deviceTag';
@@ -58,6 +61,7 @@ socket.send({ type: 'message', id: randomUUID(), data: { text: 'Hello, operator'
 const accepted = await socket.next();
 if (accepted.type !== 'accepted') throw new Error(`not accepted: ${accepted.type}`);
 await socket.close();
+await operator.sendMessage(DEVICE, { data: 'Too late', ttlSeconds: 1 });
 
 await meet(api('no-token').connectSocket(example));
 await meet(prospect.connectSocket(example));
@@ -67,4 +71,32 @@ for (let n = 0; n < 50; n += 1) {
   if (await meet(prospect.connectSocket({ halfRef: randomUUID(), deviceTag: DEVICE }))) break;
 }
 
-console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: false, problems }));
+/** Its generated type is that of the whole text, but axios hands out the body as it comes. */
+async function openEvents(lastEventId: string) {
+  const stream = await operator.streamEvents(lastEventId, { responseType: 'stream' }).catch((thrown: unknown) => {
+    const status = isAxiosError(thrown) ? thrown.response?.status : undefined;
+    if (status !== undefined && status !== 429 && status < 500) throw new Refused(`status ${status}`);
+    throw thrown;
+  });
+  return stream.data as unknown as AsyncIterable<Uint8Array>;
+}
+
+const KINDS: string[] = ['connected', 'message', 'disconnected', 'expired'] satisfies OperatorEvent['event'][];
+const events: { id: string; data: OperatorEvent }[] = [];
+for await (const { id, event, data } of follow(openEvents, '0')) {
+  if (!KINDS.includes(event)) continue;
+  const read = JSON.parse(data) as OperatorEvent;
+  events.push({ id, data: read });
+  if (read.event === 'expired') break;
+}
+const [first, last] = [events.at(0), events.at(-1)];
+if (!first || !last) throw new Error('no event');
+await operator.releaseEvents(last.id);
+let gap: GapEvent | undefined;
+for await (const { data } of follow(openEvents, first.id)) {
+  const read = JSON.parse(data) as OperatorEvent;
+  if (read.event === 'gap') gap = read;
+  break;
+}
+
+console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: false, problems, events, gap }));

@@ -3,9 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import createClient from 'openapi-fetch';
 import type { components, paths } from './generated/contract.js';
+import { Refused, follow } from './events.js';
 import { Socket } from './socket.js';
 
 type Schemas = components['schemas'];
+type OperatorEvent = Schemas['OperatorEvent'];
 
 const DEVICE = 'my_deviceTag';
 const HALF_REF = 'l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t';
@@ -58,6 +60,12 @@ socket.send({ type: 'message', id: randomUUID(), data: { text: 'Hello, operator'
 const accepted = await socket.next();
 if (accepted.type !== 'accepted') throw new Error(`not accepted: ${accepted.type}`);
 await socket.close();
+const headers = { Authorization: `Bearer ${operatorKey}` };
+succeed(
+  await client.POST('/operator/prospects/{deviceTag}/messages', {
+    params: { path: { deviceTag: DEVICE } }, headers, body: { data: 'Too late', ttlSeconds: 1 },
+  }),
+);
 
 meet(await connectSocket('no-token', example));
 meet(await connectSocket(token, example));
@@ -67,4 +75,31 @@ for (let n = 0; n < 50; n += 1) {
   if (meet(await connectSocket(token, { halfRef: randomUUID(), deviceTag: DEVICE }))) break;
 }
 
-console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: true, problems }));
+async function openEvents(lastEventId: string) {
+  const params = { header: { 'Last-Event-ID': lastEventId } };
+  const { data, error } = await client.GET('/operator/events', { params, headers, parseAs: 'stream' });
+  if (error !== undefined && error.status !== 429 && error.status < 500) throw new Refused(error.detail);
+  if (!data) throw new Error(error?.detail);
+  return data;
+}
+
+const KINDS: string[] = ['connected', 'message', 'disconnected', 'expired'] satisfies OperatorEvent['event'][];
+const events: { id: string; data: OperatorEvent }[] = [];
+for await (const { id, event, data } of follow(openEvents, '0')) {
+  if (!KINDS.includes(event)) continue;
+  const read = JSON.parse(data) as OperatorEvent;
+  events.push({ id, data: read });
+  if (read.event === 'expired') break;
+}
+const [first, last] = [events.at(0), events.at(-1)];
+if (!first || !last) throw new Error('no event');
+const released = await client.DELETE('/operator/events', { params: { query: { through: last.id } }, headers });
+if (released.error) throw new Error(`not released: ${released.error.detail}`);
+let gap: Schemas['GapEvent'] | undefined;
+for await (const { data } of follow(openEvents, first.id)) {
+  const read = JSON.parse(data) as OperatorEvent;
+  if (read.event === 'gap') gap = read;
+  break;
+}
+
+console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: true, problems, events, gap }));

@@ -1,0 +1,59 @@
+"""The operator's event stream, beside a generated client: a reader of Server-Sent Events (WHATWG HTML, section 9.2),
+and what keeps the stream open."""
+
+import io
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
+
+FIRST_DELAY_SECONDS = 0.2
+LONGEST_DELAY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ServerSentEvent:
+    """An event; `id` is the cursor to continue after, that of the event before where this one has none."""
+
+    id: str
+    event: str
+    data: str
+
+
+def server_sent_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
+    """The events of a text with universal newlines. An event whose end has not come is dropped."""
+    event_id, event, data = "", "", list[str]()
+    for line in lines:
+        field, _, value = line.removesuffix("\n").partition(":")
+        value = value.removeprefix(" ")
+        if line == "\n":
+            if data:
+                yield ServerSentEvent(event_id, event or "message", "\n".join(data))
+            event, data = "", []
+        elif field == "data":
+            data.append(value)
+        elif field == "event":
+            event = value
+        elif field == "id":
+            event_id = value
+
+
+def follow(open_stream: Callable[[str], BaseHTTPResponse], last_event_id: str) -> Iterator[ServerSentEvent]:
+    """The events after a cursor, over as many connections as that takes. What `open_stream` raises for a refusal,
+    after which a repeated request gets the same answer, ends it."""
+    delay = FIRST_DELAY_SECONDS
+    while True:
+        try:
+            with open_stream(last_event_id) as response:
+                for event in server_sent_events(io.TextIOWrapper(response, encoding="utf-8", newline=None)):
+                    yield event
+                    # The event is dealt with now. Store this cursor where it outlives the program.
+                    last_event_id = event.id or last_event_id
+                    delay = FIRST_DELAY_SECONDS
+        except HTTPError:
+            pass
+        time.sleep(delay * random.uniform(0.5, 1))
+        delay = min(2 * delay, LONGEST_DELAY_SECONDS)
