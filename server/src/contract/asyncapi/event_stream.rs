@@ -23,7 +23,7 @@ pub fn channel(openapi: &Value) -> Channel {
     let events = members::<OperatorEvent>();
     Channel {
         name: NAME,
-        channel: json!({
+        definition: json!({
             "address": "/operator/events",
             "title": "The operator's event stream",
             "description": DESCRIPTION,

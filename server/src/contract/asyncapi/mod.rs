@@ -52,8 +52,8 @@ pub fn document(openapi: &Value) -> Value {
             },
         },
     });
-    for Channel { name, channel, operations, messages } in channels {
-        document["channels"][name] = channel;
+    for Channel { name, definition, operations, messages } in channels {
+        document["channels"][name] = definition;
         document["channels"][name]["messages"] = messages
             .iter()
             .map(|(name, _)| (name.clone(), reference("components/messages", name)))

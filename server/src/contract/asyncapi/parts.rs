@@ -6,7 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// A channel with its operations and messages, each by its name.
 pub struct Channel {
     pub name: &'static str,
-    pub channel: Value,
+    pub definition: Value,
     pub operations: Vec<(&'static str, Value)>,
     pub messages: Vec<(String, Value)>,
 }

@@ -14,7 +14,7 @@ pub fn channel(openapi: &Value) -> Channel {
     let from_prospect = members::<ClientFrame>();
     Channel {
         name: NAME,
-        channel: json!({
+        definition: json!({
             "address": "/prospect/socket",
             "title": "A prospect's socket",
             "description": "One live socket per device: a newer one takes over.",
