@@ -69,11 +69,19 @@ pub const CRATES: [Crate; 4] = [
     Crate {
         folder: "api-types",
         layers: &[
-            &["connect_socket", "frame", "health", "operator", "parameter", "token"],
+            &[
+                "client_rules",
+                "connect_socket",
+                "frame",
+                "health",
+                "operator",
+                "parameter",
+                "token",
+            ],
             &["event"],
             &["device_data", "device_tag"],
             &["body"],
-            &["kind", "number", "payload", "problem", "rule"],
+            &["close_code", "kind", "number", "payload", "problem", "rule"],
         ],
         never_depends_on: &["actix*", "engine", "server", "tokio*"],
     },

@@ -69,15 +69,62 @@ fn the_table_of_settings_is_the_programs() {
     assert_table("docs/operations.md", "settings", &table);
 }
 
+/// The channel of the socket, as the gateway serves it.
+fn socket_channel() -> Value {
+    Gateway::trial().get("/asyncapi.json").ok()["channels"]["socket"].clone()
+}
+
 #[test]
-fn the_table_of_close_codes_is_the_codes_own() {
-    let document = Gateway::trial().get("/asyncapi.json").ok();
-    let mut table =
-        String::from("| code | why | should the client come back by itself? |\n|---|---|---|\n");
-    for code in document["channels"]["socket"]["x-close-codes"].as_array().expect("codes") {
-        let back = if code["comeBack"] == true { "yes" } else { "no" };
-        let why = code["description"].as_str().expect("a sentence");
-        writeln!(table, "| {} | {why} | {back} |", code["code"]).expect("written");
+fn the_table_of_close_codes_is_the_contracts() {
+    let mut table = String::from(
+        "| code | when | `bye` | should the client come back by itself? |\n|---|---|---|---|\n",
+    );
+    for code in socket_channel()["x-close-codes"].as_array().expect("codes") {
+        let retry = &code["retryAfterMs"];
+        let back = match code["policy"].as_str().expect("a policy") {
+            "never" => "no".to_owned(),
+            "back-off" => "after a back-off".to_owned(),
+            "after-bye" if retry["maximum"] == 0 => "at once (`retryAfterMs` is 0)".to_owned(),
+            "after-bye" => {
+                format!("after `retryAfterMs`, {} to {}", retry["minimum"], retry["maximum"])
+            }
+            other => panic!("an unknown policy: {other}"),
+        };
+        let when = code["description"].as_str().expect("a sentence");
+        let bye = if code["bye"] == true { "yes" } else { "no" };
+        writeln!(table, "| {} | {when} | {bye} | {back} |", code["code"]).expect("written");
     }
     assert_table("docs/guide.md", "close codes", &table);
+}
+
+#[test]
+fn the_tables_of_client_rules_are_the_contracts() {
+    let rules = &socket_channel()["x-client-rules"];
+    let mut table = String::from("| rule | numbers |\n|---|---|\n");
+    for name in ["reconnecting", "ping", "resending"] {
+        let rule = &rules[name];
+        let mut numbers = Vec::new();
+        for (name, value) in rule.as_object().expect("a rule") {
+            match value {
+                Value::Object(members) => {
+                    numbers.extend(members.iter().map(|(name, value)| format!("`{name}` {value}")));
+                }
+                Value::Number(number) => numbers.push(format!("`{name}` {number}")),
+                Value::String(text) if name != "description" => {
+                    numbers.push(format!("`{name}` `{text}`"));
+                }
+                _ => {}
+            }
+        }
+        let words = rule["description"].as_str().expect("words");
+        writeln!(table, "| **{name}**: {words} | {} |", numbers.join(", ")).expect("written");
+    }
+    assert_table("docs/guide.md", "client rules", &table);
+
+    let mut table = String::from("| what | why |\n|---|---|\n");
+    for kept in rules["persist"].as_array().expect("a list") {
+        let text = |name: &str| kept[name].as_str().expect("text").to_owned();
+        writeln!(table, "| {} | {} |", text("what"), text("why")).expect("written");
+    }
+    assert_table("docs/guide.md", "persist", &table);
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { backOff, closePolicy, connect, maxUnaccepted } from '../../server/web/connect-socket.js';
+import { backOff, closePolicy, connect, maxUnaccepted, pongMs } from '../../server/web/connect-socket.js';
 
 const { GATEWAY: url, KEY } = process.env;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -49,11 +49,16 @@ test('it is small', async () => {
   assert.ok(gzipSync(source, { level: 9 }).length < 5 * 1024);
 });
 
-test('its close policy is the contract\'s', async () => {
+test('its close policy and its numbers are the contract\'s', async () => {
   const document = await (await fetch(`${url}/asyncapi.json`)).json();
-  for (const { code, comeBack } of document.channels.socket['x-close-codes']) {
-    assert.equal(closePolicy[code] !== 'never', comeBack, `${code}`);
-  }
+  const { 'x-close-codes': codes, 'x-client-rules': rules } = document.channels.socket;
+  for (const { code, policy } of codes) assert.equal(closePolicy[code] ?? 'back-off', policy, `${code}`);
+  const known = codes.map(({ code }) => code);
+  for (const code of Object.keys(closePolicy)) assert(known.includes(Number(code)), code);
+  assert.equal(rules.reconnecting.unknownCode, 'back-off');
+  assert.deepEqual(backOff, rules.reconnecting.backOff);
+  assert.equal(pongMs, rules.ping.timeoutMs);
+  assert.equal(maxUnaccepted, rules.resending.maxUnaccepted);
 });
 
 test('a first claim whose answer was lost is repeated with the same key', async (t) => {

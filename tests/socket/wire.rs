@@ -3,6 +3,7 @@
 
 use std::io;
 
+use api_types::close_code::CloseCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tests::{Answer, Connection, Gateway};
@@ -243,7 +244,10 @@ impl Peer {
             let frame = self.frame();
             match frame.head & 0xF {
                 TEXT => bye = Some(frame.json()).filter(|json| json["type"] == "bye"),
-                CLOSE => return (frame.close_code(), bye),
+                CLOSE => {
+                    assert_as_the_contract_says(frame.close_code(), bye.as_ref());
+                    return (frame.close_code(), bye);
+                }
                 _ => {}
             }
         }
@@ -252,5 +256,20 @@ impl Peer {
     /// Whether the gateway ends the connection and sends nothing more.
     pub fn is_ended(&mut self) -> bool {
         self.0.rest().is_empty()
+    }
+}
+
+/// Asserts that a close comes with a `bye` where the contract's table of close codes has one, and that it
+/// names a time within the table's.
+fn assert_as_the_contract_says(number: u16, bye: Option<&Value>) {
+    let Some(code) = CloseCode::ALL.iter().find(|code| code.number() == number) else { return };
+    assert_eq!(bye.is_some(), code.has_bye(), "{number}: {bye:?}");
+    let retry = bye.and_then(|bye| bye["retryAfterMs"].as_u64());
+    match code.policy().retry_after_ms() {
+        Some((shortest, longest)) => {
+            let retry = retry.unwrap_or_else(|| panic!("{number}: {bye:?}"));
+            assert!((shortest..=longest).contains(&retry), "{number}: {bye:?}");
+        }
+        None => assert_eq!(retry, None, "{number}: {bye:?}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Rules for the lists of the whole contract: servers, problem types and close codes.
+//! Rules for the lists of the whole contract: servers, problem types, close codes and client rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,9 +28,21 @@ const CLOSE_CODE_ADDED: Rule =
     rule("close-code-added", Effect::Breaking, Direction::Response, Reach::Wire);
 const CLOSE_CODE_REMOVED: Rule =
     rule("close-code-removed", Effect::Breaking, Direction::Response, Reach::Wire);
-/// Changes whether a client waits for a `bye`, or whether it reconnects.
+/// Changes whether a client waits for a `bye`, or whether and when it reconnects.
 const CLOSE_CODE_CHANGED: Rule =
     rule("close-code-changed", Effect::Breaking, Direction::Response, Reach::Wire);
+
+/// Clients that do not know the rule keep to the others.
+const CLIENT_RULE_ADDED: Rule =
+    rule("client-rule-added", Effect::Compatible, Direction::Both, Reach::Wire);
+const CLIENT_RULE_REMOVED: Rule =
+    rule("client-rule-removed", Effect::Breaking, Direction::Both, Reach::Wire);
+/// Clients keep to the old number.
+const CLIENT_RULE_CHANGED: Rule =
+    rule("client-rule-changed", Effect::Breaking, Direction::Both, Reach::Wire);
+
+/// The members of client rules that are for people.
+const PROSE: [&str; 2] = ["description", "why"];
 
 /// The entries of a list by the member that names them, each with its pointer.
 type Entries = BTreeMap<String, (String, Value)>;
@@ -79,7 +91,7 @@ pub fn close_codes(base: &Value, revision: &Value) -> Vec<Finding> {
         entry: "the close code",
         added: &CLOSE_CODE_ADDED,
         removed: &CLOSE_CODE_REMOVED,
-        changed: (&CLOSE_CODE_CHANGED, &["bye", "comeBack"]),
+        changed: (&CLOSE_CODE_CHANGED, &["bye", "comeBack", "policy"]),
     };
     let codes = |document: &Value| {
         let channels = document["channels"].as_object().into_iter().flatten();
@@ -91,6 +103,52 @@ pub fn close_codes(base: &Value, revision: &Value) -> Vec<Finding> {
             .collect()
     };
     list.compare(&codes(base), &codes(revision))
+}
+
+/// Compares the rules for clients of two AsyncAPI documents.
+pub fn client_rules(base: &Value, revision: &Value) -> Vec<Finding> {
+    let list = List {
+        surface: Surface::Socket,
+        entry: "the client rule",
+        added: &CLIENT_RULE_ADDED,
+        removed: &CLIENT_RULE_REMOVED,
+        changed: (&CLIENT_RULE_CHANGED, &["value"]),
+    };
+    let rules = |document: &Value| {
+        let mut found = Entries::new();
+        for (name, channel) in document["channels"].as_object().into_iter().flatten() {
+            let at = format!("{}/x-client-rules", pointer::join("/channels", name));
+            collect_rules(("", &at), &channel["x-client-rules"], &mut found);
+        }
+        found
+    };
+    list.compare(&rules(base), &rules(revision))
+}
+
+/// Collects the values of client rules by their names. An item of a list is a rule of its own.
+fn collect_rules((name, at): (&str, &str), node: &Value, found: &mut Entries) {
+    match node {
+        Value::Object(members) => {
+            for (member, value) in
+                members.iter().filter(|(name, _)| !PROSE.contains(&name.as_str()))
+            {
+                let dot = if name.is_empty() { "" } else { "." };
+                let (name, at) = (format!("{name}{dot}{member}"), pointer::join(at, member));
+                collect_rules((&name, &at), value, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let what = item["what"].as_str().unwrap_or_default();
+                let entry = (format!("{at}/{index}"), json!({"value": what}));
+                found.insert(format!("{name}: {what}"), entry);
+            }
+        }
+        Value::Null => {}
+        value => {
+            found.insert(name.to_owned(), (at.to_owned(), json!({"value": value})));
+        }
+    }
 }
 
 fn entries(document: &Value, list: &str, name: &str) -> Entries {
@@ -108,9 +166,6 @@ fn entries(document: &Value, list: &str, name: &str) -> Entries {
 impl List {
     fn compare(&self, base: &Entries, revision: &Entries) -> Vec<Finding> {
         let Self { surface, entry, added, removed, changed: (changed, members) } = *self;
-        let relevant = |entry: &Value| {
-            members.iter().map(|name| ((*name).to_owned(), entry[*name].clone())).collect::<Value>()
-        };
         let keys: BTreeSet<&String> = base.keys().chain(revision.keys()).collect();
         keys.into_iter()
             .filter_map(|key| {
@@ -122,6 +177,12 @@ impl List {
                     (None, Some(_)) => (added, "added", (None, named(after))),
                     (Some(_), None) => (removed, "removed", (named(before), None)),
                     (Some((_, before)), Some((_, after))) => {
+                        // A member that the base does not have says more and changes nothing.
+                        let compared = members.iter().filter(|name| before.get(**name).is_some());
+                        let relevant = |entry: &Value| -> Value {
+                            let members = compared.clone();
+                            members.map(|name| ((*name).to_owned(), entry[*name].clone())).collect()
+                        };
                         let (before, after) = (relevant(before), relevant(after));
                         if before == after {
                             return None;

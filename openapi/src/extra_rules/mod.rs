@@ -28,5 +28,6 @@ pub fn socket(base: &Value, revision: &Value) -> Vec<Finding> {
     let mut findings = lists::servers(Surface::Socket, &base_frames, &frames);
     findings.extend(operations::compare(Surface::Socket, &base_frames, &frames));
     findings.extend(lists::close_codes(base, revision));
+    findings.extend(lists::client_rules(base, revision));
     findings
 }

@@ -15,7 +15,7 @@ use api_types::{connect_socket::MAX_HALF_REF_LENGTH, problem::ProblemKind};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use engine::{Digest, EngineError, RedeemError};
 
-use super::{close_code::CloseCode, session::Session, upgrade::Upgradable};
+use super::{close_code, session::Session, upgrade::Upgradable};
 use crate::{
     address_rate::limited_address,
     descriptors::{Connection, Room},
@@ -69,7 +69,7 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
 
     let opened = match gateway.engine.redeem(&half_ref, &registration.connection).await {
         Ok(opened) => Ok(opened),
-        Err(error) => Err(CloseCode::of_dead_half_ref(error).ok_or_else(|| refusal(error))?),
+        Err(error) => Err(close_code::of_dead_half_ref(error).ok_or_else(|| refusal(error))?),
     };
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
         .upgrade("websocket")

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    close_code::CloseCode,
+    close_code::{self, CloseCode},
     codec::{Opcode, Received},
     rate::{Pace, Throttle},
     stream::{FrameStream, SocketEnd},
@@ -73,7 +73,7 @@ impl Session {
                 tokio::select! {
                     biased;
                     request = self.registration.control.close_requested() => {
-                        SocketEnd::ByGateway(request.into())
+                        SocketEnd::ByGateway(close_code::of_request(request))
                     }
                     Err(end) = conversation.run() => end,
                 }
@@ -311,7 +311,7 @@ impl<'a> Conversation<'a> {
         SocketEnd::ByGateway(match error {
             SocketError::Stale => {
                 let request = self.session.registration.control.close_request();
-                request.map_or(CloseCode::Superseded, CloseCode::from)
+                request.map_or(CloseCode::Superseded, close_code::of_request)
             }
             SocketError::EventsFull | SocketError::Engine(_) => CloseCode::EngineUnavailable,
         })

@@ -11,7 +11,7 @@ use api_types::frame::{ByeFrame, ByeType, ServerFrame};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 use super::{
-    close_code::CloseCode,
+    close_code::{self, CloseCode},
     codec::{EncodedFrame, FrameDecoder, Opcode, ReadEnd, Received},
 };
 
@@ -155,7 +155,7 @@ impl FrameStream {
                     let bye = ServerFrame::Bye(ByeFrame {
                         r#type: ByeType::Bye,
                         code: code.number(),
-                        retry_after_ms: code.retry_after_ms(),
+                        retry_after_ms: close_code::retry_after_ms(code),
                     });
                     if self.send(&bye).await.is_err() {
                         return;

@@ -35,6 +35,7 @@ pub fn of_asyncapi(document: &Value) -> Vec<Edit> {
             of_parameters(&mut editor, &at, &channel["bindings"]["ws"]["headers"]);
         }
         of_close_codes(&mut editor, &format!("{at}/x-close-codes"), &channel["x-close-codes"]);
+        of_client_rules(&mut editor, &format!("{at}/x-client-rules"), &channel["x-client-rules"]);
         editor.places = vec![Place::Contract];
     }
     let mut directions = Vec::new();
@@ -148,6 +149,44 @@ fn of_close_codes(editor: &mut Editor, at: &str, codes: &Value) {
             editor.symmetric_edit("close code's consequence changed", &at, move |code| {
                 code[name] = turned.clone();
             });
+        }
+        editor.set("close code's consequence changed", &at, "policy", json!("another"));
+        editor.set("close code's delay changed", &at, "retryAfterMs", json!({"minimum": 7}));
+    }
+}
+
+/// Adds the edits of the rules for clients: every number, and every item of a list.
+fn of_client_rules(editor: &mut Editor, at: &str, rules: &Value) {
+    editor.places = vec![Place::Contract];
+    editor.reword(at, rules);
+    for (name, rule) in entries(rules) {
+        let path = format!("{at}/{name}");
+        match rule {
+            Value::Object(_) => of_client_rules(editor, &path, rule),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    editor.edit(
+                        ("client rule removed", "client rule added"),
+                        &path,
+                        move |rules| {
+                            rules.as_array_mut().expect("rules").remove(index);
+                        },
+                    );
+                    let path = format!("{path}/{index}");
+                    let what = item["what"].clone();
+                    editor.symmetric_edit("client rule renamed", &path, move |item| {
+                        item["what"] = json!(format!("not {what}"));
+                    });
+                    editor.symmetric_edit("prose reworded", &path, |item| {
+                        item["why"] = json!("Other words.");
+                    });
+                }
+            }
+            Value::Number(_) => {
+                editor.symmetric_edit("client rule changed", &path, |rule| *rule = json!(77));
+            }
+            _ if name == "description" => {}
+            _ => editor.symmetric_edit("client rule changed", &path, |rule| *rule = json!("never")),
         }
     }
 }

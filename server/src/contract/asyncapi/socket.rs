@@ -1,10 +1,14 @@
-//! The prospect's socket: the frames of both directions, the handshake and the close codes.
+//! The prospect's socket: the frames of both directions, the handshake, the close codes and
+//! the rules that a client follows.
 
-use api_types::frame::{ClientFrame, ServerFrame};
+use api_types::{
+    client_rules::ClientRules,
+    close_code::CloseCode,
+    frame::{ClientFrame, ServerFrame},
+};
 use serde_json::{Value, json};
 
 use super::parts::{Channel, members, message, reference, references};
-use crate::websocket::close_code::CloseCode;
 
 const NAME: &str = "socket";
 
@@ -21,6 +25,7 @@ pub fn channel(openapi: &Value) -> Channel {
             "servers": [reference("servers", "socket")],
             "bindings": {"ws": handshake(openapi)},
             "x-close-codes": close_codes(),
+            "x-client-rules": ClientRules::current(),
         }),
         operations: vec![
             ("toProspect", operation("send", "What the gateway sends", &to_prospect)),
@@ -70,13 +75,33 @@ fn close_codes() -> Vec<Value> {
     CloseCode::ALL
         .iter()
         .map(|code| {
-            json!({
+            let mut entry = json!({
                 "code": code.number(),
                 "reason": code.reason(),
                 "description": code.description(),
                 "bye": code.has_bye(),
                 "comeBack": code.allows_reconnect(),
-            })
+                "policy": code.policy().name(),
+            });
+            if let Some((minimum, maximum)) = code.policy().retry_after_ms() {
+                entry["retryAfterMs"] = json!({"minimum": minimum, "maximum": maximum});
+            }
+            entry
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::client_rules::DEFAULT_HEARTBEAT_SECONDS;
+
+    use crate::config::Config;
+
+    #[test]
+    fn the_rules_have_the_gateways_own_heartbeat() {
+        let command = Config::command();
+        let argument = command.get_arguments().find(|it| it.get_long() == Some("heartbeat"));
+        let default = argument.expect("the setting").get_default_values()[0].to_owned();
+        assert_eq!(default, *format!("{DEFAULT_HEARTBEAT_SECONDS}s"));
+    }
 }

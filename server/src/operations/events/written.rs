@@ -7,7 +7,7 @@ use api_types::event::{
 use engine::{DisconnectCause, Event, EventData, rfc3339};
 use serde_json::value::RawValue;
 
-use crate::websocket::close_code::CloseCode;
+use crate::websocket::close_code;
 
 /// The event of the contract for an event of the engine.
 pub fn operator_event(event: &Event) -> OperatorEvent {
@@ -53,7 +53,7 @@ pub fn operator_event(event: &Event) -> OperatorEvent {
 /// The close code of a socket that ended for this cause.
 fn close_code(cause: DisconnectCause) -> u16 {
     match cause {
-        DisconnectCause::Engine(reason) => CloseCode::from(reason).number(),
+        DisconnectCause::Engine(reason) => close_code::of_end(reason).number(),
         DisconnectCause::Gateway(code) => code,
     }
 }
