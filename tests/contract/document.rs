@@ -1,4 +1,4 @@
-//! Every fact of the document, held against both contracts as they are served: one test a fact.
+//! Every fact of the document, held against every OpenAPI document as it is served: one test a fact.
 
 use std::fs;
 
@@ -51,7 +51,7 @@ struct Header {
 fn hold(fact: impl Fn(&Document, &Contract, &Value)) {
     let text = fs::read_to_string(root().join("openapi/document.toml")).expect("the transcription");
     let document: Document = toml::from_str(&text).expect("its form");
-    for contract in Contract::both() {
+    for contract in Contract::all() {
         let operation = contract.operation(&document.method, &document.path);
         assert!(operation.is_object(), "{} {}", document.method, document.path);
         fact(&document, &contract, operation);

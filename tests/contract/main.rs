@@ -1,9 +1,9 @@
 //! The contract: it agrees with the vendor's document, with the code and with the running gateway.
 
 mod committed;
+mod dialects;
 mod document;
 mod examples;
-mod openapi_30;
 mod property_tables;
 mod routes;
 mod rules;

@@ -3,27 +3,23 @@
 use serde_json::Value;
 use tests::Gateway;
 
-/// The paths that both documents are served at.
-pub const PATHS: [&str; 2] = ["/openapi.json", "/openapi-3.0.json"];
+/// The paths that the OpenAPI documents are served at: 3.1, 3.0 and 3.2.
+pub const PATHS: [&str; 3] = ["/openapi.json", "/openapi-3.0.json", "/openapi-3.2.json"];
 
 /// One document, with references to look up.
 pub struct Contract(pub Value);
 
 impl Contract {
-    /// Both documents of a fresh gateway.
-    pub fn both() -> [Self; 2] {
+    /// The OpenAPI documents of a fresh gateway: 3.1, 3.0 and 3.2.
+    pub fn all() -> [Self; 3] {
         let gateway = Gateway::trial();
         PATHS.map(|path| Self(gateway.get(path).ok()))
     }
 
-    /// The document in OpenAPI 3.1.
-    pub fn newest() -> Self {
-        let [newest, _] = Self::both();
-        newest
-    }
-
-    pub fn is_30(&self) -> bool {
-        self.0["openapi"].as_str().is_some_and(|version| version.starts_with("3.0"))
+    /// The document in OpenAPI 3.1, the default.
+    pub fn default() -> Self {
+        let [default, ..] = Self::all();
+        default
     }
 
     pub fn operation(&self, method: &str, path: &str) -> &Value {

@@ -5,6 +5,7 @@ use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
 const FILES: [(&str, &str); 9] = [
     ("/openapi.json", "application/json"),
     ("/openapi-3.0.json", "application/json"),
+    ("/openapi-3.2.json", "application/json"),
     ("/swagger-ui/", "text/html"),
     ("/swagger-ui/index.html", "text/html"),
     ("/swagger-ui/swagger-ui.css", "text/css"),
@@ -53,7 +54,7 @@ fn the_page_loads_nothing_from_elsewhere() {
 #[test]
 fn the_page_knows_both_documents() {
     let script = Gateway::trial().get("/swagger-ui/gateway.js").text();
-    for document in ["/openapi.json", "/openapi-3.0.json"] {
+    for document in ["/openapi.json", "/openapi-3.0.json", "/openapi-3.2.json"] {
         assert!(script.contains(document), "{document}");
     }
 }
@@ -61,7 +62,9 @@ fn the_page_knows_both_documents() {
 #[test]
 fn the_documents_are_of_the_versions_that_they_are_named_after() {
     let gateway = Gateway::trial();
-    for (path, version) in [("/openapi.json", "3.1."), ("/openapi-3.0.json", "3.0.")] {
+    for (path, version) in
+        [("/openapi.json", "3.1."), ("/openapi-3.0.json", "3.0."), ("/openapi-3.2.json", "3.2.")]
+    {
         let document = gateway.get(path).ok();
         assert!(document["openapi"].as_str().unwrap().starts_with(version), "{path}");
     }
@@ -124,9 +127,9 @@ fn pages_are_revalidated() {
 }
 
 /// The documents under the URL of their version.
-fn versioned() -> [String; 3] {
+fn versioned() -> [String; 4] {
     let version = env!("CARGO_PKG_VERSION");
-    ["openapi.json", "openapi-3.0.json", "asyncapi.json"]
+    ["openapi.json", "openapi-3.0.json", "openapi-3.2.json", "asyncapi.json"]
         .map(|document| format!("/contract/{version}/{document}"))
 }
 

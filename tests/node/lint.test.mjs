@@ -21,7 +21,7 @@ function lint(document) {
   }
 }
 
-for (const name of ['openapi.json', 'openapi-3.0.json']) {
+for (const name of ['openapi.json', 'openapi-3.0.json', 'openapi-3.2.json']) {
   const committed = () => JSON.parse(readFileSync(join(documents, name)));
 
   test(`${name} without a 2xx elsewhere is a finding of both`, () => {

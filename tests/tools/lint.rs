@@ -11,7 +11,8 @@ use tests::{
 #[ignore = "needs Node"]
 fn spectral_and_redocly_find_nothing() {
     let openapi = root().join("openapi");
-    let documents = [openapi.join("openapi.json"), openapi.join("openapi-3.0.json")];
+    let documents =
+        ["openapi.json", "openapi-3.0.json", "openapi-3.2.json"].map(|name| openapi.join(name));
     succeed(node("lint.mjs").args(documents), "");
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub const MEDIA_TYPE: &str = "text/event-stream";
 
 /// The extension of a media type that has the schema of an item.
-const EXTENSION: &str = "x-item-schema";
+pub const EXTENSION: &str = "x-item-schema";
 
 /// The cursors of the example.
 const CURSOR: &str = "Zb41mN0qTs8kX2yPvLw3rA";

@@ -4,6 +4,7 @@
 mod asyncapi;
 mod event_stream;
 mod openapi_30;
+mod openapi_32;
 
 pub use self::event_stream::MEDIA_TYPE as EVENT_STREAM;
 use api_types::{
@@ -244,7 +245,7 @@ pub struct Document {
 }
 
 /// Every document. A new one is a row here.
-pub static DOCUMENTS: [Document; 3] = [
+pub static DOCUMENTS: [Document; 4] = [
     Document {
         name: "openapi.json",
         operation_id: "getOpenApi",
@@ -258,6 +259,13 @@ pub static DOCUMENTS: [Document; 3] = [
         summary: "The contract in OpenAPI 3.0",
         description: "The same contract, for programs that cannot read 3.1.",
         from: openapi_30::down_converted,
+    },
+    Document {
+        name: "openapi-3.2.json",
+        operation_id: "getOpenApi32",
+        summary: "The contract in OpenAPI 3.2",
+        description: "The same contract, with the event stream as a stream of typed items.",
+        from: openapi_32::up_converted,
     },
     Document {
         name: "asyncapi.json",

@@ -101,7 +101,7 @@ api_errors!(StreamErrors:
     responses(
         (
             status = 200,
-            description = "The stream. It does not end by itself. Each item is a Server-Sent Event whose `data` is an `OperatorEvent` in JSON; `x-item-schema` is its schema (OpenAPI 3.2 has `itemSchema`).",
+            description = "The stream. It does not end by itself. Each item is a Server-Sent Event whose `data` is an `OperatorEvent` in JSON. Its schema is `itemSchema` in OpenAPI 3.2, and `x-item-schema` in the older ones.",
             body = String,
             content_type = "text/event-stream"
         ),
