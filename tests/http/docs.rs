@@ -2,7 +2,7 @@
 
 use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("/openapi.json", "application/json"),
     ("/openapi-3.0.json", "application/json"),
     ("/openapi-3.2.json", "application/json"),
