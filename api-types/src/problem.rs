@@ -95,7 +95,8 @@ pub enum FieldCode {
 }
 
 macro_rules! registry {
-    ($($(#[doc = $doc:literal])+ $kind:ident $status:literal $name:literal $title:literal $detail:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident $status:literal $name:literal $title:literal $detail:literal
+        $(deprecated $instead:literal)?;)+) => {
         /// The registry of problem types. Each type has its name, status and texts only here.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ProblemKind { $($(#[doc = $doc])+ $kind,)+ }
@@ -126,6 +127,14 @@ macro_rules! registry {
             #[must_use]
             pub const fn detail(self) -> &'static str {
                 match self { $(Self::$kind => $detail,)+ }
+            }
+
+            /// What clients meet instead, for a type that is deprecated: the text after the word
+            /// `deprecated` at the end of its entry.
+            #[must_use]
+            pub fn deprecated(self) -> Option<&'static str> {
+                let instead: &[&str] = match self { $(Self::$kind => &[$($instead)?],)+ };
+                instead.first().copied()
             }
         }
     };

@@ -1,7 +1,7 @@
 //! The app: the operations and what every request passes. To add an operation, register its handler
 //! in `operations`.
 
-use actix_service::ServiceFactory;
+use actix_service::{Service, ServiceFactory};
 use actix_web::{
     App, Error,
     body::BoxBody,
@@ -16,6 +16,7 @@ use crate::{
     contract::{self, DOCUMENTS},
     http::{
         cors::cors,
+        deprecation::Deprecations,
         not_found::{Paths, not_found},
         request_scope::request_scope,
         route_policy::RoutePolicy,
@@ -31,7 +32,8 @@ use crate::{
 };
 
 /// Every operation: one statement registers its route and its part of the contract.
-fn operations() -> UtoipaApp<
+#[must_use]
+pub fn operations() -> UtoipaApp<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
@@ -68,7 +70,15 @@ fn operations() -> UtoipaApp<
 /// The contract of the operations.
 #[must_use]
 pub fn contract() -> OpenApi {
-    contract::finished(operations().split_for_parts().1)
+    contract_of(operations())
+}
+
+/// The contract of these operations.
+pub fn contract_of<T>(operations: UtoipaApp<T>) -> OpenApi
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
+{
+    contract::finished(operations.split_for_parts().1)
 }
 
 /// What the handlers of all workers share.
@@ -80,24 +90,26 @@ pub struct Shared {
     web_files: Data<WebFiles>,
     paths: Data<Paths>,
     streams: Data<Streams>,
+    deprecations: Data<Deprecations>,
 }
 
 impl Shared {
-    /// Everything that `gateway` needs to answer requests.
+    /// Everything that `gateway` needs to answer requests under a contract.
     #[must_use]
-    pub fn new(gateway: Data<Gateway>) -> Self {
-        let contract = contract();
+    pub fn new(gateway: Data<Gateway>, contract: &OpenApi) -> Self {
         Self {
             gateway,
-            pages: Data::new(Pages::of(&contract)),
+            pages: Data::new(Pages::of(contract)),
             web_files: Data::default(),
-            paths: Data::new(Paths::of(&contract)),
+            paths: Data::new(Paths::of(contract)),
             streams: Data::default(),
+            deprecations: Data::new(Deprecations::of(contract)),
         }
     }
 }
 
-/// The app of one worker. Of the middleware, the last one wrapped is the outermost.
+/// The app of one worker.
+#[must_use]
 pub fn app(
     shared: Shared,
 ) -> App<
@@ -109,14 +121,42 @@ pub fn app(
         InitError = (),
     >,
 > {
+    app_of(operations(), shared)
+}
+
+/// The app of these operations. Of the middleware, the last one wrapped is the outermost.
+pub fn app_of<T>(
+    operations: UtoipaApp<T>,
+    shared: Shared,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+>
+where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<BoxBody>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    T::Service: 'static,
+    <T::Service as Service<ServiceRequest>>::Future: 'static,
+{
     let cors = cors(&shared.gateway.config.http.allowed_origins);
-    operations()
+    operations
         .into_app()
         .app_data(shared.gateway)
         .app_data(shared.pages)
         .app_data(shared.web_files)
         .app_data(shared.paths)
         .app_data(shared.streams)
+        .app_data(shared.deprecations)
         .default_service(web::to(not_found).wrap(RoutePolicy::new()))
         .wrap(cors)
         .wrap(from_fn(request_scope))

@@ -7,7 +7,11 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, thread};
 use actix_web::{dev::Server, web::Data};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::{connection::connections, routes::Shared, state::Gateway};
+use crate::{
+    connection::connections,
+    routes::{Shared, contract},
+    state::Gateway,
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 2048;
@@ -34,7 +38,7 @@ pub fn serve(gateway: &Data<Gateway>, listener: TcpListener) -> io::Result<Serve
     let config = &gateway.config;
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = config.http.workers.map_or_else(cores, |workers| workers as usize);
-    let shared = Shared::new(gateway.clone());
+    let shared = Shared::new(gateway.clone(), &contract());
     let server = Server::build()
         .workers(workers)
         .disable_signals()

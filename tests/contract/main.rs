@@ -1,6 +1,7 @@
 //! The contract: it agrees with the vendor's document, with the code and with the running gateway.
 
 mod committed;
+mod deprecation;
 mod dialects;
 mod document;
 mod examples;

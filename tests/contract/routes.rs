@@ -11,15 +11,20 @@ use server::{config::Config, descriptors::Descriptors, routes, state::Gateway};
 
 use crate::served::Contract;
 
-/// Every route that actix has, as `METHOD path` with the patterns of path parameters left out.
-#[actix_web::main]
-async fn routes() -> BTreeSet<String> {
+/// A gateway that listens to nothing.
+pub fn gateway() -> Data<Gateway> {
     let config = Config::try_parse_from(["connect-socket"]).expect("the defaults");
     let keys = config.operator_keys().expect("a trial");
     let descriptors = Descriptors::of_this_process().expect("descriptors");
     let local = "127.0.0.1:0".parse().expect("an address");
-    let gateway = Gateway::new(config, &keys, descriptors, local).expect("a gateway");
-    let service = init_service(routes::app(routes::Shared::new(Data::new(gateway)))).await;
+    Data::new(Gateway::new(config, &keys, descriptors, local).expect("a gateway"))
+}
+
+/// Every route that actix has, as `METHOD path` with the patterns of path parameters left out.
+#[actix_web::main]
+async fn routes() -> BTreeSet<String> {
+    let service =
+        init_service(routes::app(routes::Shared::new(gateway(), &routes::contract()))).await;
     let response = call_service(&service, TestRequest::get().uri("/livez").to_request()).await;
     let tree = response.request().app_data::<Data<IntrospectionTree>>().expect("actix's own list");
     let mut routes = BTreeSet::new();

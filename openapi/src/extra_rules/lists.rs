@@ -20,6 +20,9 @@ const PROBLEM_TYPE_ADDED: Rule =
 /// Clients decide by the type.
 const PROBLEM_TYPE_REMOVED: Rule =
     rule("problem-type-removed", Effect::Breaking, Direction::Response, Reach::Wire);
+/// Clients have time to learn what comes instead.
+const PROBLEM_TYPE_DEPRECATED: Rule =
+    rule("problem-type-deprecated", Effect::Compatible, Direction::Response, Reach::Wire);
 const PROBLEM_TYPE_STATUS_CHANGED: Rule =
     rule("problem-type-status-changed", Effect::Breaking, Direction::Response, Reach::Wire);
 
@@ -81,7 +84,18 @@ pub fn problem_types(base: &Value, revision: &Value) -> Vec<Finding> {
         changed: (&PROBLEM_TYPE_STATUS_CHANGED, &["status"]),
     };
     let types = |document: &Value| entries(document, "/x-problem-types", "type");
-    list.compare(&types(base), &types(revision))
+    let (base, revision) = (types(base), types(revision));
+    let mut findings = list.compare(&base, &revision);
+    for (key, (before_at, before)) in &base {
+        let Some((after_at, after)) = revision.get(key) else { continue };
+        if after["deprecated"] == true && before["deprecated"] != true {
+            let text = format!("deprecated the problem type `{key}`");
+            let sides = (None, Some(after["description"].clone()));
+            let at = Pointers { base: Some(before_at.clone()), revision: Some(after_at.clone()) };
+            findings.push(finding(Surface::Http, &PROBLEM_TYPE_DEPRECATED, text, sides, at));
+        }
+    }
+    findings
 }
 
 /// Compares the close codes of two AsyncAPI documents.

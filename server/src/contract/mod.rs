@@ -33,7 +33,8 @@ use utoipa::{
 };
 
 use crate::{
-    http::credentials::TOKEN_HEADER, problem::openapi::EXAMPLE_REQUEST_ID,
+    http::{credentials::TOKEN_HEADER, deprecation},
+    problem::openapi::EXAMPLE_REQUEST_ID,
     request_id::REQUEST_ID_HEADER,
 };
 
@@ -116,20 +117,28 @@ pub fn finished(mut contract: OpenApi) -> OpenApi {
             add_request_id(operation);
         }
     }
-    let problems: Vec<Value> = ProblemKind::ALL
-        .iter()
-        .map(|kind| {
-            json!({
-                "type": kind.uri(),
-                "status": kind.status(),
-                "title": kind.title(),
-                "example": Problem::new(*kind, EXAMPLE_REQUEST_ID),
-            })
-        })
-        .collect();
+    deprecation::mark(&mut contract);
+    let problems: Vec<Value> =
+        ProblemKind::ALL.iter().map(|kind| problem_type(*kind, kind.deprecated())).collect();
     let problems = ExtensionsBuilder::new().add("x-problem-types", json!(problems)).build();
     contract.extensions.get_or_insert_default().merge(problems);
     contract
+}
+
+/// The entry of a problem type, with what to expect instead of a deprecated one.
+#[must_use]
+pub fn problem_type(kind: ProblemKind, deprecated: Option<&str>) -> Value {
+    let mut entry = json!({
+        "type": kind.uri(),
+        "status": kind.status(),
+        "title": kind.title(),
+        "example": Problem::new(kind, EXAMPLE_REQUEST_ID),
+    });
+    if let Some(instead) = deprecated {
+        entry["deprecated"] = json!(true);
+        entry["description"] = json!(instead);
+    }
+    entry
 }
 
 fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

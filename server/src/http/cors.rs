@@ -24,7 +24,8 @@ const REQUEST_HEADERS: [&str; 6] = [
 ];
 
 /// The response headers that a script may read.
-const RESPONSE_HEADERS: [&str; 4] = [REQUEST_ID_HEADER, "retry-after", "etag", "allow"];
+const RESPONSE_HEADERS: [&str; 7] =
+    [REQUEST_ID_HEADER, "retry-after", "etag", "allow", "deprecation", "sunset", "link"];
 
 /// The middleware that answers preflights and marks answers as readable for `allowed_origins`. Pages
 /// of the gateway's own origin need neither.

@@ -15,10 +15,11 @@ use actix_web::{
         uri::Authority,
     },
     middleware::Next,
+    web::Data,
 };
 use api_types::problem::ProblemKind;
 
-use super::{client_address::client_address, cors};
+use super::{client_address::client_address, cors, deprecation::Deprecations};
 use crate::{
     problem::ApiError,
     request_id::{REQUEST_ID_HEADER, RequestId},
@@ -101,6 +102,10 @@ pub async fn request_scope(
     // The route and not the path: a path or a query can contain secrets.
     let route = request.as_ref().and_then(HttpRequest::match_pattern);
     let route = route.as_deref().unwrap_or("none");
+    if let Some(all) = request.as_ref().and_then(|request| request.app_data::<Data<Deprecations>>())
+    {
+        all.add(&method, route, response.headers_mut());
+    }
     let problem = problem.map(ProblemKind::name);
     let took = started.elapsed();
     gateway.metrics.answered(route, status, problem, took);
