@@ -14,6 +14,7 @@ const HEAD: &str = "\
 /// Every client, in the order of the table: language and the first word of its generator.
 const CLIENTS: &[(&str, &str)] = &[
     ("TypeScript", "openapi-typescript"),
+    ("TypeScript", "@hey-api/openapi-ts"),
     ("TypeScript", "openapi-generator-cli"),
     ("Python", "openapi-generator-cli"),
     ("Go", "openapi-generator-cli"),

@@ -1,4 +1,5 @@
-//! TypeScript, twice: types for `fetch`, and a client over axios as in the document's own snippet.
+//! TypeScript, three times: types for `fetch`, a client over it, and one over axios as in the document's own
+//! snippet.
 
 use std::{os::unix::fs::symlink, process::Command};
 
@@ -46,6 +47,35 @@ fn openapi_typescript_and_openapi_fetch_work_live() {
         ),
         from: document,
         compiles: YES,
+        types_the_problem: told(driven.types_the_problem, NO),
+        tells_absent_from_null: told(driven.tells_absent_from_null, NO),
+        reads_events: told(driven.reads_events, NO),
+        works_live: YES,
+    }
+    .hold();
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn hey_apis_client_works_live() {
+    let workshop = workshop("typescript-hey");
+    let document = Document::V31;
+    let generated = workshop.path("generated");
+    workshop.run(
+        installed(&workshop, "openapi-ts")
+            .args(["--silent", "--no-log-file", "--client", "@hey-api/client-fetch", "--input"])
+            .arg(document.path())
+            .arg("--output")
+            .arg(generated),
+    );
+    compile(&workshop, "tsconfig.hey.json");
+    let driven = drive(&workshop, Command::new("node").arg("build/hey.js"));
+    Row {
+        language: "TypeScript",
+        generator: format!("{} with client-fetch", pinned(PACKAGE, "@hey-api/openapi-ts")),
+        from: document,
+        compiles: "yes, but not with `exactOptionalPropertyTypes` \
+            ([#2363](https://github.com/hey-api/hey-api/issues/2363))",
         types_the_problem: told(driven.types_the_problem, NO),
         tells_absent_from_null: told(driven.tells_absent_from_null, NO),
         reads_events: told(driven.reads_events, NO),

@@ -1,0 +1,107 @@
+// Drives the client of @hey-api/openapi-ts: `OPERATOR_KEY=<key> node hey.js <base-url>`.
+// Prints what it met as one JSON object.
+import { randomUUID } from 'node:crypto';
+import { createClient, createConfig } from './generated/client/index.js';
+import * as sdk from './generated/index.js';
+import { Refused, follow } from './events.js';
+import { Socket } from './socket.js';
+
+type OperatorEvent = sdk.OperatorEvent;
+
+const DEVICE = 'my_deviceTag';
+const HALF_REF = 'l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t';
+const [baseUrl] = process.argv.slice(2);
+const { OPERATOR_KEY: operatorKey } = process.env;
+if (!baseUrl || !operatorKey) throw new Error('usage: OPERATOR_KEY=<key> node hey.js <base-url>');
+
+/** A client with a token or the operator's key: each operation sends it as its security says. */
+const as = (auth: string) => createClient(createConfig<sdk.ClientOptions>({ baseUrl: baseUrl as '/', auth }));
+const [anyone, operator] = [as(''), as(operatorKey)];
+const problems: sdk.Problem[] = [];
+
+function succeed<Data>({ data, error }: { data?: Data; error?: sdk.Problem }): Data {
+  if (data === undefined) throw new Error(`refused: ${error?.detail}`);
+  return data;
+}
+
+function meet({ error }: { error?: sdk.Problem }): boolean {
+  if (error === undefined) return false;
+  const { type, title, status, detail, success, requestId, errors = [] } = error;
+  problems.push({
+    type, title, status, detail, success, requestId,
+    errors: errors.map(({ pointer, code, detail }) => ({ pointer, code, detail })),
+  });
+  return true;
+}
+
+const requestToken = (body: sdk.TokenRequest) => sdk.requestToken({ client: anyone, body });
+const connectSocket = (token: string, body: sdk.ConnectSocketRequest) => sdk.connectSocket({ client: as(token), body });
+
+const { token } = succeed(await requestToken({ channel: 'test', deviceTag: DEVICE }));
+const example: sdk.ConnectSocketRequest = { halfRef: HALF_REF, deviceTag: DEVICE };
+succeed(await connectSocket(token, example));
+succeed(await connectSocket(token, { ...example, linkinjected: null }));
+succeed(await connectSocket(token, { ...example, linkinjected: 'https://example.com/friend' }));
+
+const socket = new Socket<sdk.ServerFrame, sdk.ClientFrame>(baseUrl, HALF_REF);
+const hello = await socket.next();
+if (hello.type !== 'hello') throw new Error(`not a hello: ${hello.type}`);
+const queued = succeed(
+  await sdk.sendMessage({
+    client: operator, path: { deviceTag: DEVICE }, body: { data: { text: 'Hello, prospect' } },
+  }),
+);
+const message = await socket.next();
+if (message.type !== 'message' || message.seq !== queued.seq) throw new Error(`not the message: ${message.type}`);
+socket.send({ type: 'ack', seq: message.seq });
+socket.send({ type: 'message', id: randomUUID(), data: { text: 'Hello, operator' } });
+const accepted = await socket.next();
+if (accepted.type !== 'accepted') throw new Error(`not accepted: ${accepted.type}`);
+await socket.close();
+succeed(
+  await sdk.sendMessage({
+    client: operator, path: { deviceTag: DEVICE }, body: { data: 'Too late', ttlSeconds: 1 },
+  }),
+);
+
+meet(await connectSocket('no-token', example));
+meet(await connectSocket(token, example));
+const deviceData = Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`member${n}`, n]));
+meet(await requestToken({ channel: 'test', deviceTag: DEVICE, deviceData }));
+for (let n = 0; n < 50; n += 1) {
+  if (meet(await connectSocket(token, { halfRef: randomUUID(), deviceTag: DEVICE }))) break;
+}
+
+/** The generated `streamEvents` has a reader of its own, which takes a CR LF that comes in two parts for two ends. */
+async function openEvents(lastEventId: string) {
+  const { data, error } = await operator.get<ReadableStream<Uint8Array>, sdk.StreamEventsErrors>({
+    url: '/operator/events',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    headers: { 'Last-Event-ID': lastEventId },
+    parseAs: 'stream',
+  });
+  if (error !== undefined && error.status !== 429 && error.status < 500) throw new Refused(error.detail);
+  if (!data) throw new Error(error?.detail);
+  return data;
+}
+
+const KINDS: string[] = ['connected', 'message', 'disconnected', 'expired'] satisfies OperatorEvent['event'][];
+const events: { id: string; data: OperatorEvent }[] = [];
+for await (const { id, event, data } of follow(openEvents, '0')) {
+  if (!KINDS.includes(event)) continue;
+  const read = JSON.parse(data) as OperatorEvent;
+  events.push({ id, data: read });
+  if (read.event === 'expired') break;
+}
+const [first, last] = [events.at(0), events.at(-1)];
+if (!first || !last) throw new Error('no event');
+const released = await sdk.releaseEvents({ client: operator, query: { through: last.id } });
+if (released.error) throw new Error(`not released: ${released.error.detail}`);
+let gap: sdk.GapEvent | undefined;
+for await (const { data } of follow(openEvents, first.id)) {
+  const read = JSON.parse(data) as OperatorEvent;
+  if (read.event === 'gap') gap = read;
+  break;
+}
+
+console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: true, problems, events, gap }));
