@@ -263,7 +263,7 @@ registry! {
         "Retry after the time in Retry-After.";
     /// The event stream has the maximum size.
     EventsFull 503 "events-full" "The event stream is full"
-        "The operator must release events. Retry after the time in Retry-After.";
+        "The operator must release events, or prospects acknowledge messages. Retry after the time in Retry-After.";
     /// The engine is unavailable, and the request changed nothing.
     EngineUnavailable 503 "engine-unavailable" "The engine is unavailable"
         "Nothing was changed. Retry after the time in Retry-After.";

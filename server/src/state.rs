@@ -145,7 +145,7 @@ fn engine(
     config: &Config,
     listener: Arc<dyn EngineListener>,
 ) -> Result<Arc<dyn Engine>, GatewayError> {
-    let limits = config.engine_limits();
+    let limits = config.engine_limits()?;
     if let Some(options) = config.redis.options()? {
         return Ok(Arc::new(Redis::start(&limits, options, None, listener)));
     }

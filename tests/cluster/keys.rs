@@ -134,6 +134,12 @@ async fn nothing_is_left_of_expired_devices() {
     left.retain(|key| !key.starts_with("expired-gateway:") && !key.starts_with("sockets:"));
     left.sort();
     assert_eq!(left, ["events", "gateways", "meta"]);
+    let meta = format!("{}meta", cluster.prefix);
+    let room: [u64; 2] = cmd("HMGET")
+        .arg(&[meta.as_str(), "bytes", "reserved"])
+        .query(&mut SERVER.connection())
+        .unwrap();
+    assert_eq!(room, [0, 0], "no bytes are kept or reserved");
 }
 
 /// The memory that Redis needs for each of so many devices, in bytes.

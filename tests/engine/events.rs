@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{DisconnectCause, Event, EventData, Limits, Millis, RedeemError, SocketError, millis};
+use engine::{
+    DisconnectCause, Event, EventData, Limits, Millis, RedeemError, SendError, SocketError, millis,
+};
 
 use crate::harness::{
     Backend, DAY, MESSAGE, MOMENT, TestEngine, conformance, connection, just_before, open_phone,
-    open_phone_with, phone,
+    open_phone_with, phone, phone_with,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -329,14 +331,29 @@ conformance!(an_event_is_kept_for_a_day, async |backend| {
 
 // Room.
 
-/// A stream that one event fills.
+/// A stream that the phone's open socket nearly fills, with the event of its opening and the room that
+/// is reserved for that of its end.
 fn tiny() -> Limits {
-    Limits { event_bytes: 1, event_ttl: MINUTE, ..Limits::default() }
+    Limits { event_bytes: 280, event_ttl: MINUTE, ..Limits::default() }
 }
 
-/// A stream that one event fills for its device.
+/// The same for each device.
 fn tiny_per_device() -> Limits {
-    Limits { event_bytes_per_device: 1, ..Limits::default() }
+    Limits { event_bytes_per_device: 280, ..Limits::default() }
+}
+
+/// The bytes of an `expired` event of the phone.
+const EXPIRED: usize = 80 + 5 + 22;
+
+/// The bytes of a `connected` or `disconnected` event of the phone's `connection`.
+const SOCKET: usize = 80 + 5 + 10;
+
+/// The bytes of the event of the message `1` of the phone, by an id of one letter.
+const MESSAGE_SAID: usize = SOCKET + 1 + 1;
+
+/// The bytes of all events that are kept.
+async fn bytes(engine: &TestEngine) -> usize {
+    engine.events(0, usize::MAX).await.events.iter().map(Event::size).sum()
 }
 
 conformance!(a_full_stream_accepts_no_message, async |backend| {
@@ -346,15 +363,14 @@ conformance!(a_full_stream_accepts_no_message, async |backend| {
 });
 
 conformance!(a_stream_is_full_at_its_last_byte, async |backend| {
-    let engine = open_phone(backend).await;
-    let bytes: usize = engine.events(0, 10).await.events.iter().map(Event::size).sum();
+    let bytes = SOCKET + SOCKET + MESSAGE_SAID;
     let full = |event_bytes| Limits { event_bytes, ..Limits::default() };
     let of_one = |event_bytes_per_device| Limits { event_bytes_per_device, ..Limits::default() };
-    for limits in [full(bytes), of_one(bytes)] {
+    for limits in [full(bytes - 1), of_one(bytes - 1)] {
         let engine = open_phone_with(backend, limits).await;
         assert_eq!(engine.accept("phone", "connection", "a", "1").await, FULL);
     }
-    for limits in [full(bytes + 1), of_one(bytes + 1)] {
+    for limits in [full(bytes), of_one(bytes)] {
         let engine = open_phone_with(backend, limits).await;
         assert_eq!(engine.accept("phone", "connection", "a", "1").await, Ok(()));
     }
@@ -405,10 +421,82 @@ conformance!(a_spent_half_ref_is_reported_as_spent_in_a_full_stream, async |back
 });
 
 conformance!(ends_are_appended_to_a_full_stream, async |backend| {
-    let engine = open_phone_with(backend, tiny()).await;
+    let event_bytes = 2 * (SOCKET + EXPIRED);
+    let limits = Limits { event_bytes, ..Limits::default() };
+    let engine = open_phone_with(backend, limits).await;
     engine.send("phone", "1").await.unwrap();
+    engine.accept("phone", "connection", "a", "1").await.unwrap();
+    assert_eq!(engine.accept("phone", "connection", "b", "1").await, FULL);
+    engine.new_events().await;
     engine.disconnect("phone").await;
     engine.events_are(&["phone disconnected connection Revoked", "phone expired 1"]).await;
+    assert!(bytes(&engine).await <= event_bytes);
+});
+
+conformance!(messages_that_expire_stay_within_the_bound, async |backend| {
+    for limits in [
+        Limits { event_bytes: 6 * EXPIRED, ..Limits::default() },
+        Limits { event_bytes_per_device: 6 * EXPIRED, ..Limits::default() },
+    ] {
+        let engine = phone_with(backend, limits).await;
+        for _ in 0..3 {
+            engine.send("phone", "1").await.unwrap();
+        }
+        assert_eq!(engine.send("phone", "1").await, Err(SendError::EventsFull));
+        engine.advance(MESSAGE).await;
+        for _ in 0..3 {
+            engine.send("phone", "1").await.unwrap();
+        }
+        engine.advance(MESSAGE).await;
+        assert_eq!(bytes(&engine).await, 6 * EXPIRED);
+        assert_eq!(engine.send("phone", "1").await, Err(SendError::EventsFull));
+        engine.release(1).await;
+        assert!(engine.send("phone", "1").await.is_ok());
+    }
+});
+
+conformance!(an_acknowledgement_returns_the_room_of_its_messages, async |backend| {
+    let event_bytes = 2 * (SOCKET + 2 * EXPIRED);
+    let engine = open_phone_with(backend, Limits { event_bytes, ..Limits::default() }).await;
+    for seq in [2, 4, 6] {
+        engine.send("phone", "1").await.unwrap();
+        engine.send("phone", "1").await.unwrap();
+        assert_eq!(engine.send("phone", "1").await, Err(SendError::EventsFull));
+        engine.acknowledge("phone", "connection", seq).await.unwrap();
+    }
+});
+
+conformance!(messages_that_wait_leave_room_for_a_socket_that_acknowledges_them, async |backend| {
+    let limits = Limits { event_bytes: 8 * EXPIRED, ..Limits::default() };
+    let engine = phone_with(backend, limits).await;
+    let mut seq = 0;
+    while let Ok(sent) = engine.send("phone", "1").await {
+        seq = sent.seq;
+    }
+    engine.open("token", "phone", "connection").await;
+    engine.acknowledge("phone", "connection", seq).await.unwrap();
+    assert!(engine.send("phone", "1").await.is_ok());
+});
+
+conformance!(a_message_refused_by_a_full_stream_uses_no_number_and_no_key, async |backend| {
+    let event_bytes = 2 * (SOCKET + EXPIRED);
+    let engine = open_phone_with(backend, Limits { event_bytes, ..Limits::default() }).await;
+    engine.send("phone", "1").await.unwrap();
+    let refused = engine.send_with_key("phone", "2", "key").await;
+    assert_eq!(refused, Err(SendError::EventsFull));
+    engine.acknowledge("phone", "connection", 1).await.unwrap();
+    let sent = engine.send_with_key("phone", "3", "key").await.unwrap();
+    assert_eq!(sent.seq, 2);
+});
+
+conformance!(a_full_outbox_fits_into_the_share_of_a_device, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    let device = "d".repeat(128);
+    engine.claim(&device, "token").await.unwrap();
+    for _ in 0..engine.limits.outbox_messages {
+        engine.send(&device, "1").await.unwrap();
+    }
+    assert!(matches!(engine.send(&device, "1").await, Err(SendError::OutboxFull(_))));
 });
 
 conformance!(an_expired_event_makes_room, async |backend| {

@@ -286,10 +286,17 @@ fn longest_commit(folder: &Path) -> u32 {
     database(folder).query_row(longest, [], |row| row.get(0)).expect("a length")
 }
 
+/// An engine in which the events of one device may take all the room.
+async fn roomy() -> TestEngine {
+    let event_bytes_per_device = Limits::default().event_bytes;
+    let limits = Limits { event_bytes_per_device, ..Limits::default() };
+    TestEngine::with_limits(Backend::Journal, limits).await
+}
+
 #[tokio::test]
 async fn what_is_due_at_once_is_committed_in_bounded_parts() {
     const MESSAGES: u64 = 1000;
-    let mut engine = phone().await;
+    let mut engine = roomy().await;
     // Each event has the name of its device, so that these are 10 MB.
     let device = "x".repeat(10_000);
     engine.issue(&device, "other").await.expect("a token");
@@ -308,7 +315,7 @@ async fn what_is_due_at_once_is_committed_in_bounded_parts() {
 #[tokio::test]
 async fn what_fell_due_while_the_gateway_was_down_is_committed_in_bounded_parts() {
     const MESSAGES: u64 = 1000;
-    let mut engine = phone().await;
+    let mut engine = roomy().await;
     let device = "x".repeat(10_000);
     engine.issue(&device, "other").await.expect("a token");
     for _ in 0..MESSAGES {

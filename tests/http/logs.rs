@@ -353,8 +353,10 @@ fn a_closed_socket_is_logged_with_connection_and_code() {
 
 #[test]
 fn messages_refused_by_a_full_event_stream_are_one_line() {
-    let gateway = Gateway::builder().flag("--event-bytes", "10000").start();
+    let gateway =
+        Gateway::builder().flag("--outbox-messages", "1").flag("--event-bytes", "20992").start();
     let mut prospect = Prospect::open(&gateway, DEVICE);
+    prospect.fill_event_stream();
     for _ in 0..10 {
         prospect.send_message("m1", "1");
         assert_eq!(prospect.receive_error().problem, "events-full");

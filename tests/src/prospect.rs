@@ -99,6 +99,29 @@ impl Prospect {
         assert_eq!(self.socket.frame(), json!({"type": "accepted", "id": id}));
     }
 
+    /// Sends messages until the event stream has no room for the smallest; returns how many were
+    /// accepted.
+    ///
+    /// # Panics
+    /// When one is refused for another reason.
+    pub fn fill_event_stream(&mut self) -> usize {
+        let mut accepted = 0;
+        for length in [3900, 1000, 300, 100, 30, 10, 1] {
+            loop {
+                let data = "1".repeat(length);
+                self.send_message(&format!("fill-{accepted}"), &format!("\"{data}\""));
+                let frame = self.socket.frame();
+                if frame["type"] == "error" {
+                    assert_eq!(frame["problem"]["type"], "urn:connect-socket:problem:events-full");
+                    break;
+                }
+                assert_eq!(frame["type"], "accepted", "{frame}");
+                accepted += 1;
+            }
+        }
+        accepted
+    }
+
     /// Acknowledges everything up to this number.
     ///
     /// # Panics

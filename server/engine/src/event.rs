@@ -79,14 +79,23 @@ impl Event {
     /// and a constant for everything else. The Redis engine's `events.lua` has the same formula.
     #[must_use]
     pub fn size(&self) -> usize {
-        let texts = match &self.data {
-            EventData::Connected { linkinjected } => linkinjected.as_ref().map_or(0, |it| it.len()),
-            EventData::Message { id, data } => id.len() + data.len(),
-            EventData::Disconnected { .. } => 0,
-            EventData::Expired { epoch, .. } => epoch.len(),
+        self.data.size(&self.device, self.connection.as_ref())
+    }
+}
+
+impl EventData {
+    /// The [`Event::size`] of an event with this data.
+    pub(crate) fn size(&self, device: &str, connection: Option<&ConnectionId>) -> usize {
+        let texts = match self {
+            Self::Connected { linkinjected } => linkinjected.as_ref().map_or(0, |it| it.len()),
+            Self::Message { id, data } => id.len() + data.len(),
+            Self::Disconnected { .. } => 0,
+            Self::Expired { epoch, .. } => epoch.len(),
         };
-        let connection = self.connection.as_ref().map_or(0, |connection| connection.0.len());
-        EVENT_OVERHEAD + self.device.len() + connection + texts
+        EVENT_OVERHEAD
+            + device.len()
+            + connection.map_or(0, |connection| connection.0.len())
+            + texts
     }
 }
 

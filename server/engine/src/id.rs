@@ -2,6 +2,9 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
+/// Characters of an identifier.
+pub const ID_LENGTH: usize = 22;
+
 /// A new identifier: 128 random bits in unpadded base64url, 22 characters.
 ///
 /// # Panics

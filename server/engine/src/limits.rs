@@ -42,7 +42,10 @@ pub struct Limits {
     pub idempotency_keys: usize,
     /// How long an event is kept, unless it is released.
     pub event_ttl: Duration,
-    /// Bytes of events ([`crate::Event::size`]) from which prospects append nothing more.
+    /// Bytes of events ([`crate::Event::size`]), at most. The events that are certain to come have
+    /// their room reserved: `expired` of each queued message, `disconnected` of each socket. What
+    /// would go beyond is refused. Messages are queued only up to a half that is reserved, so that
+    /// sockets can open and acknowledge them.
     pub event_bytes: usize,
     /// The same for the events of one device.
     pub event_bytes_per_device: usize,

@@ -214,6 +214,9 @@ pub enum SendError {
     /// The outbox is full; its first message expires after this wait.
     #[error("the outbox is full: wait {0:?}")]
     OutboxFull(Duration),
+    /// The event stream has no room for the `expired` event that the message may cause.
+    #[error("no room for more events")]
+    EventsFull,
     /// The key is remembered with another body.
     #[error("the key was used for another message")]
     KeyReused,

@@ -39,6 +39,11 @@ pub enum ConfigError {
     /// A gateway could be declared dead while it waits for one answer of Redis.
     #[error("--redis-lease must be at least twice --redis-timeout.")]
     RedisLeaseTooShort,
+    /// One device with a full outbox would not fit into the event stream.
+    #[error(
+        "--event-bytes must be at least {0}, with this --outbox-messages and --inbound-frame-bytes."
+    )]
+    EventBytesTooFew(usize),
     /// `--redis-url` is not a URL of a Redis.
     #[error("--redis-url is {0}.")]
     RedisUrl(#[from] InvalidRedisUrl),

@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use engine::Limits;
 
-use super::value::{self, time_text};
+use super::{
+    ConfigError,
+    value::{self, time_text},
+};
 
 /// What the gateway remembers of devices, messages and events.
 #[derive(Clone, Args)]
@@ -56,7 +59,8 @@ pub struct LimitsConfig {
     )]
     pub idempotency_keys: u32,
 
-    /// Bytes of events kept for the operator; one device may take a hundredth.
+    /// Bytes of events kept for the operator, and reserved for those of queued messages and open
+    /// sockets; one device may take a hundredth, or what a full outbox needs.
     #[arg(
         long,
         value_name = "N",
@@ -73,4 +77,32 @@ pub struct LimitsConfig {
         value_parser = value::time
     )]
     pub event_ttl: Duration,
+}
+
+/// Bytes of events that a device needs for each message in its outbox: those of `expired`, twice,
+/// because queued messages reserve at most a half of the room.
+const EVENT_BYTES_PER_MESSAGE: usize = 2 * 256;
+
+/// Bytes of events that a device needs for its socket, with the longest link.
+const EVENT_BYTES_PER_SOCKET: usize = 16 * 1024;
+
+impl LimitsConfig {
+    /// Bytes of events, of all devices and of one.
+    ///
+    /// # Errors
+    /// [`ConfigError::EventBytesTooFew`], where a full outbox of one device and its largest message
+    /// would not fit.
+    pub(super) fn event_bytes(
+        &self,
+        largest_message: usize,
+    ) -> Result<(usize, usize), ConfigError> {
+        let needed = self.outbox_messages as usize * EVENT_BYTES_PER_MESSAGE
+            + EVENT_BYTES_PER_SOCKET
+            + largest_message;
+        let event_bytes = usize::try_from(self.event_bytes).unwrap_or(usize::MAX);
+        if event_bytes < needed {
+            return Err(ConfigError::EventBytesTooFew(needed));
+        }
+        Ok((event_bytes, needed.max(event_bytes / 100)))
+    }
 }

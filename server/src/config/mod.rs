@@ -126,12 +126,15 @@ impl Config {
     }
 
     /// What the engine is bounded by.
-    #[must_use]
-    pub fn engine_limits(&self) -> Limits {
+    ///
+    /// # Errors
+    /// [`ConfigError::EventBytesTooFew`].
+    pub fn engine_limits(&self) -> Result<Limits, ConfigError> {
         let (tokens, limits) = (&self.tokens, &self.limits);
         let bytes = |number| usize::try_from(number).unwrap_or(usize::MAX);
-        let event_bytes = bytes(limits.event_bytes);
-        Limits {
+        let (event_bytes, event_bytes_per_device) =
+            limits.event_bytes(self.sockets.inbound_frame_bytes as usize)?;
+        Ok(Limits {
             token_ttl: tokens.token_ttl,
             authorisation_ttl: tokens.authorisation_ttl,
             half_ref_memory: tokens.half_ref_memory,
@@ -144,9 +147,9 @@ impl Config {
             idempotency_keys: limits.idempotency_keys as usize,
             event_ttl: limits.event_ttl,
             event_bytes,
-            event_bytes_per_device: event_bytes / 100,
+            event_bytes_per_device,
             ..Limits::default()
-        }
+        })
     }
 }
 

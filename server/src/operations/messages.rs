@@ -38,8 +38,8 @@ pub const BAD_BODIES: &[BadBody] = &[
 api_errors!(SendMessageErrors:
     MalformedJson, OperatorKeyUnknown, UnknownDevice, BadRequest, RequestTimeout, BodyTooLarge,
     UnsupportedMediaType, InvalidFields, IdempotencyKeyReused, IdempotencyKeyMalformed,
-    InvalidParameter, TooManyWrongKeys, OutboxFull, IdempotencyKeysFull, EngineUnavailable, OutcomeUnknown,
-    OutOfDescriptors;
+    InvalidParameter, TooManyWrongKeys, OutboxFull, IdempotencyKeysFull, EventsFull, EngineUnavailable,
+    OutcomeUnknown, OutOfDescriptors;
     SendMessageRequest: BAD_BODIES
 );
 

@@ -143,6 +143,7 @@ impl From<SendError> for ApiError {
         match error {
             SendError::UnknownDevice => ProblemKind::UnknownDevice.into(),
             SendError::OutboxFull(wait) => Self::with_retry_after(ProblemKind::OutboxFull, wait),
+            SendError::EventsFull => ProblemKind::EventsFull.into(),
             SendError::KeyReused => ProblemKind::IdempotencyKeyReused.into(),
             SendError::KeysFull(wait) => {
                 Self::with_retry_after(ProblemKind::IdempotencyKeysFull, wait)

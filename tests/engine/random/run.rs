@@ -227,7 +227,7 @@ impl Run {
             }
             Err(RedeemError::EventsFull) => {
                 let device = &self.model.half_refs[half_ref].device;
-                let of_one = self.model.is_stream_full_of(device);
+                let of_one = self.model.is_stream_full_of(device, &name);
                 let which = if of_one { "one device" } else { "all devices" };
                 self.met.insert(format!("stream full of {which}"));
             }
@@ -283,6 +283,7 @@ impl Run {
         key: Option<u8>,
         body: u8,
     ) {
+        self.settle_room(device).await;
         let number = self.name("").trim().to_owned();
         let data = if large { format!("\"{number:x>28}\"") } else { number };
         let key = key.map(|key| format!("key {key}"));
@@ -493,6 +494,7 @@ impl Run {
             self.invariants.event(&event);
             self.model.stream.keep(event);
         }
+        self.model.stream.check_bounds(&self.model.limits);
         for (epoch, seq) in mem::take(&mut self.acknowledged_unswept) {
             self.invariants.acknowledged(&epoch, seq);
         }

@@ -75,6 +75,18 @@ fn a_body_may_be_as_large_as_the_operator_says() {
 }
 
 #[test]
+fn event_bytes_that_do_not_hold_a_full_outbox_are_refused() {
+    for [messages, bytes, least] in [["1000", "532479", "532480"], ["1", "20991", "20992"]] {
+        let gateway = || Gateway::builder().flag("--outbox-messages", messages);
+        let refused = gateway().flag("--event-bytes", bytes).refused();
+        assert_eq!(refused.status.code(), Some(2));
+        let stderr = String::from_utf8_lossy(&refused.stderr);
+        assert!(stderr.contains(&format!("--event-bytes must be at least {least}")), "{stderr}");
+        let _least = gateway().flag("--event-bytes", least).start();
+    }
+}
+
+#[test]
 fn an_invalid_network_is_refused() {
     for network in ["10.0.0.0/33", "proxy.example.com", "10.0.0.0/8/8"] {
         assert_refused("--trusted-proxy", network);

@@ -224,6 +224,7 @@ impl Replay {
             if record.socket.is_some() {
                 state.connected.insert(Arc::clone(device));
             }
+            state.events.reserve(record.reserved(device));
             for (seq, expires) in record.conversation.iter().flat_map(|it| it.deadlines()) {
                 state.deadlines.messages.insert((expires, Arc::clone(device), seq));
             }

@@ -79,18 +79,22 @@ impl State {
             HalfRefState::Pending { token, linkinjected } => (*token, linkinjected.clone()),
         };
         let device = Arc::clone(&known.device);
-        if self.events.is_full(&device, &self.limits) {
-            return Err(RedeemError::EventsFull);
-        }
-        self.end_half_ref(half_ref, RedeemError::Spent, now);
-
-        let record = self.records.get_mut(&device).ok_or(RedeemError::Unknown)?;
+        let record = self.records.get(&device).ok_or(RedeemError::Unknown)?;
+        let connected = EventData::Connected { linkinjected: linkinjected.clone() };
         let socket = Socket {
             connection: connection.clone(),
             since: now,
             linkinjected: linkinjected.clone(),
             token,
         };
+        let disconnected_size = socket.disconnected_size(&device);
+        let size = connected.size(&device, Some(connection)) + disconnected_size;
+        if !self.events.has_room(&device, record.reserved(&device), size, &self.limits) {
+            return Err(RedeemError::EventsFull);
+        }
+        self.end_half_ref(half_ref, RedeemError::Spent, now);
+
+        let record = self.records.get_mut(&device).ok_or(RedeemError::Unknown)?;
         let older = record.socket.replace(socket);
         let epoch = Arc::clone(&record.epoch);
         if let Some(older) = older {
@@ -99,8 +103,8 @@ impl State {
             self.notifications.end(&older.connection, EndReason::Superseded);
         }
         self.connected.insert(Arc::clone(&device));
-        let data = EventData::Connected { linkinjected: linkinjected.clone() };
-        self.append_event(&device, Some(connection), data, now);
+        self.events.reserve(disconnected_size);
+        self.append_event(&device, Some(connection), connected, now);
         Ok(Opened { device, epoch, linkinjected })
     }
 

@@ -21,6 +21,7 @@ impl State {
         let device = Arc::clone(known.0);
         let record = self.records.get_mut_clean(&device).ok_or(SendError::UnknownDevice)?;
         let (epoch, connected) = (Arc::clone(&record.epoch), record.socket.is_some());
+        let (reserved, expired_size) = (record.reserved(&device), record.expired_size(&device));
         let conversation = record.conversation.get_or_insert_default();
         if let Some(request) = &idempotency {
             if let Some(key) = conversation.find_key(request, now)? {
@@ -30,7 +31,12 @@ impl State {
             }
             conversation.check_room_for_key(&self.limits, now)?;
         }
-        let (seq, expires) = conversation.enqueue(data, ttl, &self.limits, now)?;
+        conversation.check_room(data, &self.limits, now)?;
+        if !self.events.has_room_for_message(&device, reserved, expired_size, &self.limits) {
+            return Err(SendError::EventsFull);
+        }
+        self.events.reserve(expired_size);
+        let (seq, expires) = conversation.enqueue(data, ttl, now);
         let key = idempotency.map(|request| {
             let expires = now + millis(self.limits.idempotency_memory);
             conversation.remember_key(request, connected, expires);
@@ -77,8 +83,11 @@ impl State {
         seq: u64,
     ) -> Result<(), SocketError> {
         let device = self.device_with_socket(device, connection)?;
-        let Some(conversation) = self.conversation(&device) else { return Ok(()) };
+        let Some(record) = self.records.get_mut_clean(&device) else { return Ok(()) };
+        let expired_size = record.expired_size(&device);
+        let Some(conversation) = record.conversation.as_mut() else { return Ok(()) };
         let Some(removed) = conversation.acknowledge(seq) else { return Ok(()) };
+        self.events.unreserve(removed.len() * expired_size);
         for (seq, expires) in removed {
             self.deadlines.messages.remove(&(expires, Arc::clone(&device), seq));
         }
@@ -99,7 +108,10 @@ impl State {
         if self.conversation(&device).is_some_and(|conversation| conversation.has_accepted(id)) {
             return Ok(());
         }
-        if self.events.is_full(&device, &self.limits) {
+        let event = EventData::Message { id: id.into(), data: data.into() };
+        let size = event.size(&device, Some(connection));
+        let reserved = self.records.get(&device).map_or(0, |record| record.reserved(&device));
+        if !self.events.has_room(&device, reserved, size, &self.limits) {
             return Err(SocketError::EventsFull);
         }
         let remembered = self.limits.remembered_ids;
@@ -108,8 +120,7 @@ impl State {
         }
         let accepted = Change::Accepted { device: Cow::Borrowed(&device), id: Cow::Borrowed(id) };
         self.changes.push(&accepted);
-        let data = EventData::Message { id: id.into(), data: data.into() };
-        self.append_event(&device, Some(connection), data, now);
+        self.append_event(&device, Some(connection), event, now);
         Ok(())
     }
 
@@ -149,7 +160,9 @@ impl State {
         seq: u64,
         now: Millis,
     ) {
-        self.append_event(device, None, EventData::Expired { epoch: Arc::clone(epoch), seq }, now);
+        let data = EventData::Expired { epoch: Arc::clone(epoch), seq };
+        self.events.unreserve(data.size(device, None));
+        self.append_event(device, None, data, now);
     }
 
     /// The device's name, if the connection is its socket.

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(doc)]
+use super::record::Record;
 use crate::{ConnectionId, Event, EventData, Events, Limits, Millis, millis, new_id};
 
 /// The event stream.
@@ -18,6 +20,8 @@ pub struct EventLog {
     next: u64,
     bytes: usize,
     bytes_per_device: HashMap<Arc<str>, usize>,
+    /// Bytes of the events that the records are certain to cause: [`Record::reserved`] of all.
+    reserved: usize,
 }
 
 impl EventLog {
@@ -29,13 +33,40 @@ impl EventLog {
             next: 1,
             bytes: 0,
             bytes_per_device: HashMap::new(),
+            reserved: 0,
         }
     }
 
-    /// Whether a prospect of this device may append nothing more.
-    pub fn is_full(&self, device: &str, limits: &Limits) -> bool {
+    /// Whether there is room for `bytes` more of a device, which has `reserved` of its own.
+    pub fn has_room(&self, device: &str, reserved: usize, bytes: usize, limits: &Limits) -> bool {
         let of_device = self.bytes_per_device.get(device).copied().unwrap_or_default();
-        self.bytes >= limits.event_bytes || of_device >= limits.event_bytes_per_device
+        self.bytes + self.reserved + bytes <= limits.event_bytes
+            && of_device + reserved + bytes <= limits.event_bytes_per_device
+    }
+
+    /// Whether one more message can be queued for a device, which has `reserved` of its own. Of the
+    /// room at most a half is reserved by that: the rest is for sockets, and for what prospects say.
+    pub fn has_room_for_message(
+        &self,
+        device: &str,
+        reserved: usize,
+        expired_size: usize,
+        limits: &Limits,
+    ) -> bool {
+        2 * (self.reserved + expired_size) <= limits.event_bytes
+            && 2 * (reserved + expired_size) <= limits.event_bytes_per_device
+            && self.has_room(device, reserved, expired_size, limits)
+    }
+
+    /// Reserves room for an event that is certain to come.
+    pub const fn reserve(&mut self, bytes: usize) {
+        self.reserved += bytes;
+    }
+
+    /// Returns room that was reserved: the event will not come, or is appended now.
+    pub const fn unreserve(&mut self, bytes: usize) {
+        debug_assert!(self.reserved >= bytes, "nothing is returned that was not reserved");
+        self.reserved = self.reserved.saturating_sub(bytes);
     }
 
     /// Appends an event.

@@ -81,23 +81,22 @@ impl Conversation {
         self.keys.insert(IdempotencyKey { request, seq, connected, outcome, expires });
     }
 
-    /// Queues a message; returns its number and when it expires.
-    pub fn enqueue(
-        &mut self,
-        data: &str,
-        ttl: Duration,
-        limits: &Limits,
-        now: Millis,
-    ) -> Result<(u64, Millis), SendError> {
+    /// Checks whether one more message can be queued.
+    pub fn check_room(&self, data: &str, limits: &Limits, now: Millis) -> Result<(), SendError> {
         let full = self.queue.len() >= limits.outbox_messages
             || self.bytes + data.len() > limits.outbox_bytes;
         if full {
             let first = self.queue.iter().map(|message| message.expires).min();
             return Err(SendError::OutboxFull(until(first.unwrap_or(now), now)));
         }
+        Ok(())
+    }
+
+    /// Queues a message; returns its number and when it expires.
+    pub fn enqueue(&mut self, data: &str, ttl: Duration, now: Millis) -> (u64, Millis) {
         let expires = now + millis(ttl);
         self.restore(self.last_seq + 1, expires, data);
-        Ok((self.last_seq, expires))
+        (self.last_seq, expires)
     }
 
     /// Queues the message that has this number.

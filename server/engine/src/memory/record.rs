@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::outbox::Conversation;
-use crate::{ConnectionId, Digest, Millis, RateState, RedeemError};
+use crate::{ConnectionId, Digest, EventData, Millis, RateState, RedeemError};
 
 /// All that is remembered of one device.
 pub struct Record {
@@ -21,6 +21,27 @@ pub struct Record {
     pub expires: Millis,
     /// The device's use of its rate of authorisations. Not in the journal: a restart resets it.
     pub authorisations: RateState,
+}
+
+impl Record {
+    /// The bytes of the `expired` event of one of the device's messages.
+    pub fn expired_size(&self, device: &str) -> usize {
+        EventData::Expired { epoch: Arc::clone(&self.epoch), seq: 0 }.size(device, None)
+    }
+
+    /// The bytes of the events that the record is certain to cause.
+    pub fn reserved(&self, device: &str) -> usize {
+        let queued = self.conversation.as_ref().map_or(0, |it| it.unacknowledged());
+        let socket = self.socket.as_ref().map_or(0, |socket| socket.disconnected_size(device));
+        queued * self.expired_size(device) + socket
+    }
+}
+
+impl Socket {
+    /// The bytes of the `disconnected` event of the device's socket.
+    pub fn disconnected_size(&self, device: &str) -> usize {
+        EventData::Disconnected { cause: None }.size(device, Some(&self.connection))
+    }
 }
 
 /// Whose tokens speak for a device.

@@ -183,6 +183,7 @@ impl State {
     ) {
         // The device is in the set as long as its record has a socket.
         let Some(device) = self.connected.take(device) else { return };
+        self.events.unreserve(socket.disconnected_size(&device));
         let data = EventData::Disconnected { cause };
         self.append_event(&device, Some(&socket.connection), data, now);
     }

@@ -12,7 +12,7 @@ use super::{
     options::RedisOptions,
     protocol::{END_REASONS, NOTIFICATIONS},
 };
-use crate::{Digest, Limits, event::EVENT_OVERHEAD, millis};
+use crate::{Digest, Limits, event::EVENT_OVERHEAD, id::ID_LENGTH, millis};
 
 /// How many things one call expires, drops or closes at most.
 pub const BATCH: usize = 100;
@@ -115,6 +115,7 @@ fn header(limits: &Limits, options: &RedisOptions) -> String {
         ("SAFETY_TTL", SAFETY_TTL),
         ("EXPIRED_GATEWAY_TTL", EXPIRED_GATEWAY_TTL),
         ("EVENT_OVERHEAD", EVENT_OVERHEAD as u64),
+        ("ID_LENGTH", ID_LENGTH as u64),
     ];
     let mut header = constants.map(|(name, number)| format!("local {name} = {number}\n")).concat();
     let quoted = |word: &str| format!("'{word}'");

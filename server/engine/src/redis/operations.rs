@@ -170,6 +170,7 @@ impl Engine for Redis {
                 });
             }
             "unknown-device" => SendError::UnknownDevice,
+            "events-full" => SendError::EventsFull,
             "outbox-full" => SendError::OutboxFull(reply.millis(1)?),
             "key-reused" => SendError::KeyReused,
             "keys-full" => SendError::KeysFull(reply.millis(1)?),

@@ -18,7 +18,7 @@
 //! | `check_token` | `ok`, `unknown`, `expired` |
 //! | `authorise` | `ok`, `unknown`, `expired`, `device-mismatch`, `half-ref-foreign`, `half-ref-spent`, `too-many` µs, `full` ms |
 //! | `redeem` | `ok` device epoch link, `unknown`, `spent`, `expired`, `revoked`, `events-full` |
-//! | `send` | `ok` epoch seq connected acknowledged, `unknown-device`, `outbox-full` ms, `key-reused`, `keys-full` ms |
+//! | `send` | `ok` epoch seq connected acknowledged, `unknown-device`, `outbox-full` ms, `events-full`, `key-reused`, `keys-full` ms |
 //! | `outbox` | `ok` seq data seq data …, `stale` reason |
 //! | `acknowledge` | `ok`, `stale` reason |
 //! | `accept` | `ok`, `events-full`, `stale` reason |

@@ -76,7 +76,7 @@ impl Model {
             HalfRefState::Closed(why) => return Err(why),
             HalfRefState::Open { token, linkinjected } => (token, linkinjected),
         };
-        if self.is_stream_full(&device) {
+        if !self.has_room_for_socket(&device, connection, linkinjected.as_deref()) {
             return Err(RedeemError::EventsFull);
         }
         let until = self.after(self.limits.half_ref_memory);

@@ -119,6 +119,9 @@ impl Model {
             let ends = conversation.outbox.iter().map(|queued| queued.until);
             return Err(SendError::OutboxFull(self.wait(ends)));
         }
+        if !self.has_room_for_message(device) {
+            return Err(SendError::EventsFull);
+        }
 
         let until = self.after(message.ttl);
         let remembered = self.after(self.limits.idempotency_memory);
@@ -188,7 +191,8 @@ impl Model {
         if conversation.accepted.iter().any(|accepted| accepted == id) {
             return Ok(());
         }
-        if self.is_stream_full(device) {
+        let event = EventData::Message { id: id.into(), data: data.into() };
+        if !self.has_room_for(device, name, event.clone()) {
             return Err(SocketError::EventsFull);
         }
         let remembered = self.limits.remembered_ids;
@@ -196,7 +200,7 @@ impl Model {
         accepted.push(id.to_owned());
         let forgotten = accepted.len().saturating_sub(remembered);
         accepted.drain(..forgotten);
-        self.append(device, Some(name), EventData::Message { id: id.into(), data: data.into() });
+        self.append(device, Some(name), event);
         Ok(())
     }
 

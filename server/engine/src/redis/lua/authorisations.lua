@@ -147,13 +147,13 @@ Call.operation('redeem', WRITE, function(half_ref, connection)
         return { found.state == 'pending' and 'expired' or 'unknown' }
     elseif found.state ~= 'pending' then
         return { found.state }
-    elseif Events.are_full(found.device) then
-        return { 'events-full' }
     end
     local device, link = found.device, found.link
     local record = Records.load(device)
     if not record then
         return { 'unknown' }
+    elseif not Events.has_room_for_socket(device, record, connection, link) then
+        return { 'events-full' }
     end
     local token = Tokens.binding(record, found.token)
     Authorisations.finish(half_ref, found, 'spent')

@@ -65,11 +65,11 @@ function Call.finish(outcome, kind)
     end
     if kind.saves then
         Records.save_dirty()
+        Events.store_log()
     end
     if kind.counts then
         writes = writes + 1
         Call.store_writes()
-        Events.store_log()
     end
     Notifications.publish()
     return { writes, notifications[caller] or {}, outcome }

@@ -22,6 +22,8 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
     local wait = Outbox.until_room(device, record, #data)
     if wait then
         return { 'outbox-full', wait }
+    elseif not Events.has_room_for_message(device, record) then
+        return { 'events-full' }
     end
     local seq = Outbox.push(device, record, data, ttl, request or '')
     if request then
@@ -65,7 +67,7 @@ Call.operation('accept', WRITE, function(device, connection, id, data)
     local accepted = key('accepted', device)
     if redis.call('LPOS', accepted, id) then
         return { 'ok' }
-    elseif Events.are_full(device) then
+    elseif not Events.has_room_for_event(device, record, connection, id, data) then
         return { 'events-full' }
     end
     local remembered = redis.call('RPUSH', accepted, id)

@@ -14,18 +14,20 @@ local function event_size(kind, device, connection, detail, body)
     return size
 end
 
--- The number of the next event, and the bytes of all that are kept.
+-- The number of the next event, the bytes of all that are kept, and the bytes that are reserved for
+-- those that the records are certain to cause.
 local function log()
     if not event_log then
-        local found = redis.call('HMGET', key('meta'), 'next', 'bytes')
-        event_log = { next = tonumber(found[1]), bytes = tonumber(found[2]) }
+        local found = redis.call('HMGET', key('meta'), 'next', 'bytes', 'reserved')
+        event_log = { next = tonumber(found[1]), bytes = tonumber(found[2]), reserved = tonumber(found[3] or 0) }
     end
     return event_log
 end
 
 function Events.store_log()
-    if event_log then
-        redis.call('HSET', key('meta'), 'next', event_log.next, 'bytes', event_log.bytes)
+    local log = event_log
+    if log and log.has_changed then
+        redis.call('HSET', key('meta'), 'next', log.next, 'bytes', log.bytes, 'reserved', log.reserved)
     end
 end
 
@@ -37,16 +39,70 @@ function Events.append(kind, device, connection, detail, body)
         'connection', connection, 'at', now, 'detail', detail, 'body', body
     )
     redis.call('HINCRBY', key('event-bytes'), device, size)
-    events.next, events.bytes, has_appended = events.next + 1, events.bytes + size, true
+    events.next, events.bytes, events.has_changed = events.next + 1, events.bytes + size, true
+    has_appended = true
 end
 
--- Whether messages and openings of the device are refused.
-function Events.are_full(device)
-    if log().bytes >= LIMITS.event_bytes then
-        return true
+local function reserve(bytes)
+    if bytes ~= 0 then
+        log().reserved, log().has_changed = math.max(log().reserved + bytes, 0), true
+    end
+end
+
+-- Reserves what a record is certain to cause now, in place of what it has reserved before: one `expired`
+-- for each message in its outbox, and one `disconnected` for its socket.
+function Events.reserve(device, record)
+    local bytes = record.count * event_size('expired', device, '', record.epoch)
+    if record.socket then
+        bytes = bytes + event_size('disconnected', device, record.socket.connection)
+    end
+    if bytes ~= record.reserved then
+        reserve(bytes - record.reserved)
+        record.reserved = bytes
+        Records.touch(device)
+    end
+end
+
+-- Returns what a record that ends has reserved.
+function Events.unreserve(record)
+    reserve(-record.reserved)
+end
+
+-- Returns what was reserved for something of a device whose record Redis has expired: the text of its
+-- event was an epoch or a connection.
+function Events.unreserve_lost(device)
+    reserve(-(EVENT_OVERHEAD + #device + ID_LENGTH))
+end
+
+-- Whether there is room for `bytes` more of a device.
+local function has_room(device, record, bytes)
+    Events.reserve(device, record)
+    if log().bytes + log().reserved + bytes > LIMITS.event_bytes then
+        return false
     end
     local of_device = tonumber(redis.call('HGET', key('event-bytes'), device) or 0)
-    return of_device >= LIMITS.event_bytes_per_device
+    return of_device + record.reserved + bytes <= LIMITS.event_bytes_per_device
+end
+
+-- Whether a socket can open: for its `connected` now and its `disconnected` later.
+function Events.has_room_for_socket(device, record, connection, link)
+    local disconnected = event_size('disconnected', device, connection)
+    return has_room(device, record, event_size('connected', device, connection, link or '') + disconnected)
+end
+
+-- Whether a message of the prospect can be accepted.
+function Events.has_room_for_event(device, record, connection, id, data)
+    return has_room(device, record, event_size('message', device, connection, id, data))
+end
+
+-- Whether one more message can be queued, for its `expired`. Of the room at most a half is reserved by
+-- that: the rest is for sockets, and for what prospects say.
+function Events.has_room_for_message(device, record)
+    local size = event_size('expired', device, '', record.epoch)
+    Events.reserve(device, record)
+    return 2 * (log().reserved + size) <= LIMITS.event_bytes
+        and 2 * (record.reserved + size) <= LIMITS.event_bytes_per_device
+        and has_room(device, record, size)
 end
 
 -- Drops the oldest events while `is_over` of number and time says so, up to `at_most`; returns how
@@ -62,7 +118,7 @@ function Events.drop_oldest(at_most, is_over)
             break
         end
         local size = event_size(kind, device, connection, fields[10], fields[12])
-        log().bytes = log().bytes - size
+        log().bytes, log().has_changed = log().bytes - size, true
         if redis.call('HINCRBY', key('event-bytes'), device, -size) <= 0 then
             redis.call('HDEL', key('event-bytes'), device)
         end

@@ -101,6 +101,9 @@ local function expire(messages)
             Notifications.messages_settled(device)
         else
             Outbox.clear_deadlines(of_device)
+            for _ = 1, #of_device do
+                Events.unreserve_lost(device)
+            end
         end
     end
     for _, message in ipairs(messages) do

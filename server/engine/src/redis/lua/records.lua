@@ -8,7 +8,7 @@ local function encode(record)
     return cmsgpack.pack({
         record.epoch, record.generation, record.claimed, record.tokens, record.pending, record.expires,
         record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
-        record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys,
+        record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys, record.reserved,
     })
 end
 
@@ -36,6 +36,7 @@ function Records.decode(device, packed)
         last_end = it[14] or nil, -- the connection that the engine ended last, and the reason
         unknown_seq = it[15], -- of messages up to this number is not known whether they expired
         token_keys = it[16] or {}, -- of unused tokens: the idempotency key of the request, by token
+        reserved = it[17] or 0, -- bytes reserved for the events that the record is certain to cause
     }
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.
@@ -67,7 +68,8 @@ function Records.touch(device)
     dirty[device] = true
 end
 
-function Records.delete(device)
+function Records.delete(device, record)
+    Events.unreserve(record)
     loaded[device] = false
     dirty[device] = nil
     redis.call(
@@ -82,6 +84,7 @@ function Records.limit_ttl(record, name)
 end
 
 local function save(device, record)
+    Events.reserve(device, record)
     if record.keys_expire >= record.expires + SAFETY_TTL / 2 then
         redis.call('SET', key('device', device), encode(record), 'KEEPTTL')
         return

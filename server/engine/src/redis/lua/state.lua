@@ -31,6 +31,7 @@ function State.new_record(device, epoch, claimed)
         unknown_seq = 0,
         count = 0,
         bytes = 0,
+        reserved = 0,
     }
     Records.insert(device, record)
     redis.call('ZADD', key('due:records'), now, device)
@@ -63,7 +64,7 @@ function State.delete_record(device, record)
             Authorisations.finish(half_ref, found, 'revoked')
         end
     end
-    Records.delete(device)
+    Records.delete(device, record)
 end
 
 -- Whether the socket's gateway is known: it has a lease, or has expired and its sockets are being
@@ -80,6 +81,9 @@ function State.expire_record(device)
     end
     if not record then
         redis.call('ZREM', key('due:records'), device)
+        if redis.call('ZREM', key('connected'), device) == 1 then
+            Events.unreserve_lost(device)
+        end
     elseif record.socket then
         State.extend_record(device, record, now)
     else
