@@ -101,7 +101,7 @@ mod tests {
     fn the_rules_have_the_gateways_own_heartbeat() {
         let command = Config::command();
         let argument = command.get_arguments().find(|it| it.get_long() == Some("heartbeat"));
-        let default = argument.expect("the setting").get_default_values()[0].to_owned();
+        let default = argument.expect("the setting").get_default_values()[0].clone();
         assert_eq!(default, *format!("{DEFAULT_HEARTBEAT_SECONDS}s"));
     }
 }
