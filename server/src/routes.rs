@@ -65,6 +65,8 @@ pub fn operations() -> UtoipaApp<
         .service(documents::get_contract)
         .service(web_files::get_swagger_ui)
         .service(web_files::get_client)
+        .service(web_files::get_home)
+        .service(web_files::get_try_page)
 }
 
 /// The contract of the operations.
@@ -97,11 +99,12 @@ impl Shared {
     /// Everything that `gateway` needs to answer requests under a contract.
     #[must_use]
     pub fn new(gateway: Data<Gateway>, contract: &OpenApi) -> Self {
+        let web = gateway.config.http.web;
         Self {
             gateway,
             pages: Data::new(Pages::of(contract)),
-            web_files: Data::default(),
-            paths: Data::new(Paths::of(contract)),
+            web_files: Data::new(WebFiles::new(web)),
+            paths: Data::new(Paths::of(contract, web)),
             streams: Data::default(),
             deprecations: Data::new(Deprecations::of(contract)),
         }

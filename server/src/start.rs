@@ -14,7 +14,7 @@ use actix_web::{
 use tokio::time;
 
 use crate::{
-    config::{Config, ConfigError, OperatorKeys},
+    config::{Config, ConfigError, OperatorKeys, Switch},
     descriptors::{Descriptors, DescriptorsError},
     logging::{self, DroppedLines, LogError, Repeated},
     server,
@@ -94,14 +94,21 @@ fn announce(gateway: &Gateway, keys: &OperatorKeys, local: SocketAddr) {
     );
     let mut terminal = io::stdout();
     // A closed standard output is no reason to stop.
-    let _ = match &gateway.config.http.public_url {
-        Some(url) => {
-            writeln!(terminal, "Swagger UI: {url}/swagger-ui/ (listening on http://{local})")
-        }
-        None => writeln!(terminal, "Swagger UI: http://{local}/swagger-ui/"),
+    let (url, listening) = match &gateway.config.http.public_url {
+        Some(url) => (url.clone(), format!(" (listening on http://{local})")),
+        None => (format!("http://{local}"), String::new()),
+    };
+    let has_pages = gateway.config.http.web == Switch::On;
+    let _ = if has_pages {
+        writeln!(terminal, "Swagger UI: {url}/swagger-ui/{listening}")
+    } else {
+        writeln!(terminal, "Gateway: {url}{listening}")
     };
     for key in keys.keys.iter().filter(|_| keys.trial) {
         let _ = writeln!(terminal, "This is a trial. Its operator key: {key}");
+    }
+    if has_pages {
+        let _ = writeln!(terminal, "Try it: {url}/try/");
     }
 }
 

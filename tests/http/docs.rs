@@ -2,7 +2,7 @@
 
 use tests::{Answer, Connection, DEVICE, Gateway, half_ref};
 
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 15] = [
     ("/openapi.json", "application/json"),
     ("/openapi-3.0.json", "application/json"),
     ("/openapi-3.2.json", "application/json"),
@@ -12,6 +12,11 @@ const FILES: [(&str, &str); 10] = [
     ("/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
     ("/swagger-ui/gateway.js", "text/javascript"),
     ("/connect-socket.js", "text/javascript"),
+    ("/", "text/html"),
+    ("/try/", "text/html"),
+    ("/try/try.css", "text/css"),
+    ("/try/prospect.js", "text/javascript"),
+    ("/try/icon.svg", "image/svg+xml"),
     ("/swagger-ui/icon.svg", "image/svg+xml"),
 ];
 
@@ -21,12 +26,33 @@ fn get_unless(gateway: &Gateway, path: &str, tag: &str) -> Answer {
 }
 
 #[test]
-fn the_root_redirects_to_the_swagger_ui() {
+fn a_page_without_its_slash_redirects() {
     let gateway = Gateway::trial();
-    for path in ["/", "/swagger-ui", "/?from=somewhere"] {
-        let answer = gateway.get(path);
-        assert_eq!(answer.status, 308, "{path}");
-        assert_eq!(answer.header("location"), "/swagger-ui/");
+    for page in ["/swagger-ui", "/try", "/try?from=somewhere"] {
+        let answer = gateway.get(page);
+        assert_eq!(answer.status, 308, "{page}");
+        let target = page.split('?').next().expect("a path");
+        assert_eq!(answer.header("location"), format!("{target}/"));
+    }
+}
+
+#[test]
+fn the_home_page_leads_to_the_others() {
+    let page = Gateway::trial().get("/").text();
+    for target in ["/try/", "/swagger-ui/", "/openapi.json", "/asyncapi.json", "/connect-socket.js"]
+    {
+        assert!(page.contains(&format!("href=\"{target}\"")), "{target}");
+    }
+}
+
+#[test]
+fn without_pages_the_contract_and_the_client_are_still_served() {
+    let gateway = Gateway::builder().flag("--web", "off").start();
+    for path in ["/", "/try", "/try/", "/try/try.js", "/swagger-ui", "/swagger-ui/index.html"] {
+        assert_eq!(gateway.get(path).problem_name(), "not-found", "{path}");
+    }
+    for path in ["/openapi.json", "/asyncapi.json", "/connect-socket.js"] {
+        assert_eq!(gateway.get(path).status, 200, "{path}");
     }
 }
 
@@ -43,11 +69,13 @@ fn every_page_has_its_content_type() {
 }
 
 #[test]
-fn the_page_loads_nothing_from_elsewhere() {
-    let page = Gateway::trial().get("/swagger-ui/").text();
-    assert!(page.contains("swagger-ui-bundle.js"));
-    for elsewhere in ["http://", "https://", "src=\"//", "href=\"//"] {
-        assert!(!page.contains(elsewhere), "{elsewhere}");
+fn no_page_loads_anything_from_elsewhere() {
+    let gateway = Gateway::trial();
+    for path in ["/", "/try/", "/swagger-ui/"] {
+        let page = gateway.get(path).text();
+        for elsewhere in ["http://", "https://", "src=\"//", "href=\"//"] {
+            assert!(!page.contains(elsewhere), "{path}: {elsewhere}");
+        }
     }
 }
 
@@ -203,6 +231,8 @@ fn a_path_cannot_leave_the_folder() {
         "/swagger-ui//etc/passwd",
         "/swagger-ui/%2fetc%2fpasswd",
         "/swagger-ui/index.html%00",
+        "/try/../openapi.json",
+        "/try/%2e%2e/%2e%2e/etc/passwd",
         "/swagger-ui/%ff",
         "/../swagger-ui/index.html",
         "/%2e%2e/etc/passwd",

@@ -180,7 +180,10 @@ impl GatewayBuilder {
         let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("its first line");
-        let Some(announced) = line.trim().strip_prefix("Swagger UI: ").map(str::to_owned) else {
+        let line = line.trim();
+        let announced =
+            line.strip_prefix("Swagger UI: ").or_else(|| line.strip_prefix("Gateway: "));
+        let Some(announced) = announced.map(str::to_owned) else {
             let _ = child.wait();
             panic!("the gateway did not start: {}", fs::read_to_string(&log).unwrap_or_default());
         };

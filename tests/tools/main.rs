@@ -6,3 +6,4 @@ mod lint;
 mod schemathesis;
 mod snippets;
 mod swagger_ui;
+mod try_page;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::value;
+use super::{tokens::Switch, value};
 
 /// Addresses, requests and the shutdown.
 #[derive(Clone, Args)]
@@ -73,6 +73,10 @@ pub struct HttpConfig {
     /// Who may read /metrics: the operator alone, or everyone.
     #[arg(long, value_name = "WHO", default_value = "operator")]
     pub metrics: MetricsAccess,
+
+    /// Whether the gateway serves its pages and the Swagger UI.
+    #[arg(long, value_name = "SWITCH", default_value = "on")]
+    pub web: Switch,
 
     /// Worker threads; as many as the machine has cores when not given.
     #[arg(long, value_name = "N", value_parser = value::count)]

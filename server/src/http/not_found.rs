@@ -1,5 +1,5 @@
 //! Requests that match no operation: an unknown path, a known path with another method, and the
-//! paths that redirect to the Swagger UI.
+//! paths that redirect to a page.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,26 +10,32 @@ use actix_web::{
 use api_types::problem::ProblemKind;
 use utoipa::openapi::{OpenApi, PathItem};
 
-use crate::problem::ApiError;
+use crate::{config::Switch, problem::ApiError};
 
-/// Paths that redirect, with their targets.
-const REDIRECTS: [(&str, &str); 2] = [("/", "/swagger-ui/"), ("/swagger-ui", "/swagger-ui/")];
+/// Paths that redirect, with their targets, where the gateway serves its pages.
+const REDIRECTS: [(&str, &str); 2] = [("/try", "/try/"), ("/swagger-ui", "/swagger-ui/")];
 
 /// The methods of each path of the contract, for `Allow`.
-pub struct Paths(Vec<(ResourceDef, String)>);
+pub struct Paths {
+    methods: Vec<(ResourceDef, String)>,
+    redirects: &'static [(&'static str, &'static str)],
+}
 
 impl Paths {
-    /// The paths of `contract`.
+    /// The paths of `contract`, and where it serves its pages, those that redirect.
     #[must_use]
-    pub fn of(contract: &OpenApi) -> Self {
+    pub fn of(contract: &OpenApi, web: Switch) -> Self {
         let paths = contract.paths.paths.iter();
         // A file's name may contain slashes, which a path template of OpenAPI cannot express.
         let pattern = |path: &str| ResourceDef::new(path.replace("{file}", "{file:.*}"));
-        Self(paths.map(|(path, item)| (pattern(path), methods(item))).collect())
+        Self {
+            methods: paths.map(|(path, item)| (pattern(path), methods(item))).collect(),
+            redirects: if web == Switch::On { &REDIRECTS } else { &[] },
+        }
     }
 
     fn methods_of(&self, path: &str) -> Option<&str> {
-        self.0
+        self.methods
             .iter()
             .find(|(pattern, _)| pattern.is_match(path))
             .map(|(_, methods)| methods.as_str())
@@ -55,7 +61,7 @@ fn methods(item: &PathItem) -> String {
 /// Always, unless the path redirects.
 pub async fn not_found(request: HttpRequest, paths: Data<Paths>) -> Result<HttpResponse, ApiError> {
     let path = request.path();
-    if let Some((_, target)) = REDIRECTS.iter().find(|(from, _)| *from == path) {
+    if let Some((_, target)) = paths.redirects.iter().find(|(from, _)| *from == path) {
         return match *request.method() {
             Method::GET => Ok(HttpResponse::PermanentRedirect()
                 .insert_header((header::LOCATION, *target))

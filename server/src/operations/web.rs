@@ -16,6 +16,7 @@ use utoipa_swagger_ui::Config;
 
 use super::documents::{Page, REVALIDATED};
 use crate::{
+    config::Switch,
     http::{body::NoBody, route_policy::RoutePolicy},
     problem::{ApiError, api_errors},
 };
@@ -27,6 +28,10 @@ const SWAGGER_UI_CSP: &str = "default-src 'none'; script-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
+/// The content security policy of the gateway's own pages.
+const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// A file of `server/web`: where it is served, its content type and its bytes.
 type File = (&'static str, &'static str, &'static [u8]);
 
@@ -37,22 +42,57 @@ macro_rules! files {
 }
 
 /// The gateway's own files. They take precedence over the files of the Swagger UI.
-const FILES: [File; 6] = files! {
+const FILES: [File; 15] = files! {
+    "" "text/html; charset=utf-8" "home.html";
     "connect-socket.js" "text/javascript; charset=utf-8" "connect-socket.js";
     "swagger-ui/" "text/html; charset=utf-8" "swagger-ui/index.html";
     "swagger-ui/index.html" "text/html; charset=utf-8" "swagger-ui/index.html";
     "swagger-ui/gateway.css" "text/css; charset=utf-8" "swagger-ui/gateway.css";
     "swagger-ui/gateway.js" "text/javascript; charset=utf-8" "swagger-ui/gateway.js";
     "swagger-ui/icon.svg" "image/svg+xml" "icon.svg";
+    "try/" "text/html; charset=utf-8" "try/index.html";
+    "try/code.js" "text/javascript; charset=utf-8" "try/code.js";
+    "try/icon.svg" "image/svg+xml" "icon.svg";
+    "try/operator.js" "text/javascript; charset=utf-8" "try/operator.js";
+    "try/page.js" "text/javascript; charset=utf-8" "try/page.js";
+    "try/prospect.js" "text/javascript; charset=utf-8" "try/prospect.js";
+    "try/try.css" "text/css; charset=utf-8" "try/try.css";
+    "try/try.js" "text/javascript; charset=utf-8" "try/try.js";
 };
 
-/// The files that were requested so far, by their paths. There are about ten.
-#[derive(Default)]
-pub struct WebFiles(Mutex<HashMap<String, Page>>);
+/// What browsers may get.
+pub struct WebFiles {
+    /// Whether the pages and the Swagger UI are served.
+    web: Switch,
+    /// The files that were requested so far, by their paths. There are about twenty.
+    requested: Mutex<HashMap<String, Page>>,
+}
 
 impl WebFiles {
+    /// The files, with the pages and the Swagger UI or without.
+    #[must_use]
+    pub fn new(web: Switch) -> Self {
+        Self { web, requested: Mutex::default() }
+    }
+
+    /// The answer with a file of a page, which may load only what `policy` allows.
+    fn page(
+        &self,
+        path: &str,
+        policy: &'static str,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, ApiError> {
+        if self.web == Switch::Off {
+            return Err(ProblemKind::NotFound.into());
+        }
+        let mut response = self.file(path)?.answer(request, REVALIDATED);
+        let policy = HeaderValue::from_static(policy);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        Ok(response)
+    }
+
     fn file(&self, path: &str) -> Result<Page, ApiError> {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(page) = pages.get(path) {
             return Ok(page.clone());
         }
@@ -102,10 +142,7 @@ pub async fn get_swagger_ui(
     file: Path<String>,
     files: Data<WebFiles>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut response = files.file(&format!("swagger-ui/{file}"))?.answer(&request, REVALIDATED);
-    let policy = HeaderValue::from_static(SWAGGER_UI_CSP);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
+    files.page(&format!("swagger-ui/{file}"), SWAGGER_UI_CSP, &request)
 }
 
 api_errors!(GetClientErrors: BadRequest, RequestTimeout, BodyTooLarge, OutOfDescriptors;);
@@ -130,4 +167,53 @@ pub async fn get_client(
     files: Data<WebFiles>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(files.file("connect-socket.js")?.answer(&request, REVALIDATED))
+}
+
+api_errors!(GetPageErrors: NotFound, OutOfDescriptors;);
+
+/// The home page
+///
+/// Leads to the try page, the Swagger UI, the documents and the client.
+#[utoipa::path(
+    operation_id = "getHome",
+    tag = "contract",
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (status = 304, description = "The page still has the tag of `If-None-Match`."),
+        GetPageErrors
+    ),
+    security(())
+)]
+#[get("/", wrap = "RoutePolicy::new()")]
+pub async fn get_home(
+    request: HttpRequest,
+    files: Data<WebFiles>,
+) -> Result<HttpResponse, ApiError> {
+    files.page("", PAGE_CSP, &request)
+}
+
+/// The try page
+///
+/// A prospect and the operator on one page, to try the whole conversation out.
+#[utoipa::path(
+    operation_id = "getTryPage",
+    tag = "contract",
+    params(("file" = String, Path, description = "A file of the page.", example = "try.js")),
+    responses(
+        (status = 200, description = "The file.", content(
+            (String = "text/html"), (String = "text/css"), (String = "text/javascript"),
+            (String = "image/svg+xml")
+        )),
+        (status = 304, description = "The file still has the tag of `If-None-Match`."),
+        GetPageErrors
+    ),
+    security(())
+)]
+#[get("/try/{file:.*}", wrap = "RoutePolicy::new()")]
+pub async fn get_try_page(
+    request: HttpRequest,
+    file: Path<String>,
+    files: Data<WebFiles>,
+) -> Result<HttpResponse, ApiError> {
+    files.page(&format!("try/{file}"), PAGE_CSP, &request)
 }

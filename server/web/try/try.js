@@ -1,0 +1,2 @@
+import './prospect.js';
+import './operator.js';
