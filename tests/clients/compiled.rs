@@ -8,12 +8,9 @@ use std::{
 use tests::tools::run;
 
 use crate::{
-    table::{Row, YES},
+    table::{NOT_TRIED, Row, YES},
     workshop::{Document, SHORT_LIVED_JVM, Workshop, files, pinned},
 };
-
-/// The cell of a question that no driver tried.
-const NOT_TRIED: &str = "not tried";
 
 /// A folder with a generated client.
 fn generated(language: &str) -> Workshop {

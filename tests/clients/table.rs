@@ -17,6 +17,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("TypeScript", "@hey-api/openapi-ts"),
     ("TypeScript", "openapi-generator-cli"),
     ("Python", "openapi-generator-cli"),
+    ("Python", "openapi-python-client"),
     ("Go", "openapi-generator-cli"),
     ("Java", "openapi-generator-cli"),
     ("Rust", "progenitor"),
@@ -31,6 +32,9 @@ pub const YES: &str = "yes";
 
 /// A no without a reason.
 pub const NO: &str = "no";
+
+/// The cell of a question that no driver tried.
+pub const NOT_TRIED: &str = "not tried";
 
 /// The cell of an observation: a bare yes, or what there is to add.
 pub fn told(seen: bool, otherwise: &'static str) -> &'static str {
