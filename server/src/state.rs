@@ -149,7 +149,7 @@ fn engine(
     if let Some(options) = config.redis.options()? {
         return Ok(Arc::new(Redis::start(&limits, options, None, listener)));
     }
-    let clock = Arc::new(SystemClock::start());
+    let clock = Arc::new(SystemClock);
     let Some(folder) = &config.journal.data_dir else {
         return Ok(Arc::new(Embedded::new(limits, clock, listener)));
     };

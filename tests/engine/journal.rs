@@ -129,7 +129,7 @@ async fn changed_bytes_in_the_last_commit_start_new_epochs() {
 }
 
 /// Makes it look as if the machine was rebooted since the engine ran.
-fn reboot(folder: &Path) {
+pub fn reboot(folder: &Path) {
     let changed = database(folder).execute("UPDATE run SET boot = 'another'", []);
     assert_eq!(changed.expect("changed"), 1);
 }
@@ -187,11 +187,11 @@ async fn refused(change: &str) -> JournalError {
 
 #[tokio::test]
 async fn a_journal_of_another_format_is_refused() {
-    for format in [1, 7] {
+    for format in [2, 7] {
         let why = refused(&format!("PRAGMA user_version = {format}")).await;
-        let expected = format!("format {format}, and this gateway knows format 2 only");
+        let expected = format!("format {format}, and this gateway knows format 3 only");
         assert!(why.to_string().contains(&expected), "{why}");
-        assert!(matches!(why, JournalError::Format { found, known: 2 } if found == format));
+        assert!(matches!(why, JournalError::Format { found, known: 3 } if found == format));
     }
 }
 

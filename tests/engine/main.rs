@@ -9,6 +9,7 @@ mod accepting;
 mod acknowledging;
 mod authorisations;
 mod claims;
+mod clock;
 mod events;
 mod idempotency;
 mod journal;

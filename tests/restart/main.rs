@@ -1,6 +1,7 @@
-//! The journal: the real binary is killed, stopped, started again and run on a full disk, and no
-//! message is lost.
+//! The journal: the real binary is killed, stopped, started again, and run on disks and clocks with
+//! faults, and no message is lost.
 
+mod clock;
 mod faulty_disk;
 mod folder;
 mod full_disk;

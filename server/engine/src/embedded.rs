@@ -34,6 +34,7 @@ use crate::{
     TokenError,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
     memory::state::{Given, State},
+    time::Timeline,
 };
 
 /// Length of a journal from which it is compacted, in bytes: 16 MiB.
@@ -42,7 +43,7 @@ pub const COMPACTION_THRESHOLD: usize = 16 * 1024 * 1024;
 /// The embedded engine.
 pub struct Embedded {
     state: Arc<Mutex<Journaled>>,
-    clock: Arc<dyn Clock>,
+    timeline: Timeline,
     listener: Arc<dyn EngineListener>,
     journal: Option<Journal>,
 }
@@ -52,7 +53,7 @@ impl Embedded {
     #[must_use]
     pub fn new(limits: Limits, clock: Arc<dyn Clock>, listener: Arc<dyn EngineListener>) -> Self {
         let state = Arc::new(Mutex::new(Journaled::new(State::new(limits), 0)));
-        Self { state, clock, listener, journal: None }
+        Self { state, timeline: Timeline::new(clock), listener, journal: None }
     }
 
     /// An engine with the state of the journal in `folder`, which is made if there is none.
@@ -71,15 +72,15 @@ impl Embedded {
         durability: Durability,
         compaction_threshold: usize,
     ) -> Result<Self, JournalError> {
-        let (state, journal) = journal::open(
+        let (state, timeline, journal) = journal::open(
             folder,
             durability,
             limits,
             compaction_threshold,
-            clock.now(),
+            clock,
             Arc::clone(&listener),
         )?;
-        Ok(Self { state, clock, listener, journal: Some(journal) })
+        Ok(Self { state, timeline, listener, journal: Some(journal) })
     }
 
     /// Runs one step, and returns when it is committed: no one sees what a crash could undo.
@@ -115,7 +116,9 @@ impl Embedded {
                 return Err(EngineError::Unavailable);
             }
             // Read under the lock, so that time does not go back from one step to the next.
-            let now = self.clock.now();
+            let moment = self.timeline.now();
+            let now = moment.engine;
+            state.state.wall_offset = moment.wall_offset();
             if let Some(journal) = &self.journal {
                 journal.settle(&mut state, now)?;
             }

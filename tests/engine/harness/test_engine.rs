@@ -16,7 +16,7 @@ use engine::{
 use tempfile::TempDir;
 
 use super::{
-    Backend,
+    Backend, SECOND,
     backend::{in_memory, on_journal, on_redis},
     notifications::Notifications,
 };
@@ -24,12 +24,19 @@ use super::{
 /// When every test begins: 2023-11-14T22:13:20Z.
 pub const START: Millis = 1_700_000_000_000;
 
-/// A clock that stands still until it is moved.
-struct ManualClock(AtomicU64);
+/// Clocks that stand still until they are moved.
+struct ManualClock {
+    now: AtomicU64,
+    wall: AtomicU64,
+}
 
 impl Clock for ManualClock {
     fn now(&self) -> Millis {
-        self.0.load(Ordering::SeqCst)
+        self.now.load(Ordering::SeqCst)
+    }
+
+    fn wall(&self) -> Millis {
+        self.wall.load(Ordering::SeqCst)
     }
 }
 
@@ -58,7 +65,7 @@ impl TestEngine {
 
     /// An engine with limits of its own.
     pub async fn with_limits(backend: Backend, limits: Limits) -> Self {
-        let clock = Arc::new(ManualClock(AtomicU64::new(START)));
+        let clock = Arc::new(ManualClock { now: START.into(), wall: START.into() });
         let notifications = Arc::new(Notifications::default());
         let (time, listener) = (clock.clone(), notifications.clone());
         let folder = (backend == Backend::Journal).then(|| tempfile::tempdir().expect("a folder"));
@@ -134,7 +141,18 @@ impl TestEngine {
     /// Advances the clock alone. A gateway sweeps about every half second; until it does, what is
     /// due counts as expired all the same.
     pub fn advance_unswept(&self, time: Duration) {
-        self.clock.0.fetch_add(millis(time), Ordering::SeqCst);
+        self.clock.now.fetch_add(millis(time), Ordering::SeqCst);
+        self.clock.wall.fetch_add(millis(time), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock; no time passes.
+    pub fn set_wall_clock(&self, to: Millis) {
+        self.clock.wall.store(to, Ordering::SeqCst);
+    }
+
+    /// Restarts the clock that counts from the start of the machine. The wall clock stays.
+    pub fn restart_clock(&self) {
+        self.clock.now.store(millis(SECOND), Ordering::SeqCst);
     }
 
     /// Has the engine expire what is due.

@@ -159,6 +159,7 @@ impl Committer {
             }
         }
         let written = if changes.is_empty() {
+            self.store.follow_clock();
             self.store.check()
         } else {
             self.store.commit(&changes).map(|n| self.track_compaction(&batch, n))

@@ -156,11 +156,11 @@ impl Compaction {
         } else if let Some((index, digest, half_ref)) = state.half_refs.before(cursor.half_refs) {
             (cursor.records, cursor.half_refs) = (0, index);
             state.changes.push(&Change::HalfRef(*digest, Cow::Borrowed(half_ref)));
-        } else if let Some(event) = state.events.first_from(cursor.events.0)
-            && event.n < cursor.events.1
+        } else if let Some(stored) = state.events.first_from(cursor.events.0)
+            && stored.event.n < cursor.events.1
         {
-            cursor.events.0 = event.n + 1;
-            state.changes.push(&Change::Event(Cow::Borrowed(event)));
+            cursor.events.0 = stored.event.n + 1;
+            state.changes.push(&Change::Event(Cow::Borrowed(stored)));
         } else {
             // Nothing is left, also where entries were removed since the compaction began.
             (cursor.records, cursor.half_refs, cursor.events.0) = (0, 0, cursor.events.1);

@@ -12,12 +12,14 @@ use super::{
     committer::Journal, compaction::Journaled, error::JournalError, run::Durability, store::Store,
 };
 use crate::{
-    EngineListener, Event, Limits, Millis, RateState,
+    Clock, EngineListener, Limits, RateState,
     memory::{
         change::{Change, RecordImage, TokenImage},
+        events::StoredEvent,
         record::{HalfRefState, Record, Token},
         state::State,
     },
+    time::Timeline,
 };
 
 /// Opens the journal in `folder`, recovers its state and starts to commit.
@@ -29,11 +31,11 @@ pub fn open(
     durability: Durability,
     limits: &Limits,
     compaction_threshold: usize,
-    now: Millis,
+    clock: Arc<dyn Clock>,
     listener: Arc<dyn EngineListener>,
-) -> Result<(Arc<Mutex<Journaled>>, Journal), JournalError> {
+) -> Result<(Arc<Mutex<Journaled>>, Timeline, Journal), JournalError> {
     let began = Instant::now();
-    let (mut store, lost_tail) = Store::open(folder, durability)?;
+    let (mut store, lost_tail) = Store::open(folder, durability, clock)?;
     let (mut journaled, too_long) = load(limits, compaction_threshold, &store)?;
     if store.next() > 1 {
         tracing::info!(
@@ -44,7 +46,8 @@ pub fn open(
             "journal recovered"
         );
     }
-    prepare(&mut journaled, &mut store, lost_tail, too_long, now)?;
+    let timeline = store.timeline().clone();
+    prepare(&mut journaled, &mut store, lost_tail, too_long)?;
     let state = Arc::new(Mutex::new(journaled));
     let limits = limits.clone();
     let reload = move |store: &Store| {
@@ -54,7 +57,7 @@ pub fn open(
             .ok()
     };
     let journal = Journal::start(store, Arc::clone(&state), listener, reload)?;
-    Ok((state, journal))
+    Ok((state, timeline, journal))
 }
 
 /// Reads the state as the last commit left it. Returns as well whether the journal is longer than
@@ -89,7 +92,6 @@ fn prepare(
     store: &mut Store,
     lost_tail: bool,
     too_long: bool,
-    now: Millis,
 ) -> Result<(), JournalError> {
     if lost_tail {
         tracing::warn!(
@@ -103,7 +105,9 @@ fn prepare(
         journaled.write_all(|changes| store.commit(changes).map(|_| ()))?;
         store.mark_obsolete(before);
     }
-    let state = &mut journaled.state;
+    let moment = store.timeline().now();
+    let (state, now) = (&mut journaled.state, moment.engine);
+    state.wall_offset = moment.wall_offset();
     while !state.expire_some(now) {
         store.commit(&state.take_changes())?;
         store.checkpoint();
@@ -123,7 +127,7 @@ fn prepare(
 struct Replay {
     state: State,
     /// The events by number: a compaction writes old ones after newer ones.
-    events: BTreeMap<u64, Event>,
+    events: BTreeMap<u64, StoredEvent>,
 }
 
 impl Replay {
@@ -172,14 +176,15 @@ impl Replay {
             Change::HalfRefForgotten(digest) => {
                 state.half_refs.remove(&digest);
             }
-            Change::Event(event) => {
-                let mut event = event.into_owned();
+            Change::Event(stored) => {
+                let mut stored = stored.into_owned();
+                let event = &mut stored.event;
                 // All that is of one device shares one allocation of its name.
                 if let Some((name, _)) = state.records.get_key_value(&*event.device) {
                     event.device = Arc::clone(name);
                 }
                 state.events.skip_to(event.n);
-                self.events.insert(event.n, event);
+                self.events.insert(event.n, stored);
             }
             Change::Released { through } => self.events = self.events.split_off(&(through + 1)),
         }

@@ -1,16 +1,18 @@
-//! Whether the end of a journal may be missing: what each run of the engine records about itself.
+//! What each run of the engine records about itself: whether the end of its journal may be missing,
+//! and how much time has passed since.
 //!
 //! The table `run` says how the last run committed, in which boot of the machine, and whether it
-//! shut down. The file `committed` holds the number of the last commit, and survives a torn end of
-//! the database.
+//! shut down. The file `committed` holds the number and the time of the last commit, and survives a
+//! torn end of the database.
 
 use std::{
     fs::{self, File},
-    io,
     os::unix::fs::FileExt,
 };
 
 use rusqlite::{Connection, Error, OptionalExtension, params};
+
+use crate::time::Moment;
 
 /// What an answered operation survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,40 +61,54 @@ pub fn record_lost_tail(database: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether an answered commit may be missing from a journal that ends with commit `last`: because
-/// the machine went down while commits were not synced, because the file `committed` has a higher
-/// number, or because it has none.
-pub fn may_have_lost_tail(
-    database: &Connection,
-    mark: &CommitMark,
-    last: i64,
-) -> Result<bool, Error> {
-    let run = database
-        .query_row("SELECT durability, boot, ended FROM run", [], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
-        })
-        .optional()?;
-    let Some((durability, boot, ended)) = run else { return Ok(false) };
-    let unsynced = !ended && durability == Durability::Process.name();
-    let same_boot = boot_id().is_some_and(|id| id == boot);
-    let complete = mark.read().is_ok_and(|marked| marked <= last);
-    Ok((unsynced && !same_boot) || !complete)
+/// The run before this one.
+pub struct LastRun {
+    durability: String,
+    ended: bool,
+    /// Whether the machine did not restart since.
+    pub is_same_boot: bool,
 }
 
-/// The file `committed`: 8 bytes, the number of the last commit.
+impl LastRun {
+    /// Reads it; `None` where there was none.
+    pub fn read(database: &Connection) -> Result<Option<Self>, Error> {
+        database
+            .query_row("SELECT durability, boot, ended FROM run", [], |row| {
+                let boot: String = row.get(1)?;
+                let is_same_boot = boot_id().is_some_and(|id| id == boot);
+                Ok(Self { durability: row.get(0)?, ended: row.get(2)?, is_same_boot })
+            })
+            .optional()
+    }
+
+    /// Whether an answered commit may be missing from a journal that ends with commit `last`:
+    /// because the machine went down while commits were not synced, because the file `committed`
+    /// has a higher number, or because it has none.
+    pub fn may_have_lost_tail(&self, mark: Option<&(i64, Moment)>, last: i64) -> bool {
+        let unsynced = !self.ended && self.durability == Durability::Process.name();
+        let complete = mark.is_some_and(|(marked, _)| *marked <= last);
+        (unsynced && !self.is_same_boot) || !complete
+    }
+}
+
+/// The file `committed`: the number of the last commit, and when it was.
 pub struct CommitMark(pub File);
 
 impl CommitMark {
-    fn read(&self) -> io::Result<i64> {
-        let mut bytes = [0; 8];
-        self.0.read_exact_at(&mut bytes, 0)?;
-        Ok(i64::from_le_bytes(bytes))
+    /// Reads it; `None` where it was never written.
+    pub fn read(&self) -> Option<(i64, Moment)> {
+        let mut bytes = [0; 32];
+        self.0.read_exact_at(&mut bytes, 0).ok()?;
+        let (numbers, _) = bytes.as_chunks();
+        let [last, engine, clock, wall] = [0, 1, 2, 3].map(|at| u64::from_le_bytes(numbers[at]));
+        Some((last.cast_signed(), Moment { engine, clock, wall }))
     }
 
-    /// Writes the number, unsynced. A write that fails leaves an older number, which says less and
-    /// nothing wrong.
-    pub fn write(&self, last: i64) {
-        let _ = self.0.write_all_at(&last.to_le_bytes(), 0);
+    /// Writes it, unsynced. A write that fails leaves an older one, which says less and nothing
+    /// wrong.
+    pub fn write(&self, last: i64, moment: &Moment) {
+        let numbers = [last.cast_unsigned(), moment.engine, moment.clock, moment.wall];
+        let _ = self.0.write_all_at(numbers.map(u64::to_le_bytes).as_flattened(), 0);
     }
 }
 

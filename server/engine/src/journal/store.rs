@@ -4,16 +4,20 @@
 //! is cut off at the next start, a full disk undoes one commit and no more, and one process owns
 //! the file. A row per batch, rather than per changed thing, makes a commit cost a few microseconds.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, Error, TransactionBehavior, config::DbConfig, params};
 
 use super::{
     error::JournalError,
     folder::{Folder, Watch},
-    run::{self, CommitMark, Durability},
+    run::{self, CommitMark, Durability, LastRun},
 };
-use crate::memory::change::FORMAT;
+use crate::{
+    Clock,
+    memory::change::FORMAT,
+    time::{Moment, Timeline},
+};
 
 /// Marks the file as a journal of this program ("CSKT").
 const APPLICATION: i32 = 0x4353_4b54;
@@ -27,6 +31,10 @@ const CHECKPOINT_AT: usize = 4 * 1024 * 1024;
 /// Obsolete commits that one commit deletes.
 const DELETED_PER_COMMIT: i64 = 64;
 
+/// A wall clock that differs from the timeline by this much more or less than before was set, in
+/// milliseconds.
+const CLOCK_STEP: u64 = 1000;
+
 /// Bytes that a probe writes: as much as a batch of many entries.
 const PROBE_BYTES: i64 = 256 * 1024;
 
@@ -37,6 +45,9 @@ const SCHEMA: &str =
 pub struct Store {
     database: Connection,
     mark: CommitMark,
+    timeline: Timeline,
+    /// When the mark was written last.
+    marked: Moment,
     /// Whether commits are answered, and so must be marked.
     running: bool,
     folder: Folder,
@@ -53,7 +64,11 @@ pub struct Store {
 impl Store {
     /// Opens the journal in `folder`, which is made if there is none. Returns as well whether the
     /// journal may have lost its tail.
-    pub fn open(folder: &Path, durability: Durability) -> Result<(Self, bool), JournalError> {
+    pub fn open(
+        folder: &Path,
+        durability: Durability,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, bool), JournalError> {
         let folder = Folder::open(folder)?;
         let mut database = Connection::open(folder.database()?)?;
         database.busy_timeout(Duration::ZERO)?;
@@ -76,10 +91,18 @@ impl Store {
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let lost_tail = run::may_have_lost_tail(&database, &mark, last)?;
+        let run = LastRun::read(&database)?;
+        let marked = mark.read();
+        let lost_tail = run.as_ref().is_some_and(|run| run.may_have_lost_tail(marked.as_ref(), last));
+        let timeline = match (run, marked) {
+            (Some(run), Some((_, moment))) => Timeline::resume(clock, moment, run.is_same_boot),
+            _ => Timeline::new(clock),
+        };
         let store = Self {
             database,
             mark,
+            marked: timeline.now(),
+            timeline,
             running: false,
             watch: folder.watch()?,
             folder,
@@ -89,6 +112,11 @@ impl Store {
             durability,
         };
         Ok((store, lost_tail))
+    }
+
+    /// The time of the engine, continued from the run before.
+    pub const fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// Records durably that the tail may be missing, until [`Store::begin_run`]: so a recovery that
@@ -101,14 +129,15 @@ impl Store {
     pub fn begin_run(&mut self) -> Result<(), JournalError> {
         run::record(&self.database, self.durability, false)?;
         self.running = true;
-        self.mark.write(self.last);
+        self.write_mark();
         self.mark.0.sync_all()?;
         self.folder.sync()?;
         Ok(self.database.pragma_update(None, "synchronous", self.durability.synchronous())?)
     }
 
     /// Ends a run: records that nothing is missing, and syncs everything.
-    pub fn end_run(&self) -> Result<(), Error> {
+    pub fn end_run(&mut self) -> Result<(), Error> {
+        self.write_mark();
         run::record(&self.database, self.durability, true)?;
         self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
@@ -143,6 +172,21 @@ impl Store {
         self.watch.check()
     }
 
+    /// Marks the last commit, and how the clocks relate to each other now.
+    fn write_mark(&mut self) {
+        self.marked = self.timeline.now();
+        self.mark.write(self.last, &self.marked);
+    }
+
+    /// Notices that the wall clock was set: after a restart of the machine, it tells how much time
+    /// has passed. To be called while there is nothing to commit.
+    pub fn follow_clock(&mut self) {
+        let offset = self.timeline.now().wall_offset();
+        if offset.abs_diff(self.marked.wall_offset()) > CLOCK_STEP {
+            self.write_mark();
+        }
+    }
+
     /// Commits changes and returns the number of the commit. After an error nothing is changed.
     pub fn commit(&mut self, changes: &[u8]) -> Result<i64, JournalError> {
         self.check()?;
@@ -163,7 +207,7 @@ impl Store {
         self.last = n;
         self.log_bytes += changes.len() + COMMIT_BYTES;
         if self.running {
-            self.mark.write(n);
+            self.write_mark();
         }
         Ok(n)
     }
@@ -204,9 +248,10 @@ fn check_format(database: &Connection) -> Result<(), JournalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SystemClock;
 
     fn opened(folder: &Path, durability: Durability) -> (Store, bool) {
-        Store::open(folder, durability).expect("a journal")
+        Store::open(folder, durability, Arc::new(SystemClock)).expect("a journal")
     }
 
     #[test]
@@ -228,7 +273,8 @@ mod tests {
         assert!(!lost_tail);
         store.begin_run().expect("begun");
         store.commit(b"1").expect("committed");
-        store.mark.write(99);
+        store.last = 99;
+        store.write_mark();
         drop(store);
 
         let (mut store, lost_tail) = opened(folder.path(), Durability::Process);

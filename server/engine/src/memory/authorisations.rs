@@ -83,7 +83,7 @@ impl State {
         let connected = EventData::Connected { linkinjected: linkinjected.clone() };
         let socket = Socket {
             connection: connection.clone(),
-            since: now,
+            since: self.wall(now),
             linkinjected: linkinjected.clone(),
             token,
         };

@@ -8,10 +8,11 @@ use std::{borrow::Cow, collections::HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    events::StoredEvent,
     outbox::Conversation,
     record::{HalfRef, Holder, Record, Socket, Token},
 };
-use crate::{Digest, Event, Idempotency, Millis};
+use crate::{Digest, Idempotency, Millis};
 
 /// The number of the journal's format: the first line of `format.txt`. The rest of that file is the
 /// encoding of one change of each kind, which a test compares and, with `FORMAT=write`, writes.
@@ -56,7 +57,7 @@ pub enum Change<'a> {
     /// A `halfRef` is not remembered any more.
     HalfRefForgotten(Digest),
     /// An event was appended.
-    Event(Cow<'a, Event>),
+    Event(Cow<'a, StoredEvent>),
     /// The events up to a number were released, or expired.
     Released { through: u64 },
 }
@@ -125,7 +126,7 @@ mod tests {
     use std::{env, fmt::Write, fs, path::Path};
 
     use super::{super::record::HalfRefState, *};
-    use crate::{ConnectionId, EventData, RedeemError};
+    use crate::{ConnectionId, Event, EventData, RedeemError};
 
     /// One change of each kind.
     fn changes() -> Vec<Change<'static>> {
@@ -184,13 +185,8 @@ mod tests {
                 EventData::Expired { .. } => None,
                 _ => Some(ConnectionId("connection".into())),
             };
-            Change::Event(Cow::Owned(Event {
-                n: 14,
-                device: "phone".into(),
-                connection,
-                at: 15,
-                data,
-            }))
+            let event = Event { n: 14, device: "phone".into(), connection, at: 15, data };
+            Change::Event(Cow::Owned(StoredEvent { event, appended: 17 }))
         }));
         changes
     }

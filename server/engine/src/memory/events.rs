@@ -6,16 +6,26 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
 #[cfg(doc)]
 use super::record::Record;
 use crate::{ConnectionId, Event, EventData, Events, Limits, Millis, millis, new_id};
+
+/// An event as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredEvent {
+    pub event: Event,
+    /// When it was appended, by the engine's timeline; `at` of the event is the wall clock's.
+    pub appended: Millis,
+}
 
 /// The event stream.
 pub struct EventLog {
     /// Names the stream: a number of another stream means nothing in this one.
     pub stream: Arc<str>,
     /// Without a gap in their numbers, so that an event is found by counting.
-    events: VecDeque<Event>,
+    events: VecDeque<StoredEvent>,
     /// The number of the next event; the first is 1.
     next: u64,
     bytes: usize,
@@ -69,27 +79,29 @@ impl EventLog {
         self.reserved = self.reserved.saturating_sub(bytes);
     }
 
-    /// Appends an event.
+    /// Appends an event; `at` is the time of the wall clock, `now` the engine's.
     pub fn append(
         &mut self,
         device: &Arc<str>,
         connection: Option<&ConnectionId>,
         data: EventData,
+        at: Millis,
         now: Millis,
-    ) -> &Event {
+    ) -> &StoredEvent {
         let device = Arc::clone(device);
-        let event = Event { n: self.next, device, connection: connection.cloned(), at: now, data };
+        let event = Event { n: self.next, device, connection: connection.cloned(), at, data };
         self.next += 1;
         let index = self.events.len();
-        self.push(event);
+        self.push(StoredEvent { event, appended: now });
         &self.events[index]
     }
 
-    fn push(&mut self, event: Event) {
+    fn push(&mut self, stored: StoredEvent) {
+        let event = &stored.event;
         let bytes = event.size();
         self.bytes += bytes;
         *self.bytes_per_device.entry(Arc::clone(&event.device)).or_default() += bytes;
-        self.events.push_back(event);
+        self.events.push_back(stored);
     }
 
     /// The number of the next event.
@@ -98,8 +110,8 @@ impl EventLog {
     }
 
     /// The oldest event from number `n` on.
-    pub fn first_from(&self, n: u64) -> Option<&Event> {
-        let oldest = self.events.front()?.n;
+    pub fn first_from(&self, n: u64) -> Option<&StoredEvent> {
+        let oldest = self.events.front()?.event.n;
         self.events.get(usize::try_from(n.saturating_sub(oldest)).ok()?)
     }
 
@@ -116,27 +128,29 @@ impl EventLog {
 
     /// Adds events read from the journal, in their order. Those before a gap in the numbers are
     /// dropped.
-    pub fn restore(&mut self, events: impl Iterator<Item = Event>) {
-        for event in events {
-            if self.events.back().is_some_and(|last| last.n + 1 != event.n) {
-                self.release(event.n);
+    pub fn restore(&mut self, events: impl Iterator<Item = StoredEvent>) {
+        for stored in events {
+            let n = stored.event.n;
+            if self.events.back().is_some_and(|last| last.event.n + 1 != n) {
+                self.release(n);
             }
-            self.push(event);
+            self.push(stored);
         }
     }
 
     /// Up to `limit` events from number `from` on.
     pub fn read(&self, from: u64, limit: usize) -> Events {
-        let oldest = self.events.front().map_or(self.next, |event| event.n);
+        let oldest = self.events.front().map_or(self.next, |oldest| oldest.event.n);
         let skipped = usize::try_from(from.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        let events = self.events.iter().skip(skipped).take(limit).cloned().collect();
+        let events = self.events.iter().skip(skipped).take(limit);
+        let events = events.map(|stored| stored.event.clone()).collect();
         Events { oldest, next: self.next, events }
     }
 
     /// Drops the events up to number `through`; returns whether there were any.
     pub fn release(&mut self, through: u64) -> bool {
         let before = self.events.len();
-        while self.events.front().is_some_and(|event| event.n <= through) {
+        while self.events.front().is_some_and(|oldest| oldest.event.n <= through) {
             self.drop_oldest();
         }
         self.events.len() < before
@@ -150,7 +164,7 @@ impl EventLog {
             if self.next_expiry(ttl).is_none_or(|at| at > now) {
                 break;
             }
-            last = self.events.front().map(|event| event.n);
+            last = self.events.front().map(|oldest| oldest.event.n);
             self.drop_oldest();
         }
         last
@@ -158,11 +172,11 @@ impl EventLog {
 
     /// When the oldest event is older than `ttl`.
     pub fn next_expiry(&self, ttl: Duration) -> Option<Millis> {
-        self.events.front().map(|event| event.at + millis(ttl))
+        self.events.front().map(|oldest| oldest.appended + millis(ttl))
     }
 
     fn drop_oldest(&mut self) {
-        let Some(event) = self.events.pop_front() else { return };
+        let Some(StoredEvent { event, .. }) = self.events.pop_front() else { return };
         let size = event.size();
         self.bytes -= size;
         if let Some(bytes) = self.bytes_per_device.get_mut(&event.device) {

@@ -9,7 +9,7 @@ mod change_buffer;
 mod conversation;
 mod deadlines;
 mod dirty_map;
-mod events;
+pub(crate) mod events;
 mod idempotency;
 pub(crate) mod notifications;
 mod outbox;

@@ -74,6 +74,7 @@ pub struct Token {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Socket {
     pub connection: ConnectionId,
+    /// By the wall clock.
     pub since: Millis,
     pub linkinjected: Option<Arc<str>>,
     /// The token whose end closes the socket.

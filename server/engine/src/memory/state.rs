@@ -56,6 +56,8 @@ impl Budget {
 /// Everything the engine remembers. An operation is one method call on it.
 pub struct State {
     pub limits: Limits,
+    /// What the wall clock shows more than the engine's timeline, which all other times are of.
+    pub wall_offset: i64,
     /// What the step must notify the gateway of.
     pub notifications: Notifications,
     /// The step's changes, but for the records and `halfRef`s that are dirty still.
@@ -78,6 +80,7 @@ impl State {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            wall_offset: 0,
             notifications: Notifications::default(),
             changes: ChangeBuffer::disabled(),
             records: DirtyMap::default(),
@@ -95,6 +98,11 @@ impl State {
         Self { changes: ChangeBuffer::enabled(), ..Self::new(limits) }
     }
 
+    /// What the wall clock shows at `now`.
+    pub(super) const fn wall(&self, now: Millis) -> Millis {
+        now.saturating_add_signed(self.wall_offset)
+    }
+
     /// Appends an event to the operator's stream.
     pub(super) fn append_event(
         &mut self,
@@ -103,7 +111,8 @@ impl State {
         data: EventData,
         now: Millis,
     ) {
-        let event = self.events.append(device, connection, data, now);
+        let at = self.wall(now);
+        let event = self.events.append(device, connection, data, at, now);
         self.changes.push(&Change::Event(Cow::Borrowed(event)));
         self.notifications.events_appended();
     }
