@@ -10,6 +10,8 @@ use std::{
 
 use engine::{Durability, JournalError, Limits};
 use rusqlite::Connection;
+use tests::gateway::PATIENCE;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{Backend, DAY, MESSAGE, TestEngine};
 
@@ -328,4 +330,85 @@ async fn what_fell_due_while_the_gateway_was_down_is_committed_in_bounded_parts(
     assert_eq!(engine.new_events().await.len() as u64, MESSAGES);
     let longest = longest_commit(engine.kill());
     assert!(longest < 9 * 1024 * 1024, "{longest} bytes");
+}
+
+/// The bytes of the journal's files.
+fn size(folder: &Path) -> u64 {
+    let files = ["journal.sqlite", "journal.sqlite-wal"].map(|name| folder.join(name));
+    files.iter().map(|file| fs::metadata(file).map_or(0, |file| file.len())).sum()
+}
+
+/// Room for a state with little in it, and for what the file keeps for the next commits.
+const SMALL: u64 = 512 * 1024;
+
+/// Fills the journal with some 8 MB, and empties the state again.
+async fn fill_and_empty(engine: &TestEngine) {
+    let data = format!("\"{}\"", "x".repeat(4000));
+    engine.open("token", "phone", "one").await;
+    for n in 1..=1000 {
+        let id = format!("id {n}");
+        engine.send("phone", &data).await.expect("queued");
+        engine.accept("phone", "one", &id, &data).await.expect("accepted");
+    }
+    assert!(size(engine.folder()) > 8_000_000);
+    engine.acknowledge("phone", "one", 1000).await.expect("acknowledged");
+    engine.release_all().await;
+}
+
+/// Has the engine do its housekeeping until the journal is small.
+async fn shrinks(engine: &TestEngine) {
+    let deadline = Instant::now() + PATIENCE;
+    while size(engine.folder()) > SMALL {
+        assert!(Instant::now() < deadline, "{} bytes", size(engine.folder()));
+        engine.sweep().await;
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_file_shrinks_when_its_content_does() {
+    let limits = Limits { outbox_bytes: 10_000_000, ..Limits::default() };
+    let mut engine = TestEngine::with_limits(Backend::Journal, limits).await;
+    engine.issue("phone", "token").await.expect("a token");
+    fill_and_empty(&engine).await;
+    shrinks(&engine).await;
+    let epoch = engine.send("phone", "1").await.expect("queued").epoch;
+    engine.restart(false).await;
+    assert_eq!(engine.open("token", "phone", "two").await.epoch, epoch);
+    assert_eq!(engine.outbox_numbers("phone", "two").await, [1001]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_long_shrinks_after_a_restart() {
+    for clean in [false, true] {
+        let limits = Limits { outbox_bytes: 10_000_000, ..Limits::default() };
+        let mut engine = TestEngine::with_limits(Backend::Journal, limits).await;
+        engine.issue("phone", "token").await.expect("a token");
+        fill_and_empty(&engine).await;
+        engine.restart(clean).await;
+        shrinks(&engine).await;
+        engine.restart(clean).await;
+        assert_eq!(engine.device("phone").await.expect("a record").unacknowledged, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_file_shrinks_under_load() {
+    let limits = Limits { outbox_bytes: 10_000_000, ..Limits::default() };
+    let engine = TestEngine::with_limits(Backend::Journal, limits).await;
+    engine.issue("phone", "token").await.expect("a token");
+    fill_and_empty(&engine).await;
+    let deadline = Instant::now() + PATIENCE;
+    let mut n = 1000;
+    // The log is reused as it is.
+    let database = engine.folder().join("journal.sqlite");
+    while fs::metadata(&database).expect("the database").len() > SMALL {
+        assert!(Instant::now() < deadline, "the file shrinks");
+        n += 1;
+        engine.send("phone", "1").await.expect("queued");
+        engine.acknowledge("phone", "one", n).await.expect("acknowledged");
+        if n % 50 == 0 {
+            engine.sweep().await;
+        }
+    }
 }

@@ -294,7 +294,16 @@ impl Engine for Embedded {
     }
 
     async fn expire(&self) -> Result<(), EngineError> {
-        self.read(|_, _| ()).await
+        self.read(|_, _| ()).await?;
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let committed = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if !journal.accepts() {
+                return Err(EngineError::Unavailable);
+            }
+            journal.enqueue_share(&mut state)?
+        };
+        wait_for(committed).await.map_err(|_| EngineError::Unavailable)
     }
 
     async fn ready(&self) -> Result<(), EngineError> {

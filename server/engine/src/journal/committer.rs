@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     compaction::{CompactionStep, Journaled},
-    queue::{COMMIT_DEADLINE, Committed, End, Entry, Queue},
+    queue::{COMMIT_DEADLINE, Committed, End, Entry, IDLE, Queue},
     settling::{Confirmation, Settling},
     store::Store,
 };
@@ -17,6 +17,12 @@ use crate::{EngineError, EngineListener, Millis, memory::state::Given};
 
 /// Pause between two probes of a journal that failed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pause between two steps that shrink the file, while there is nothing to commit.
+const SHRINK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The same while there always is something to commit: a step takes a few milliseconds.
+const SHRINK_INTERVAL_UNDER_LOAD: Duration = Duration::from_millis(200);
 
 /// Pause between two checks whether the thread has ended.
 const JOIN_INTERVAL: Duration = Duration::from_millis(1);
@@ -66,6 +72,14 @@ impl Journal {
         journaled: &mut Journaled,
     ) -> Result<Option<Committed>, EngineError> {
         self.queue.push_step(journaled)
+    }
+
+    /// Queues a share of a compaction that is due without a step, under the lock of the state.
+    pub fn enqueue_share(
+        &self,
+        journaled: &mut Journaled,
+    ) -> Result<Option<Committed>, EngineError> {
+        self.queue.push_share(journaled)
     }
 
     /// Waits for the confirmation that what a client is to be given is committed. Dropped without
@@ -128,8 +142,10 @@ impl Drop for Committer {
 
 impl Committer {
     fn run(mut self) {
+        let mut shrunk = Instant::now();
         loop {
-            let batch = match self.queue.next_batch() {
+            let idle_after = if self.store.shrinks() { SHRINK_INTERVAL } else { IDLE };
+            let batch = match self.queue.next_batch(idle_after) {
                 Ok(batch) => batch,
                 Err(End::Abrupt) => return,
                 Err(End::Orderly) => {
@@ -139,8 +155,15 @@ impl Committer {
                     return;
                 }
             };
+            let is_idle = batch.is_empty();
             if self.commit(batch) {
                 self.store.checkpoint();
+                if self.store.shrinks()
+                    && (is_idle || shrunk.elapsed() > SHRINK_INTERVAL_UNDER_LOAD)
+                {
+                    self.store.shrink();
+                    shrunk = Instant::now();
+                }
             } else if !self.recover() {
                 return;
             }

@@ -3,8 +3,12 @@
 //!
 //! A compaction begins when the journal has grown to twice what the last one wrote, and writes two
 //! bytes for each byte of the steps' own changes. So the journal is at most about four times as
-//! long as the state. A start compacts at once if it is longer, because a compaction that was under
-//! way ended with its process.
+//! long as the state was. A start compacts at once if it is longer, because a compaction that was
+//! under way ended with its process.
+//!
+//! A state that shrinks does so with few bytes of changes. So the housekeeping surveys it from time
+//! to time, a share at a time, and begins a compaction when the journal is much longer than the
+//! state. It continues every compaction, so that one ends also where no step follows.
 
 use std::{borrow::Cow, convert::Infallible};
 
@@ -15,6 +19,15 @@ use crate::memory::{
 
 /// The share of a compaction that one step writes, at most, in bytes.
 const SHARE_BYTES: usize = 1024 * 1024;
+
+/// The part of the threshold from which a survey can lead to a compaction.
+const SMALL: usize = 16;
+
+/// How many times as long as the state a survey leaves the journal.
+const SURVEYED_RATIO: usize = 4;
+
+/// Calls of the housekeeping between two surveys.
+const SURVEY_PAUSE: u32 = 20;
 
 /// A state with the progress of its compaction: what the engine's lock guards.
 pub struct Journaled {
@@ -28,16 +41,25 @@ struct Compaction {
     threshold: usize,
     /// Bytes of changes since the last compaction began.
     written: usize,
-    /// Bytes that the last compaction wrote: the length of the state.
+    /// Bytes that the last compaction wrote, or a later survey counted: the length of the state.
     live: usize,
+    /// Bytes of the journal that are not obsolete.
+    length: usize,
+    /// The bytes of these that become obsolete when the compaction under way ends.
+    obsolete: usize,
     under_way: Option<Cursor>,
+    survey: Option<Cursor>,
+    /// Whether anything changed since the last survey began.
+    is_changed: bool,
+    /// Calls of the housekeeping until the next survey may begin.
+    survey_pause: u32,
 }
 
-/// A compaction under way: everything before these places is still to be written.
+/// A visit of the whole state: everything before these places is still to be written.
 struct Cursor {
     records: usize,
     half_refs: usize,
-    /// The next event to be written, and the first that is newer than the compaction.
+    /// The next event to be written, and the first that is newer than the visit.
     events: (u64, u64),
     /// Bytes written so far.
     bytes: usize,
@@ -55,7 +77,17 @@ pub struct CompactionStep {
 impl Journaled {
     /// A state that is compacted from a journal of `threshold` bytes on.
     pub const fn new(state: State, threshold: usize) -> Self {
-        let compaction = Compaction { threshold, written: 0, live: 0, under_way: None };
+        let compaction = Compaction {
+            threshold,
+            written: 0,
+            live: 0,
+            length: 0,
+            obsolete: 0,
+            under_way: None,
+            survey: None,
+            is_changed: true,
+            survey_pause: 0,
+        };
         Self { state, compaction }
     }
 
@@ -68,6 +100,7 @@ impl Journaled {
             return (Vec::new(), CompactionStep::default());
         }
         compaction.written += own;
+        compaction.is_changed = true;
         let begins = compaction.under_way.is_none()
             && compaction.written > compaction.threshold.max(2 * compaction.live);
         if begins {
@@ -77,8 +110,21 @@ impl Journaled {
         while compaction.is_under_way() && state.changes.len() < own + share {
             compaction.write_next(state);
         }
-        let ends = compaction.finish();
-        (state.changes.take(), CompactionStep { begins, ends })
+        (compaction.take(state), CompactionStep { begins, ends: compaction.finish() })
+    }
+
+    /// Takes a share of a compaction that is under way, or that is due because the state is much
+    /// shorter than the journal.
+    pub fn take_share(&mut self) -> (Vec<u8>, CompactionStep) {
+        let Self { state, compaction } = self;
+        let begins = compaction.survey(state);
+        if begins {
+            compaction.begin(state);
+        }
+        while compaction.is_under_way() && state.changes.len() < SHARE_BYTES {
+            compaction.write_next(state);
+        }
+        (compaction.take(state), CompactionStep { begins, ends: compaction.finish() })
     }
 
     /// Sets the counters for a journal of `bytes` bytes; returns whether it is longer than
@@ -92,6 +138,7 @@ impl Journaled {
         let Ok(()) = counted;
         self.compaction.live = live;
         self.compaction.written = bytes.saturating_sub(live);
+        self.compaction.length = bytes;
         bytes > self.compaction.threshold + 4 * live
     }
 
@@ -105,25 +152,56 @@ impl Journaled {
         while compaction.is_under_way() {
             compaction.write_next(state);
             if state.changes.len() > SHARE_BYTES {
-                commit(&state.changes.take())?;
+                commit(&compaction.take(state))?;
             }
         }
-        compaction.finish();
         state.discard_dirty();
-        commit(&state.changes.take())
+        let rest = compaction.take(state);
+        compaction.finish();
+        commit(&rest)
     }
 }
 
 impl Compaction {
     fn begin(&mut self, state: &mut State) {
-        self.written = 0;
-        self.under_way = Some(Cursor {
-            records: state.records.len(),
-            half_refs: state.half_refs.len(),
-            events: (0, state.events.next()),
-            bytes: 0,
-        });
+        (self.written, self.survey) = (0, None);
+        // The entry that begins it is needed: its length is added when it is taken.
+        self.obsolete = self.length;
+        self.under_way = Some(Cursor::new(state));
         state.push_stream();
+    }
+
+    /// Takes what is to be written next.
+    fn take(&mut self, state: &mut State) -> Vec<u8> {
+        let changes = state.changes.take();
+        self.length += changes.len();
+        changes
+    }
+
+    /// Counts a share of the state, if that is due; returns whether a compaction is worth it.
+    fn survey(&mut self, state: &mut State) -> bool {
+        let spare = self.threshold / SMALL;
+        if self.under_way.is_some() || self.length <= spare {
+            return false;
+        }
+        if self.survey.is_none() {
+            self.survey_pause = self.survey_pause.saturating_sub(1);
+            if self.survey_pause > 0 || !self.is_changed {
+                return false;
+            }
+            (self.is_changed, self.survey_pause) = (false, SURVEY_PAUSE);
+        }
+        let cursor = self.survey.get_or_insert_with(|| Cursor::new(state));
+        while !cursor.is_at_end() && state.changes.len() < SHARE_BYTES {
+            cursor.write_next(state);
+        }
+        state.changes.take();
+        let (bytes, is_complete) = (cursor.bytes, cursor.is_at_end());
+        let is_short = self.length <= spare + SURVEYED_RATIO * bytes;
+        if is_complete || is_short {
+            self.survey = None;
+        }
+        is_complete && !is_short
     }
 
     fn is_under_way(&self) -> bool {
@@ -136,15 +214,37 @@ impl Compaction {
             return false;
         };
         self.live = cursor.bytes;
+        self.length -= self.obsolete;
         true
     }
 
     /// Writes one thing more.
     fn write_next(&mut self, state: &mut State) {
-        let Some(cursor) = &mut self.under_way else { return };
+        if let Some(cursor) = &mut self.under_way {
+            cursor.write_next(state);
+        }
+    }
+}
+
+impl Cursor {
+    fn new(state: &State) -> Self {
+        Self {
+            records: state.records.len(),
+            half_refs: state.half_refs.len(),
+            events: (0, state.events.next()),
+            bytes: 0,
+        }
+    }
+
+    const fn is_at_end(&self) -> bool {
+        self.records == 0 && self.half_refs == 0 && self.events.0 >= self.events.1
+    }
+
+    /// Writes one thing more.
+    fn write_next(&mut self, state: &mut State) {
         let before = state.changes.len();
-        if let Some((index, device, record)) = state.records.before(cursor.records) {
-            cursor.records = index;
+        if let Some((index, device, record)) = state.records.before(self.records) {
+            self.records = index;
             let image = RecordImage::of(device, record, &state.tokens);
             state.changes.push(&Change::Record(image));
             if let Some(conversation) = record.conversation.as_deref() {
@@ -153,24 +253,18 @@ impl Compaction {
                     conversation: Cow::Borrowed(conversation),
                 });
             }
-        } else if let Some((index, digest, half_ref)) = state.half_refs.before(cursor.half_refs) {
-            (cursor.records, cursor.half_refs) = (0, index);
+        } else if let Some((index, digest, half_ref)) = state.half_refs.before(self.half_refs) {
+            (self.records, self.half_refs) = (0, index);
             state.changes.push(&Change::HalfRef(*digest, Cow::Borrowed(half_ref)));
-        } else if let Some(stored) = state.events.first_from(cursor.events.0)
-            && stored.event.n < cursor.events.1
+        } else if let Some(stored) = state.events.first_from(self.events.0)
+            && stored.event.n < self.events.1
         {
-            cursor.events.0 = stored.event.n + 1;
+            self.events.0 = stored.event.n + 1;
             state.changes.push(&Change::Event(Cow::Borrowed(stored)));
         } else {
             // Nothing is left, also where entries were removed since the compaction began.
-            (cursor.records, cursor.half_refs, cursor.events.0) = (0, 0, cursor.events.1);
+            (self.records, self.half_refs, self.events.0) = (0, 0, self.events.1);
         }
-        cursor.bytes += state.changes.len() - before;
-    }
-}
-
-impl Cursor {
-    const fn is_at_end(&self) -> bool {
-        self.records == 0 && self.half_refs == 0 && self.events.0 >= self.events.1
+        self.bytes += state.changes.len() - before;
     }
 }

@@ -14,6 +14,7 @@ mod queue;
 mod recovery;
 mod run;
 mod settling;
+mod shrinking;
 mod store;
 
 pub use self::{

@@ -22,7 +22,7 @@ pub const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long the thread waits for entries before it checks the journal's files.
-const IDLE: Duration = Duration::from_secs(1);
+pub const IDLE: Duration = Duration::from_secs(1);
 
 /// Changes in the queue from which operations fail, in bytes.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
@@ -110,6 +110,12 @@ impl Queue {
         self.push(changes, compaction, notifications)
     }
 
+    /// Queues a share of a compaction that is due without a step, under the lock of the state.
+    pub fn push_share(&self, journaled: &mut Journaled) -> Result<Option<Committed>, EngineError> {
+        let (changes, compaction) = journaled.take_share();
+        self.push(changes, compaction, Notifications::default())
+    }
+
     /// Queues a step's changes. A step without changes waits for the entries before it, because it
     /// may have read what they changed; `None` where there are none.
     fn push(
@@ -134,8 +140,8 @@ impl Queue {
         Ok(Some(answer))
     }
 
-    /// Waits for the next batch, which is empty after [`IDLE`]. The batch before it is committed.
-    pub fn next_batch(&self) -> Result<Vec<Entry>, End> {
+    /// Waits for the next batch, which is empty after `idle_after`. The batch before it is committed.
+    pub fn next_batch(&self, idle_after: Duration) -> Result<Vec<Entry>, End> {
         let mut inner = self.lock();
         inner.committing_since = None;
         let mut idle = false;
@@ -159,7 +165,7 @@ impl Queue {
             if let Some(end) = inner.end {
                 return Err(end);
             }
-            let waited = self.changed.wait_timeout(inner, IDLE);
+            let waited = self.changed.wait_timeout(inner, idle_after);
             let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             inner = guard;
             idle = timeout.timed_out() && inner.end.is_none();

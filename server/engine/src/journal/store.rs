@@ -12,6 +12,7 @@ use super::{
     error::JournalError,
     folder::{Folder, Watch},
     run::{self, CommitMark, Durability, LastRun},
+    shrinking,
 };
 use crate::{
     Clock,
@@ -27,9 +28,6 @@ const COMMIT_BYTES: usize = 8 * 1024;
 
 /// Length of the write-ahead log from which it is moved into the database, in bytes.
 const CHECKPOINT_AT: usize = 4 * 1024 * 1024;
-
-/// Obsolete commits that one commit deletes.
-const DELETED_PER_COMMIT: i64 = 64;
 
 /// A wall clock that differs from the timeline by this much more or less than before was set, in
 /// milliseconds.
@@ -54,10 +52,14 @@ pub struct Store {
     watch: Watch,
     /// The number of the last commit.
     last: i64,
+    /// The number of the oldest commit; 0 where there is none.
+    oldest: i64,
     /// Commits before this one are not needed any more.
     obsolete_before: i64,
     /// Bytes written to the write-ahead log since the last checkpoint.
     log_bytes: usize,
+    /// Whether the file may be longer than its content.
+    shrinks: bool,
     durability: Durability,
 }
 
@@ -74,6 +76,7 @@ impl Store {
         database.busy_timeout(Duration::ZERO)?;
         database.pragma_update(None, "locking_mode", "exclusive")?;
         check_format(&database)?;
+        shrinking::prepare(&database)?;
         database.pragma_update(None, "journal_mode", "wal")?;
         database.pragma_update(None, "wal_autocheckpoint", 0)?;
         // A close leaves the log as it is, for the next start to read as after a crash.
@@ -93,7 +96,8 @@ impl Store {
         )?;
         let run = LastRun::read(&database)?;
         let marked = mark.read();
-        let lost_tail = run.as_ref().is_some_and(|run| run.may_have_lost_tail(marked.as_ref(), last));
+        let lost_tail =
+            run.as_ref().is_some_and(|run| run.may_have_lost_tail(marked.as_ref(), last));
         let timeline = match (run, marked) {
             (Some(run), Some((_, moment))) => Timeline::resume(clock, moment, run.is_same_boot),
             _ => Timeline::new(clock),
@@ -107,8 +111,10 @@ impl Store {
             watch: folder.watch()?,
             folder,
             last,
+            oldest: first,
             obsolete_before: first,
             log_bytes: 0,
+            shrinks: true,
             durability,
         };
         Ok((store, lost_tail))
@@ -195,15 +201,14 @@ impl Store {
         transaction
             .prepare_cached("INSERT INTO commits VALUES (?1, ?2)")?
             .execute(params![n, changes])?;
-        let oldest: i64 = transaction
-            .prepare_cached("SELECT min(n) FROM commits")?
-            .query_row([], |row| row.get(0))?;
-        if oldest < self.obsolete_before {
-            transaction
-                .prepare_cached("DELETE FROM commits WHERE n < min(?1, ?2)")?
-                .execute(params![self.obsolete_before, oldest + DELETED_PER_COMMIT])?;
+        if self.oldest < self.obsolete_before {
+            // More than is written, so that the journal becomes shorter also while it is never idle.
+            let bytes = i64::try_from(2 * changes.len() + COMMIT_BYTES).unwrap_or(i64::MAX);
+            shrinking::delete_obsolete(&transaction, self.obsolete_before, bytes)?;
         }
+        let oldest = oldest_commit(&transaction)?;
         transaction.commit()?;
+        self.oldest = oldest;
         self.last = n;
         self.log_bytes += changes.len() + COMMIT_BYTES;
         if self.running {
@@ -224,6 +229,41 @@ impl Store {
     /// Lets later commits delete the commits before `n`.
     pub fn mark_obsolete(&mut self, n: i64) {
         self.obsolete_before = n;
+        self.shrinks = true;
+    }
+
+    /// Whether [`Store::shrink`] may have something to do.
+    pub const fn shrinks(&self) -> bool {
+        self.shrinks
+    }
+
+    /// One step towards a file that is no longer than its content. To be called while no operation
+    /// waits. A failure leaves the file as it is, until more becomes obsolete.
+    pub fn shrink(&mut self) {
+        self.shrinks = self.shrink_some().unwrap_or(false);
+    }
+
+    /// Does one step; returns whether there may be another.
+    fn shrink_some(&mut self) -> Result<bool, Error> {
+        if self.oldest < self.obsolete_before {
+            let transaction = self.database.transaction()?;
+            shrinking::delete_obsolete(&transaction, self.obsolete_before, i64::MAX)?;
+            let oldest = oldest_commit(&transaction)?;
+            transaction.commit()?;
+            self.oldest = oldest;
+            self.log_bytes += COMMIT_BYTES;
+            return Ok(true);
+        }
+        let written = shrinking::return_pages(&self.database)?;
+        self.log_bytes += written;
+        if written > 0 {
+            self.checkpoint();
+            return Ok(true);
+        }
+        // The last step: the database and its log become as short as they can.
+        self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.log_bytes = 0;
+        Ok(false)
     }
 
     /// Checks whether the journal accepts commits, by a large one that changes nothing.
@@ -234,6 +274,13 @@ impl Store {
         transaction.execute("DELETE FROM commits WHERE n = -1", [])?;
         Ok(transaction.commit()?)
     }
+}
+
+/// The number of the oldest commit; 0 where there is none.
+fn oldest_commit(database: &Connection) -> Result<i64, Error> {
+    database
+        .prepare_cached("SELECT coalesce(min(n), 0) FROM commits")?
+        .query_row([], |row| row.get(0))
 }
 
 fn check_format(database: &Connection) -> Result<(), JournalError> {
