@@ -7,7 +7,7 @@ import { launch } from './browser.mjs';
 const [place, url, key, messages] = process.argv.slice(2);
 const count = Number(messages);
 const DEVICE = 'books';
-const RUN_MS = 300_000;
+const RUN_MS = 180_000 + 60 * Number(process.argv[5]);
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const numbers = Array.from({ length: count }, (_, number) => number);
 
