@@ -21,7 +21,16 @@ impl Connection {
     /// When the gateway does not listen.
     #[must_use]
     pub fn open(gateway: &Gateway) -> Self {
-        let stream = TcpStream::connect(gateway.authority()).expect("a connection");
+        Self::to(gateway.authority())
+    }
+
+    /// Opens one to a host and port.
+    ///
+    /// # Panics
+    /// When nothing listens there.
+    #[must_use]
+    pub fn to(authority: &str) -> Self {
+        let stream = TcpStream::connect(authority).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");

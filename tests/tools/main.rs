@@ -1,8 +1,9 @@
-//! The contract in third-party tools: the document's snippets, linters, a fuzzer and a browser.
-//! `tests/run` installs what they need.
+//! The contract in third-party tools: the document's snippets, linters, a fuzzer, a browser and
+//! proxies. `tests/run` installs what they need.
 
 mod connect_socket_js;
 mod lint;
+mod proxies;
 mod schemathesis;
 mod snippets;
 mod swagger_ui;
