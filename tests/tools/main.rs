@@ -1,6 +1,7 @@
 //! The contract in third-party tools: the document's snippets, linters, a fuzzer, a browser and
-//! proxies. `tests/run` installs what they need.
+//! proxies; and the benchmark. `tests/run` installs what they need.
 
+mod bench;
 mod connect_socket_js;
 mod lint;
 mod proxies;

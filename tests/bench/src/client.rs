@@ -1,0 +1,189 @@
+//! The load client: one thread, and no more work for each exchange than it takes.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use memchr::memmem;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
+
+/// Room for one answer.
+const BUFFER: usize = 4096;
+
+/// Connects from one of eight addresses, so that no search for a free port slows it down.
+async fn connect(port: u16) -> io::Result<TcpStream> {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    let last = 2 + NEXT.fetch_add(1, Ordering::Relaxed) % 8;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+    let stream = socket.connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into()).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Bytes of a connection.
+struct Bytes {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Bytes {
+    async fn more(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One connection for requests.
+pub struct Http(Bytes);
+
+/// The status of an answer, and its body.
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+impl Http {
+    pub async fn open(port: u16) -> io::Result<Self> {
+        Ok(Self(Bytes { stream: connect(port).await?, buffer: Vec::with_capacity(BUFFER) }))
+    }
+
+    /// Sends a request and returns the status of its answer, whose body is left in the buffer from
+    /// the returned position on.
+    async fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, usize)> {
+        let bytes = &mut self.0;
+        bytes.buffer.clear();
+        bytes.stream.write_all(request).await?;
+        loop {
+            bytes.more().await?;
+            let Some(head) = memmem::find(&bytes.buffer, b"\r\n\r\n") else { continue };
+            let length = memmem::find(&bytes.buffer[..head], b"content-length: ")
+                .map_or(0, |at| number(&bytes.buffer[at + 16..head]));
+            while bytes.buffer.len() < head + 4 + length {
+                bytes.more().await?;
+            }
+            let status = u16::try_from(number(&bytes.buffer[9..12])).unwrap_or(0);
+            return Ok((status, head + 4));
+        }
+    }
+
+    /// Sends a request that must be answered with this status.
+    pub async fn ask(&mut self, request: &[u8], status: u16) -> io::Result<()> {
+        let (answered, body) = self.exchange(request).await?;
+        if answered == status {
+            return Ok(());
+        }
+        let body = String::from_utf8_lossy(&self.0.buffer[body..]);
+        Err(io::Error::other(format!("answered with {answered}: {body}")))
+    }
+
+    pub async fn answer(&mut self, request: &[u8]) -> io::Result<Answer> {
+        let (status, body) = self.exchange(request).await?;
+        Ok(Answer { status, body: self.0.buffer[body..].to_vec() })
+    }
+}
+
+/// The number that some bytes begin with.
+pub fn number(bytes: &[u8]) -> usize {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+}
+
+/// The bytes of a request with a JSON body.
+pub fn request(what: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "{what} HTTP/1.1\r\nhost: 127.0.0.1\r\n{headers}content-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// One websocket.
+pub struct Socket(Bytes);
+
+impl Socket {
+    /// Opens one with the head of a handshake.
+    pub async fn open(port: u16, handshake: &[u8]) -> io::Result<Self> {
+        let stream = connect(port).await?;
+        let mut bytes = Bytes { stream, buffer: Vec::with_capacity(512) };
+        bytes.stream.write_all(handshake).await?;
+        loop {
+            bytes.more().await?;
+            if let Some(head) = memmem::find(&bytes.buffer, b"\r\n\r\n") {
+                if !bytes.buffer.starts_with(b"HTTP/1.1 101") {
+                    let answer = String::from_utf8_lossy(&bytes.buffer).into_owned();
+                    return Err(io::Error::other(answer));
+                }
+                bytes.buffer.drain(..head + 4);
+                return Ok(Self(bytes));
+            }
+        }
+    }
+
+    pub async fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.0.stream.write_all(frame).await
+    }
+
+    /// The payload of the next text frame.
+    pub async fn next(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            let buffer = &self.0.buffer;
+            let whole = match *buffer.as_slice() {
+                [_, 126, high, low, ..] => Some((4, usize::from(u16::from_be_bytes([high, low])))),
+                [_, length @ 0..126, ..] => Some((2, usize::from(length))),
+                _ => None,
+            };
+            let whole = whole.map(|(start, length)| (start, start + length));
+            let Some((start, end)) = whole.filter(|(_, end)| buffer.len() >= *end) else {
+                self.0.more().await?;
+                continue;
+            };
+            let opcode = buffer[0] & 0x0f;
+            let payload = buffer[start..end].to_vec();
+            self.0.buffer.drain(..end);
+            match opcode {
+                1 => return Ok(payload),
+                9 => self.send(&masked(0x8a, &payload)).await?,
+                _ => return Err(io::Error::other("the socket was closed")),
+            }
+        }
+    }
+
+    /// Waits for the next text frame that begins like this.
+    pub async fn next_like(&mut self, start: &[u8]) -> io::Result<Vec<u8>> {
+        loop {
+            let payload = self.next().await?;
+            if payload.starts_with(start) {
+                return Ok(payload);
+            }
+        }
+    }
+}
+
+/// A text frame as a client sends it. Its mask of zeros costs a server as much as any.
+pub fn text(payload: &str) -> Vec<u8> {
+    masked(0x81, payload.as_bytes())
+}
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match u8::try_from(payload.len()) {
+        Ok(length) if length < 126 => frame.push(0x80 | length),
+        _ => {
+            // Two bytes of length follow.
+            frame.push(0x80 | 0x7e);
+            frame.extend(u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}

@@ -1,0 +1,109 @@
+//! The servers that are measured: processes pinned to one core, and what `/proc` says of them.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, BufRead, BufReader},
+    process::{self, Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+/// The operator key of every gateway here.
+pub const OPERATOR_KEY: &str = "the-operator-key-of-the-benchmark";
+
+/// The cores that the servers and the load run on.
+#[derive(Clone, Copy)]
+pub struct Cores {
+    pub server: usize,
+    pub load: usize,
+}
+
+impl Cores {
+    /// Pins this process, before it has threads.
+    pub fn pin_load(self) -> io::Result<()> {
+        let pid = process::id().to_string();
+        let pinned = Command::new("taskset")
+            .args(["-p", "-c", &self.load.to_string(), &pid])
+            .stdout(Stdio::null())
+            .status()?;
+        if pinned.success() { Ok(()) } else { Err(io::Error::other("taskset failed")) }
+    }
+}
+
+/// A running server, killed when it is dropped.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+    /// Its log and its journal.
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts a program that prints a URL with its port. `%` in an argument stands for its folder.
+    pub fn start(
+        program: impl AsRef<OsStr>,
+        arguments: &[String],
+        cores: Cores,
+    ) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().display().to_string();
+        let mut child = Command::new("taskset")
+            .args(["-c", &cores.server.to_string()])
+            .arg(program)
+            .args(arguments.iter().map(|argument| argument.replace('%', &path)))
+            .env("CONNECTSOCKET_OPERATOR_KEY", OPERATOR_KEY)
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.path().join("log"))?)
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let port = line.split_once("http://127.0.0.1:").and_then(|(_, rest)| {
+            rest.split(|digit: char| !digit.is_ascii_digit()).next()?.parse().ok()
+        });
+        let port = port.ok_or_else(|| {
+            let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+            io::Error::other(format!("the server does not start: {log}"))
+        })?;
+        Ok(Self { child, port, _folder: folder })
+    }
+
+    /// The CPU time that its threads have used, to the nanosecond: `stat` counts in hundredths of a
+    /// second.
+    pub fn cpu(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let nanos = threads.into_iter().flatten().flatten().filter_map(|thread| {
+            let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            stat.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
+    /// Its memory that no file backs, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How much of the machine's time went to others, since it started: `steal` and all of it.
+pub fn stolen() -> (u64, u64) {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let times = stat.lines().next().unwrap_or_default();
+    let times: Vec<u64> =
+        times.split_whitespace().filter_map(|time| time.parse().ok()).take(8).collect();
+    (times.get(7).copied().unwrap_or(0), times.iter().sum())
+}
