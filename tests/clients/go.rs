@@ -1,12 +1,19 @@
-//! Go: openapi-generator's client over net/http, with `coder/websocket`.
+//! Go, twice: openapi-generator's client and oapi-codegen's, both over net/http, with `coder/websocket`.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use crate::{
     drive::drive,
-    table::{NO, Row, YES, told},
+    table::{NO, NOT_TRIED, Row, YES, told},
     workshop::{Document, Workshop, pinned},
 };
+
+/// Vets and builds a driver with its client.
+fn program(workshop: &Workshop) -> Command {
+    workshop.run(Command::new("go").args(["vet", "./..."]));
+    workshop.run(Command::new("go").args(["build", "-mod=readonly", "-o", "build/driver", "."]));
+    Command::new(workshop.path("build/driver"))
+}
 
 #[test]
 #[ignore = "needs Go and Java"]
@@ -14,9 +21,7 @@ fn openapi_generators_go_works_live() {
     let workshop = Workshop::new("go", "go");
     let document = Document::V31;
     workshop.openapi_generator(document);
-    workshop.run(Command::new("go").args(["vet", "./..."]));
-    workshop.run(Command::new("go").args(["build", "-mod=readonly", "-o", "build/driver", "."]));
-    let driven = drive(&workshop, &mut Command::new(workshop.path("build/driver")));
+    let driven = drive(&workshop, &mut program(&workshop));
     Row {
         language: "Go",
         generator: format!("{}, go", pinned("openapi-generator.in", "openapi-generator-cli")),
@@ -25,6 +30,36 @@ fn openapi_generators_go_works_live() {
         types_the_problem: told(driven.types_the_problem, NO),
         tells_absent_from_null: told(driven.tells_absent_from_null, NO),
         reads_events: told(driven.reads_events, NO),
+        works_live: YES,
+    }
+    .hold();
+}
+
+#[test]
+#[ignore = "needs Go"]
+fn oapi_codegen_works_live() {
+    let workshop = Workshop::new("oapi-codegen", "oapi-codegen");
+    let document = Document::V31;
+    fs::create_dir(workshop.path("generated")).expect("a folder");
+    workshop.run(
+        Command::new("go")
+            .args(["tool", "oapi-codegen", "--config", "oapi-codegen.yaml"])
+            .arg(document.path()),
+    );
+    let driven = drive(&workshop, &mut program(&workshop));
+    Row {
+        language: "Go",
+        generator: pinned("oapi-codegen/go.mod", "github.com/oapi-codegen/oapi-codegen/v2")
+            .replace("github.com/oapi-codegen/oapi-codegen/v2", "oapi-codegen"),
+        from: document,
+        compiles: "yes, with `response-type-suffix: Reply`",
+        types_the_problem: told(driven.types_the_problem, NO),
+        tells_absent_from_null: if driven.tells_absent_from_null {
+            "yes, with `nullable-type: true`"
+        } else {
+            NO
+        },
+        reads_events: told(driven.reads_events, NOT_TRIED),
         works_live: YES,
     }
     .hold();

@@ -19,6 +19,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("Python", "openapi-generator-cli"),
     ("Python", "openapi-python-client"),
     ("Go", "openapi-generator-cli"),
+    ("Go", "oapi-codegen"),
     ("Java", "openapi-generator-cli"),
     ("Rust", "progenitor"),
     ("C#", "openapi-generator-cli"),
