@@ -24,6 +24,19 @@ pub fn contract() -> Result<Contract, Error> {
     Contract::new(&take("openapi.json"), &take("asyncapi.json"))
 }
 
+/// The file names of the documents.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    generated().map(|(name, _)| name).collect()
+}
+
+/// The documents in a folder that are not the generated ones.
+#[must_use]
+pub fn stale(folder: &Path) -> Vec<&'static str> {
+    let committed = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    generated().filter(|(name, text)| committed(name) != *text).map(|(name, _)| name).collect()
+}
+
 /// Writes the generated documents into a folder.
 ///
 /// # Errors

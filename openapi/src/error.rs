@@ -77,6 +77,19 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A document cannot be fetched.
+    #[error("cannot fetch {url}: {reason}")]
+    Fetch {
+        /// Where from.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+
+    /// A URL has a user, a query or a fragment.
+    #[error("the URL has a user, a query or a fragment, where secrets may be: leave them out")]
+    SecretInUrl,
+
     /// A document is not JSON.
     #[error("{name} is not JSON: {source}")]
     Json {

@@ -17,6 +17,7 @@ pub mod oasdiff;
 pub mod pointer;
 pub mod report;
 pub mod review;
+pub mod source;
 pub mod update;
 pub mod version;
 pub mod waivers;

@@ -7,7 +7,7 @@ use openapi::{
     documents,
     error::Error,
     report::Format,
-    review::{self, Review},
+    review::{self, Base, Review},
     update::Update,
 };
 use semver::Version;
@@ -43,14 +43,17 @@ enum Command {
         /// A branch, tag or commit.
         #[arg(default_value = "main")]
         revision: String,
+        /// Reviews against what is deployed or on disk instead: the URL of a gateway, or a folder or file.
+        #[arg(long, value_name = "URL|PATH", conflicts_with = "revision")]
+        against: Option<String>,
         /// The form of the report.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Brings everything up to date after a change of the contract, and reviews it.
     ///
-    /// Raises the version as far as the change requires, then updates the documents, all lock files
-    /// and the snapshots. Exit codes as for `diff`.
+    /// Raises the version as far as the change requires, then updates the documents, all lock files,
+    /// the snapshots and the tables of the documentation. Exit codes as for `diff`.
     Update {
         /// The branch, tag or commit that the change is compared with.
         #[arg(long, value_name = "REVISION", default_value = "main")]
@@ -70,8 +73,9 @@ fn main() -> ExitCode {
     match command {
         Command::Generate => finish(documents::generate(&folder)),
         Command::Check => finish(documents::check(&folder)),
-        Command::Diff { revision, format } => {
-            print(review::review(&folder, &revision, format, now))
+        Command::Diff { revision, against, format } => {
+            let base = against.as_deref().map_or(Base::Revision(&revision), Base::Source);
+            print(review::review(&folder, &base, format, now))
         }
         Command::Update { against, version, dry_run } => {
             // `folder` is a folder of the workspace.

@@ -11,7 +11,7 @@ use crate::{
     levels::Levels,
     oasdiff::Oasdiff,
     report::{Format, Report},
-    version,
+    source, version,
     waivers::Waivers,
 };
 
@@ -24,6 +24,15 @@ pub struct Review {
     pub refused: bool,
 }
 
+/// What a contract is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Base<'a> {
+    /// The committed contract at the merge base of HEAD and a revision.
+    Revision(&'a str),
+    /// The contract at a place, see [`source::contract`].
+    Source(&'a str),
+}
+
 /// What a contract is compared with, and the differences.
 pub struct Comparison {
     /// The contract at the merge base.
@@ -32,28 +41,33 @@ pub struct Comparison {
     pub findings: Vec<Finding>,
 }
 
-/// Compares a contract with the committed one at the merge base of HEAD and a revision.
+/// Compares a contract with another.
 ///
 /// # Errors
-/// When there is no such commit, it has no contract, or oasdiff is missing.
-pub fn compare(folder: &Path, revision: &str, contract: &Contract) -> Result<Comparison, Error> {
+/// When there is no such commit, it has no contract, the other cannot be read, or oasdiff is missing.
+pub fn compare(folder: &Path, base: &Base<'_>, contract: &Contract) -> Result<Comparison, Error> {
     let levels = Levels::in_folder(folder)?;
-    let base = Contract::at_commit(folder, &git::merge_base(folder, revision)?)?;
+    let base = match base {
+        Base::Revision(revision) => {
+            Contract::at_commit(folder, &git::merge_base(folder, revision)?)?
+        }
+        Base::Source(place) => source::contract(place)?,
+    };
     let findings = diff::compare(&Oasdiff::find(&levels)?, &levels, &base, contract)?;
     Ok(Comparison { base, findings })
 }
 
-/// Reviews the contract in a folder against the merge base of HEAD and a revision.
+/// Reviews the contract in a folder against another.
 ///
 /// # Errors
 /// When the two cannot be compared.
 pub fn review(
     folder: &Path,
-    revision: &str,
+    against: &Base<'_>,
     format: Format,
     now: SystemTime,
 ) -> Result<Review, Error> {
-    review_contract(folder, revision, &Contract::in_folder(folder)?, format, now)
+    review_contract(folder, against, &Contract::in_folder(folder)?, format, now)
 }
 
 /// Reviews a contract as if it were the one in the folder.
@@ -62,17 +76,21 @@ pub fn review(
 /// When the two cannot be compared.
 pub fn review_contract(
     folder: &Path,
-    revision: &str,
+    against: &Base<'_>,
     contract: &Contract,
     format: Format,
     now: SystemTime,
 ) -> Result<Review, Error> {
     let waivers = Waivers::in_folder(folder, now)?;
-    let Comparison { base, findings } = compare(folder, revision, contract)?;
+    let Comparison { base, findings } = compare(folder, against, contract)?;
     let too_low = version::check(base.version(), contract.version(), &findings)?;
-    let prefix = git::prefix(folder)?;
+    let (name, prefix) = match against {
+        Base::Revision(revision) => (revision, git::prefix(folder)?),
+        // The folder need not be in a repository.
+        Base::Source(place) => (place, git::prefix(folder).unwrap_or_default()),
+    };
     let report = Report {
-        base: revision,
+        base: name,
         base_version: base.version(),
         contract,
         prefix: &prefix,

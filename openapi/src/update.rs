@@ -1,6 +1,13 @@
-//! One command after a change of the contract: version, documents, lock files, snapshots and review.
+//! One command after a change of the contract: version, documents, lock files, snapshots, tables and review.
 
-use std::{env, fs, path::Path, process::Command, time::SystemTime};
+use std::{
+    env,
+    fmt::{self, Display, Formatter},
+    fs,
+    path::Path,
+    process::Command,
+    time::SystemTime,
+};
 
 use semver::Version;
 
@@ -9,7 +16,7 @@ use crate::{
     documents,
     error::Error,
     report::Format,
-    review::{self, Review},
+    review::{self, Base, Review},
     version,
 };
 
@@ -18,6 +25,20 @@ const NESTED_CRATES: [&str; 2] = ["tests/fuzz", "tests/clients/rust"];
 
 /// The suites whose snapshots are derived from the contract.
 const SNAPSHOT_TEST: [&str; 6] = ["test", "--quiet", "--package", "tests", "--test", "contract"];
+
+/// The tables of the documentation that are derived from it. Two of them are in one file.
+const TABLE_TEST: [&str; 10] = [
+    "test",
+    "--quiet",
+    "--package",
+    "tests",
+    "--test",
+    "docs",
+    "tables",
+    "--",
+    "--test-threads",
+    "1",
+];
 
 /// An update to perform.
 pub struct Update<'a> {
@@ -33,6 +54,34 @@ pub struct Update<'a> {
     pub dry_run: bool,
 }
 
+/// One step of an update.
+enum Step<'a> {
+    /// Raises the version of the workspace.
+    Version(Version),
+    /// Writes the documents, of which these change.
+    Documents(Vec<&'static str>),
+    /// Brings the lock file in a folder up to date.
+    LockFile(&'a str),
+    /// Accepts the snapshots.
+    Snapshots,
+    /// Writes the tables of the documentation.
+    Tables,
+}
+
+impl Display for Step<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(next) => {
+                write!(out, "version {} -> {next} in Cargo.toml", server::contract::VERSION)
+            }
+            Self::Documents(changed) => write!(out, "write openapi/{}", changed.join(", openapi/")),
+            Self::LockFile(folder) => write!(out, "cargo update --workspace in {folder}"),
+            Self::Snapshots => write!(out, "INSTA_UPDATE=always cargo {}", SNAPSHOT_TEST.join(" ")),
+            Self::Tables => write!(out, "DOCS=write cargo {}", TABLE_TEST.join(" ")),
+        }
+    }
+}
+
 impl Update<'_> {
     /// Updates everything that follows from the code's contract, and reviews the result.
     ///
@@ -44,43 +93,74 @@ impl Update<'_> {
         let current = version::parse(contract.version())?;
         let next = self.next_version(&current, &contract)?;
         if next == current {
-            self.log(&format!("version {current} stays"));
-        } else {
-            self.log(&format!("version {current} -> {next} in Cargo.toml"));
-            contract.openapi["info"]["version"] = next.to_string().into();
+            eprintln!("version {current} stays");
         }
-        self.log("openapi/*.json: generate");
-        self.log(&format!("Cargo.lock and those of {}: update", NESTED_CRATES.join(", ")));
-        self.log("snapshots of tests/contract: accept");
-        if self.dry_run {
-            return review::review_contract(
-                self.folder,
-                &self.against,
-                &contract,
-                Format::Markdown,
-                now,
-            );
+        for step in self.plan(&current, &next)? {
+            eprintln!("{}{step}", if self.dry_run { "would do: " } else { "" });
+            if !self.dry_run {
+                self.take(&step, next == current)?;
+            }
         }
+        contract.openapi["info"]["version"] = next.to_string().into();
+        let base = Base::Revision(&self.against);
+        review::review_contract(self.folder, &base, &contract, Format::Markdown, now)
+    }
 
-        if next == current {
-            documents::generate(self.folder)?;
-        } else {
-            self.write_version(&next)?;
-            self.update_lock_file(".")?;
+    /// The steps, in their order. What is up to date has none.
+    fn plan(&self, current: &Version, next: &Version) -> Result<Vec<Step<'static>>, Error> {
+        let mut steps = Vec::new();
+        let raised = next != current;
+        if raised {
+            steps.push(Step::Version(next.clone()));
+        }
+        // All of them contain the version.
+        let changed = if raised { documents::names() } else { documents::stale(self.folder) };
+        if !changed.is_empty() {
+            steps.push(Step::Documents(changed));
+        }
+        for folder in [&["."][..], &NESTED_CRATES].concat() {
+            if raised || !self.is_locked(folder)? {
+                steps.push(Step::LockFile(folder));
+            }
+        }
+        steps.extend([Step::Snapshots, Step::Tables]);
+        Ok(steps)
+    }
+
+    fn take(&self, step: &Step<'_>, same_version: bool) -> Result<(), Error> {
+        match step {
+            Step::Version(next) => {
+                self.write_version(next)?;
+                self.update_lock_file(".")
+            }
+            Step::Documents(_) if same_version => documents::generate(self.folder),
             // The documents contain the version that the program was compiled with.
-            let folder = self.folder.to_string_lossy();
-            let generate = ["run", "--quiet", "--package", "openapi", "--", "generate", "--folder"];
-            self.cargo(&[&generate[..], &[&*folder]].concat(), &[])?;
+            Step::Documents(_) => {
+                let folder = self.folder.to_string_lossy();
+                let generate =
+                    ["run", "--quiet", "--package", "openapi", "--", "generate", "--folder"];
+                self.cargo(&[&generate[..], &[&*folder]].concat(), &[])
+            }
+            Step::LockFile(folder) => self.update_lock_file(folder),
+            Step::Snapshots => self.cargo(&SNAPSHOT_TEST, &[("INSTA_UPDATE", "always")]),
+            Step::Tables => self.cargo(&TABLE_TEST, &[("DOCS", "write")]),
         }
-        for path in [&["."][..], &NESTED_CRATES].concat() {
-            self.update_lock_file(path)?;
-        }
-        self.cargo(&SNAPSHOT_TEST, &[("INSTA_UPDATE", "always")])?;
-        review::review(self.folder, &self.against, Format::Markdown, now)
+    }
+
+    /// Whether the lock file in a folder is up to date.
+    fn is_locked(&self, folder: &str) -> Result<bool, Error> {
+        let manifest = format!("{folder}/Cargo.toml");
+        let metadata = ["metadata", "--locked", "--offline", "--format-version", "1"];
+        let output = self
+            .command(&[&metadata[..], &["--manifest-path", &manifest]].concat())
+            .output()
+            .map_err(|source| Error::Start { program: "cargo", source })?;
+        Ok(output.status.success())
     }
 
     fn next_version(&self, current: &Version, contract: &Contract) -> Result<Version, Error> {
-        let comparison = review::compare(self.folder, &self.against, contract)?;
+        let base = Base::Revision(&self.against);
+        let comparison = review::compare(self.folder, &base, contract)?;
         let base = version::parse(comparison.base.version())?;
         let lowest = version::lowest(&base, &comparison.findings);
         match &self.version {
@@ -112,17 +192,18 @@ impl Update<'_> {
     }
 
     fn cargo(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), Error> {
-        let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(self.root)
-            .args(arguments)
+        let status = self
+            .command(arguments)
             .envs(variables.iter().copied())
             .status()
             .map_err(|source| Error::Start { program: "cargo", source })?;
         if status.success() { Ok(()) } else { Err(Error::Cargo { arguments: arguments.join(" ") }) }
     }
 
-    fn log(&self, step: &str) {
-        eprintln!("{}{step}", if self.dry_run { "would do: " } else { "" });
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(self.root).args(arguments);
+        command
     }
 }
 

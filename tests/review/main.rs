@@ -1,6 +1,7 @@
 //! The review of a contract change: the verdict on every single edit, and the report for the reviewer,
 //! up to the comment on a pull request.
 
+mod against;
 mod comparer;
 mod edits;
 mod forge;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use openapi::report::Format;
+use openapi::{report::Format, review::Base};
 use serde_json::{Value, json};
 use tests::gateway::root;
 
@@ -138,7 +138,7 @@ fn the_contract_is_compared_with_the_merge_base() {
     scratch.git(&["checkout", "--quiet", "main"]);
     let review = openapi::review::review(
         &scratch.path(),
-        "ahead",
+        &Base::Revision("ahead"),
         Format::Markdown,
         std::time::SystemTime::now(),
     );
@@ -184,7 +184,14 @@ fn update_plans_the_lowest_version_that_the_change_allows() {
     assert_eq!(unchanged.status.code(), Some(0), "{unchanged:?}");
     let current = Scratch::version();
     let steps = String::from_utf8_lossy(&unchanged.stderr).into_owned();
-    assert_says(&steps, &[&format!("would do: version {current} stays\n")]);
+    let suites = [
+        "would do: INSTA_UPDATE=always cargo test --quiet --package tests --test contract\n",
+        "would do: DOCS=write cargo test --quiet --package tests --test docs tables -- --test-threads 1\n",
+    ];
+    assert_says(&steps, &[&format!("version {current} stays\n"), suites[0], suites[1]]);
+    // The scratch folder has two of the documents, and both are up to date.
+    assert!(!steps.contains("openapi/openapi.json"), "{steps}");
+    assert_eq!(scratch.git(&["status", "--short"]), "");
 
     // The history had a wider request than the code has: the code breaks it.
     scratch.edit("openapi.json", |document| {
@@ -196,7 +203,12 @@ fn update_plans_the_lowest_version_that_the_change_allows() {
     let breaking = update(None);
     assert_eq!(breaking.status.code(), Some(1), "{breaking:?}");
     let steps = String::from_utf8_lossy(&breaking.stderr).into_owned();
-    assert_says(&steps, &[&format!("would do: version {current} -> {next} in Cargo.toml\n")]);
+    let first = format!("would do: version {current} -> {next} in Cargo.toml\n");
+    assert!(steps.starts_with(&first), "{steps}");
+    let documents = "would do: write openapi/openapi.json, openapi/";
+    assert_says(&steps, &[documents, "in tests/fuzz\n", "in tests/clients/rust\n"]);
+    assert_says(&steps, &suites);
+    assert_eq!(scratch.git(&["status", "--short"]), "");
     let report = String::from_utf8_lossy(&breaking.stdout).into_owned();
     assert_says(&report, &["# The contract: 1 breaking change", &format!("{current} → {next}.")]);
 

@@ -6,7 +6,7 @@ use openapi::{
     error::Error,
     levels,
     report::Format,
-    review::{Review, review},
+    review::{Base, Review, review},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ impl Scratch {
     }
 
     pub fn review_as(&self, format: Format) -> Result<Review, Error> {
-        review(&self.path(), "base", format, SystemTime::now())
+        review(&self.path(), &Base::Revision("base"), format, SystemTime::now())
     }
 
     /// Reviews the folder against the tag `base`.
