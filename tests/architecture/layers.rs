@@ -95,7 +95,7 @@ pub const CRATES: [Crate; 4] = [
             &["contract", "oasdiff"],
             &["extra_rules", "levels", "version", "waivers"],
             &["frames", "git"],
-            &["error", "finding"],
+            &["error", "finding", "pointer"],
         ],
         never_depends_on: &["tests"],
     },

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Report, consequence, sentence, users};
+use super::parts::{Report, consequence, sentence, users};
 use crate::{finding::Finding, pointer};
 
 /// GitHub shows this many annotations of each level in a step, and drops the others.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Report, changed_lines, consequence, sentence, suggested_waiver, users};
+use super::parts::{Report, changed_lines, consequence, sentence, suggested_waiver, users};
 use crate::finding::Finding;
 
 const STYLE: &str = "\
