@@ -89,12 +89,13 @@ fn group(
         // The same rule can be graver at one place than at another.
         group.effect = group.effect.max(effect);
         let Some(path) = change.path else { continue };
-        let place = match surface {
-            Surface::Http => Place {
-                at: format!("{} {path}", change.operation.unwrap_or_default()),
-                id: change.operation_id,
-            },
-            Surface::Socket => frames::place(&path),
+        let (place, status) = match surface {
+            Surface::Http => {
+                let at = format!("{} {path}", change.operation.unwrap_or_default());
+                (Place { at, id: change.operation_id }, status)
+            }
+            // A frame has no status; its translation for oasdiff has one.
+            Surface::Socket => (frames::place(&path), None),
         };
         group.places.entry(place).or_default().extend(status);
     }

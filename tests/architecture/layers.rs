@@ -91,7 +91,7 @@ pub const CRATES: [Crate; 4] = [
             &["main"],
             &["update"],
             &["documents", "review"],
-            &["diff", "report"],
+            &["diff", "report", "source"],
             &["contract", "oasdiff"],
             &["extra_rules", "levels", "version", "waivers"],
             &["frames", "git"],
