@@ -1,5 +1,5 @@
-// A disk that hangs or turns read-only. Preloaded into a gateway, it lets writes to files called journal.sqlite or
-// committed wait or fail while the file that DISK_STATE names says so: "hang" or "read-only".
+// A disk that hangs, is slow or turns read-only. Preloaded into a gateway, it lets writes to files called journal.sqlite or
+// committed wait or fail while the file that DISK_STATE names says so: "hang", "slow" or "read-only".
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,6 +34,8 @@ static char state(void) {
 static int fails(int fd) {
     if (!is_journal(fd))
         return 0;
+    if (state() == 's')
+        usleep(5000);
     while (state() == 'h')
         usleep(1000);
     if (state() != 'r')

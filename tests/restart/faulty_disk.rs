@@ -1,4 +1,4 @@
-//! A disk that hangs or turns read-only under a running gateway.
+//! A disk that hangs, is slow or turns read-only under a running gateway.
 
 use std::{
     fs,
@@ -110,4 +110,26 @@ fn a_disk_that_turns_read_only_is_503_until_it_can_be_written_again() {
     assert_eq!(claim(&gateway, "tablet").status, 200);
     let mut prospect = Prospect::open_with(&gateway, &token, "phone");
     prospect.deliver("one", "1");
+}
+
+#[test]
+fn a_compaction_that_takes_long_logs_how_far_it_is() {
+    let disk = Disk::new();
+    let mut gateway = disk.gateway();
+    let operator = Operator::of(&gateway);
+    let data = format!("\"{}\"", "x".repeat(50_000));
+    for device in ["phone", "tablet", "watch", "television"] {
+        let _token = gateway.claim(device);
+        for _ in 0..20 {
+            operator.queue(device, &data);
+        }
+    }
+    gateway.signal("KILL");
+    gateway.ended();
+    // Without it, entries may be missing, and the journal is written anew.
+    fs::remove_file(disk.folder.path().join("data/committed")).expect("removed");
+    disk.set("slow");
+    let gateway = disk.gateway();
+    let line = gateway.logged("compacting the journal");
+    assert!(line.contains("INFO") && line.contains("done=") && line.contains("of="), "{line}");
 }

@@ -142,6 +142,11 @@ impl Journaled {
         bytes > self.compaction.threshold + 4 * live
     }
 
+    /// The length of the state when it was last written or counted, in bytes.
+    pub const fn live_bytes(&self) -> u64 {
+        self.compaction.live as u64
+    }
+
     /// Writes the whole state, as a compaction in one go, in parts of about [`SHARE_BYTES`].
     pub fn write_all<E>(
         &mut self,

@@ -10,6 +10,7 @@ mod committer;
 mod compaction;
 mod error;
 mod folder;
+mod progress;
 mod queue;
 mod recovery;
 mod run;

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    committer::Journal, compaction::Journaled, error::JournalError, run::Durability, store::Store,
+    committer::Journal, compaction::Journaled, error::JournalError, progress::Progress,
+    run::Durability, store::Store,
 };
 use crate::{
     Clock, EngineListener, Limits, RateState,
@@ -69,7 +70,11 @@ fn load(
 ) -> Result<(Journaled, bool), JournalError> {
     let mut replay = Replay { state: State::journaled(limits.clone()), events: BTreeMap::new() };
     let mut length = 0;
+    let mut progress = Progress::begin("reading the journal");
+    let (mut commits, all) = (0, store.commits());
     store.read(|n, mut changes| {
+        progress.log(commits, all);
+        commits += 1;
         length += changes.len();
         while !changes.is_empty() {
             let (change, rest) = postcard::take_from_bytes(changes)
@@ -102,7 +107,13 @@ fn prepare(
     }
     if lost_tail || too_long {
         let before = store.next();
-        journaled.write_all(|changes| store.commit(changes).map(|_| ()))?;
+        let mut progress = Progress::begin("compacting the journal");
+        let (mut bytes, all) = (0, journaled.live_bytes());
+        journaled.write_all(|changes| {
+            bytes += changes.len() as u64;
+            progress.log(bytes, all);
+            store.commit(changes).map(|_| ())
+        })?;
         store.mark_obsolete(before);
     }
     let moment = store.timeline().now();

@@ -153,6 +153,11 @@ impl Store {
         self.last + 1
     }
 
+    /// How many commits there are.
+    pub const fn commits(&self) -> u64 {
+        (self.last + 1).abs_diff(self.oldest)
+    }
+
     /// Reads the changes of every commit, in order.
     pub fn read(
         &self,
