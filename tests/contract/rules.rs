@@ -316,3 +316,16 @@ fn a_list_in_an_answer_is_bounded_as_its_schema_says() {
     assert_eq!(*most("ProspectList", "items"), limit.expect("a limit")["schema"]["maximum"]);
     assert_eq!(*most("Problem", "errors"), FieldError::MAX_LISTED);
 }
+
+#[test]
+fn what_an_event_passes_on_has_the_limits_that_it_was_sent_with() {
+    let contract = Contract::default();
+    let limits = |schema: &str, property: &str| {
+        let found = &contract.0["components"]["schemas"][schema]["properties"][property];
+        ["maxLength", "pattern"].map(|limit| found[limit].clone())
+    };
+    assert_eq!(limits("MessageEvent", "id"), limits("ProspectMessageFrame", "id"));
+    let sent = limits("ConnectSocketRequest", "linkinjected");
+    assert!(sent[0].is_u64());
+    assert_eq!(limits("ConnectedEvent", "linkinjected"), sent);
+}
