@@ -7,13 +7,17 @@
 //! reads the stream from `0` while `trouble` cuts it and writes it otherwise, releases what it read, and
 //! continues after the first of it, for which there is a `gap`.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    sync::{Arc, Mutex},
+};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::{DEVICE, Event, Gateway, Operator, gateway::root};
 
-use crate::{recorder::Recorder, trouble::UNKNOWN, workshop::Workshop};
+use crate::{book::Book, recorder::Recorder, trouble::UNKNOWN, workshop::Workshop};
 
 /// What drivers send as `linkinjected` where they send something.
 const LINK: &str = "https://example.com/friend";
@@ -57,17 +61,18 @@ pub struct Driven {
 /// Runs a driver against a fresh gateway.
 pub fn drive(workshop: &Workshop, driver: &mut Command) -> Driven {
     let gateway = Gateway::builder().flag("--authorisations-per-second", "10").start();
-    let recorder = Recorder::before(&gateway);
-    let mut book = Operator::of(&gateway).events_after("0");
+    let book = Arc::new(Mutex::new(Book::of(&gateway)));
+    let recorder = Recorder::before(&gateway, book.clone());
     let printed =
         workshop.run(driver.arg(&recorder.url).env("OPERATOR_KEY", &gateway.operator_key));
     let report: Report = serde_json::from_str(&printed).expect("a driver's report");
     let reads_events = !report.events.is_empty();
     let last = if reads_events { "expired" } else { "disconnected" };
-    let happened = book.until(|event| event.kind == last);
-    assert_messages(&report, &happened, &gateway);
+    let mut book = book.lock().expect("no panic");
+    let happened = book.read_until(last);
+    assert_messages(&report, happened, &gateway);
     if reads_events {
-        assert_events(&report, &happened);
+        assert_events(&report, happened);
         assert_eq!(recorder.streams(), 3, "one that is cut, one that continues, one with a gap");
     }
     assert_problems(&report, &gateway);

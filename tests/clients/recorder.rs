@@ -14,7 +14,10 @@ use std::{
 use serde_json::{Deserializer, Value};
 use tests::Gateway;
 
-use crate::trouble::{cut, is_for_events, write_otherwise};
+use crate::{
+    book::Book,
+    trouble::{cut, is_for_events, is_for_release, write_otherwise},
+};
 
 type Sent = Arc<Mutex<Vec<u8>>>;
 
@@ -33,6 +36,7 @@ struct Recorded {
     sent: Sent,
     /// The event streams of all connections so far.
     streams: Arc<AtomicUsize>,
+    book: Arc<Mutex<Book>>,
     /// Whether what comes from the gateway now is the stream that is cut.
     is_cut: AtomicBool,
     /// Whether the driver gets its bytes from `write_otherwise`.
@@ -40,8 +44,8 @@ struct Recorded {
 }
 
 impl Recorder {
-    /// A recorder before this gateway.
-    pub fn before(gateway: &Gateway) -> Self {
+    /// A recorder before this gateway, whose events the book gets before a driver releases them.
+    pub fn before(gateway: &Gateway, book: Arc<Mutex<Book>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let connections = Arc::<Mutex<Vec<Sent>>>::default();
@@ -58,6 +62,7 @@ impl Recorder {
                     gateway,
                     sent,
                     streams: counted.clone(),
+                    book: book.clone(),
                     is_cut: AtomicBool::default(),
                     is_written: AtomicBool::default(),
                 });
@@ -113,6 +118,9 @@ impl Recorded {
                     }
                     _ => {}
                 }
+            }
+            if is_for_release(bytes) {
+                self.book.lock().expect("no panic").read_until("expired");
             }
             (&self.gateway).write_all(bytes)?;
             Ok(length)

@@ -14,6 +14,11 @@ pub fn is_for_events(sent: &[u8]) -> bool {
     sent.starts_with(b"GET /operator/events ")
 }
 
+/// Whether these bytes begin a request that releases events.
+pub fn is_for_release(sent: &[u8]) -> bool {
+    sent.starts_with(b"DELETE /operator/events?")
+}
+
 /// The length up to which the first stream passes: to the middle of its second event.
 pub fn cut(passed: &[u8]) -> Option<usize> {
     let data: Vec<_> = passed.windows(6).enumerate().filter(|(_, it)| it == b"\ndata:").collect();
