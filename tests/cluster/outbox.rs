@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use engine::{Acknowledgement, Engine, Idempotency, Limits, Outgoing, SendError, Sent};
+use engine::{Acknowledgement, Engine, Idempotency, Limits, Outgoing, Requester, SendError, Sent};
+use tests::RedisServer;
 
 use crate::cluster::{Cluster, Member, connection, secret};
 
@@ -11,6 +12,8 @@ const MESSAGES: usize = 3;
 
 /// How long the messages of these tests wait.
 const TTL: Duration = Duration::from_secs(10);
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// The smallest step of time.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -21,6 +24,92 @@ fn cluster_with(limits: Limits) -> Cluster {
 
 async fn send(member: &Member, data: &str, ttl: Duration) -> Result<Sent, SendError> {
     member.engine.send(Outgoing { device: "phone", data, ttl, idempotency: None }).await
+}
+
+/// How often Redis has run a command.
+fn runs(server: &RedisServer, command: &str) -> u64 {
+    let info: String = server.run(&["INFO", "commandstats"]);
+    let field = format!("cmdstat_{command}:calls=");
+    let calls = info.lines().find_map(|line| line.strip_prefix(&*field)?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().expect("a number"))
+}
+
+/// More messages than one call of a function expires.
+const MANY: usize = 950;
+
+/// Ends the record of a device with many messages, and checks that no call writes more than a batch.
+async fn ends_in_slices(end: impl AsyncFn(&Cluster, &Member)) {
+    let server = RedisServer::start();
+    let cluster = Cluster::on(&server.url());
+    let a = cluster.join().await;
+    a.engine.request_token("phone", Requester::Test, &secret("phone")).await.unwrap();
+    for _ in 0..MANY {
+        send(&a, "1", 100 * DAY).await.unwrap();
+    }
+    let before = runs(&server, "fcall");
+    end(&cluster, &a).await;
+    assert!(runs(&server, "fcall") - before >= 9, "every call writes at most 100 events");
+    let expected: Vec<_> = (1..=MANY).map(|seq| format!("phone expired {seq}")).collect();
+    assert_eq!(a.events().await, expected);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_large_outbox_ends_in_slices_when_its_device_is_disconnected() {
+    ends_in_slices(async |_, a| a.engine.disconnect("phone").await.unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_large_outbox_ends_in_slices_when_its_token_is_revoked() {
+    ends_in_slices(async |_, a| a.engine.revoke_token(&secret("phone")).await.unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_large_outbox_ends_in_slices_when_its_device_is_claimed() {
+    ends_in_slices(async |_, a| {
+        let claim = Requester::Claim { shown: None, key: None };
+        a.engine.request_token("phone", claim, &secret("claim")).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_large_outbox_ends_in_slices_when_its_record_expires() {
+    ends_in_slices(async |cluster, a| {
+        cluster.jump(2 * DAY);
+        a.engine.expire().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn an_outbox_that_stays_full_is_not_read_for_each_message() {
+    let server = RedisServer::start();
+    let limits = Limits { outbox_messages: MESSAGES, ..Limits::default() };
+    let cluster = Cluster { limits, ..Cluster::on(&server.url()) };
+    let a = cluster.join().await;
+    a.claim("phone").await;
+    for ttl in [2 * TTL, TTL, 3 * TTL] {
+        send(&a, "1", ttl).await.unwrap();
+    }
+    a.open("phone", "c").await;
+    a.engine.acknowledge("phone", &connection("c"), 2).await.unwrap();
+    for ttl in [5 * TTL, 4 * TTL] {
+        send(&a, "1", ttl).await.unwrap();
+    }
+    assert_eq!(send(&a, "1", TTL).await, Err(SendError::OutboxFull(3 * TTL)));
+    let before = runs(&server, "zrange");
+    for _ in 0..50 {
+        assert_eq!(send(&a, "1", TTL).await, Err(SendError::OutboxFull(3 * TTL)));
+    }
+    // Heartbeats look for what is due.
+    assert!(runs(&server, "zrange") - before < 50);
+    cluster.jump(3 * TTL);
+    assert_eq!(send(&a, "1", TTL).await.unwrap().seq, 6);
 }
 
 #[tokio::test]

@@ -234,7 +234,7 @@ async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<
     while let [token] = shared.unconfirmed.oldest_after(0, 1)[..] {
         let mut command = shared.library.call("revoke_unconfirmed", &shared.options.prefix);
         command.arg(token.bytes());
-        setup_call(shared, connection, command).await?;
+        while setup_call(shared, connection, command.clone()).await?.is_partial() {}
         shared.unconfirmed.remove_oldest(1);
     }
     Ok(())

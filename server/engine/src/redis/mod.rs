@@ -109,10 +109,18 @@ impl Redis {
         self.shared.call(command).await
     }
 
-    /// A call whose reply is processed also when the caller is dropped meanwhile.
+    /// A call whose reply is processed also when the caller is dropped meanwhile. It is repeated
+    /// until it is done, where one call does a bounded part.
     async fn call_detached(&self, command: Cmd) -> Result<Reply, EngineError> {
         let shared = Arc::clone(&self.shared);
-        let call = tokio::spawn(async move { shared.call(command).await });
+        let call = tokio::spawn(async move {
+            loop {
+                let reply = shared.call(command.clone()).await?;
+                if !reply.is_partial() {
+                    return Ok(reply);
+                }
+            }
+        });
         call.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
 }

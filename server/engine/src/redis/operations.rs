@@ -68,7 +68,13 @@ impl Engine for Redis {
         let (shared, token) = (Arc::clone(&self.shared), *token);
         let call = tokio::spawn(async move {
             let connection = shared.connection().await?;
-            connection.call(&shared, command).await.inspect_err(|_| shared.unconfirmed.push(token))
+            loop {
+                let reply = connection.call(&shared, command.clone()).await;
+                let reply = reply.inspect_err(|_| shared.unconfirmed.push(token))?;
+                if !reply.is_partial() {
+                    return Ok::<_, EngineError>(reply);
+                }
+            }
         });
         let reply = call.await.map_err(|_| EngineError::OutcomeUnknown)??;
         match reply.word() {

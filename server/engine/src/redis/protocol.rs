@@ -14,7 +14,7 @@
 //!
 //! | operation | outcome |
 //! |---|---|
-//! | `request_token` | `ok`, `device-claimed`, `devices-full` |
+//! | `request_token` | `ok`, `more`, `device-claimed`, `devices-full` |
 //! | `check_token` | `ok`, `unknown`, `expired` |
 //! | `authorise` | `ok`, `unknown`, `expired`, `device-mismatch`, `half-ref-foreign`, `half-ref-spent`, `too-many` µs, `full` ms |
 //! | `redeem` | `ok` device epoch link, `unknown`, `spent`, `expired`, `revoked`, `events-full` |
@@ -28,7 +28,8 @@
 //! | `release`, `expire` | 1 where there may be more to do, else 0 |
 //! | `check_sockets` | for each connection `open`, `queued` or a reason |
 //! | `list_sockets` | cursor device connection device connection … |
-//! | `close`, `disconnect`, `leave`, `ready`, `revoke_token`, `revoke_unconfirmed` | `ok` |
+//! | `disconnect`, `revoke_token`, `revoke_unconfirmed` | `ok`, or `more`: repeat the call |
+//! | `close`, `leave`, `ready` | `ok` |
 //!
 //! `join` has no gateway yet: its reply is stream, gateway and writes. A reason is a word of
 //! [`reason`]. A link is stored after `=`, so that an empty one differs from none.
@@ -156,6 +157,11 @@ impl Reply {
     /// The first value of the outcome as a word; empty where it is none.
     pub fn word(&self) -> &str {
         self.outcome.first().and_then(text).unwrap_or_default()
+    }
+
+    /// Whether the call did a bounded part, and is to be repeated until it is done.
+    pub fn is_partial(&self) -> bool {
+        self.word() == "more"
     }
 
     /// All values of the outcome.

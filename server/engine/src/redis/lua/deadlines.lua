@@ -1,15 +1,19 @@
 -- Expires what is due, a bounded number of things in a call (the twin of `State::expire`).
 
--- Passes the first members that are due to `expire`; returns how much of the batch is left.
+-- Passes the first members that are due to `expire`, which returns what each counts for, if more than
+-- one; returns how much of the batch is left.
 local function expire_each(kind, left, expire)
     if left <= 0 then
         return 0
     end
     local due = redis.call('ZRANGE', key(kind), '-inf', now, 'BYSCORE', 'LIMIT', 0, left)
     for _, member in ipairs(due) do
-        expire(member)
+        if left <= 0 then
+            break
+        end
+        left = left - (expire(member) or 1)
     end
-    return left - #due
+    return left
 end
 
 -- The gateway's heartbeat: renews its lease, shows it that its channel works, and expires up to a

@@ -65,6 +65,9 @@ local function remove(device, record, messages)
     Outbox.clear_deadlines(messages)
     for _, message in ipairs(messages) do
         record.count, record.bytes = record.count - 1, record.bytes - message.size
+        if record.first_expires and message.expires <= record.first_expires then
+            record.first_expires = nil
+        end
     end
     Records.touch(device)
 end
@@ -133,6 +136,11 @@ local function split_due(messages)
     return due, others
 end
 
+-- Expires the first messages of a device, up to a batch, whether or not they are due.
+function Outbox.expire_first(device, at_most)
+    expire(Outbox.messages(device, '-inf', '+inf', at_most))
+end
+
 -- Expires what is due in the outbox of one device, up to a batch.
 local function expire_due_of(device)
     local due = split_due(Outbox.messages(device, '-inf', '+inf'))
@@ -141,20 +149,25 @@ end
 
 -- How many messages wait. Those that are due do not, also before a gateway expires them.
 function Outbox.count(device, record)
-    if record.count == 0 or redis.call('ZCOUNT', key('due:messages'), '-inf', now) == 0 then
+    if record.count == 0 or record.first_expires and record.first_expires > now then
+        return record.count
+    elseif redis.call('ZCOUNT', key('due:messages'), '-inf', now) == 0 then
         return record.count
     end
     local _, waiting = split_due(Outbox.messages(device, '-inf', '+inf'))
     return #waiting
 end
 
--- How long until the first message expires, in milliseconds.
-local function until_first_expires(device)
-    local first
-    for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
-        first = math.min(first or message.expires, message.expires)
+-- When the first message expires. It is remembered: an outbox that stays full is not read for each
+-- message that is refused.
+local function first_expires(device, record)
+    if record.count > 0 and not record.first_expires then
+        for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
+            record.first_expires = math.min(record.first_expires or message.expires, message.expires)
+        end
+        Records.touch(device)
     end
-    return math.max((first or now) - now, 0)
+    return record.first_expires or now
 end
 
 local function is_full(record, size)
@@ -164,10 +177,10 @@ end
 -- How long until there is room for a message of this size, in milliseconds, where there is none.
 -- Messages that are due take no room, also before a gateway expires them.
 function Outbox.until_room(device, record, size)
-    if is_full(record, size) then
+    if is_full(record, size) and first_expires(device, record) <= now then
         expire_due_of(device)
     end
-    return is_full(record, size) and until_first_expires(device) or nil
+    return is_full(record, size) and math.max(first_expires(device, record) - now, 0) or nil
 end
 
 -- Queues a message, with the digest of its idempotency key or ''; returns its number.
@@ -175,6 +188,11 @@ function Outbox.push(device, record, data, ttl, request)
     local message = {
         device = device, seq = record.last_seq + 1, expires = now + ttl, size = #data, request = request,
     }
+    if record.count == 0 then
+        record.first_expires = message.expires
+    elseif record.first_expires then
+        record.first_expires = math.min(record.first_expires, message.expires)
+    end
     record.last_seq, record.count, record.bytes = message.seq, record.count + 1, record.bytes + #data
     Records.touch(device)
     redis.call('HSET', key('outbox', device), message.seq, data)

@@ -9,6 +9,7 @@ local function encode(record)
         record.epoch, record.generation, record.claimed, record.tokens, record.pending, record.expires,
         record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
         record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys, record.reserved,
+        record.first_expires or false,
     })
 end
 
@@ -37,6 +38,7 @@ function Records.decode(device, packed)
         unknown_seq = it[15], -- of messages up to this number is not known whether they expired
         token_keys = it[16] or {}, -- of unused tokens: the idempotency key of the request, by token
         reserved = it[17] or 0, -- bytes reserved for the events that the record is certain to cause
+        first_expires = it[18] or nil, -- when the first message of the outbox expires, where it is known
     }
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.

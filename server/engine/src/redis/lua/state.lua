@@ -38,6 +38,17 @@ function State.new_record(device, epoch, claimed)
     return record
 end
 
+-- Expires a batch of an outbox that is larger than one, before its record is deleted, so that no call
+-- writes more than a batch of events. Returns whether it did; then the call is to be repeated. Until
+-- the last call the record is whole: a caller that gives up leaves nothing half done.
+function State.shrinks_record(device, record)
+    if record.count <= BATCH then
+        return false
+    end
+    Outbox.expire_first(device, BATCH)
+    return true
+end
+
 function State.delete_record(device, record)
     redis.call('ZREM', key('due:records'), device)
     for _, token in ipairs(record.tokens) do
@@ -73,7 +84,8 @@ local function gateway_is_known(gateway)
     return redis.call('ZSCORE', key('gateways'), gateway) or redis.call('ZSCORE', key('expired-gateways'), gateway)
 end
 
--- The record's time is over. A record with an open socket is kept.
+-- The record's time is over. A record with an open socket is kept. Returns what it counts for in a
+-- batch of what is due.
 function State.expire_record(device)
     local record = Records.load(device)
     if record and record.socket and not gateway_is_known(record.socket.gateway) then
@@ -86,9 +98,13 @@ function State.expire_record(device)
         end
     elseif record.socket then
         State.extend_record(device, record, now)
+    elseif State.shrinks_record(device, record) then
+        return BATCH
     else
         State.delete_record(device, record)
+        return 1 + record.count
     end
+    return 1
 end
 
 local function describe(device)
@@ -118,7 +134,9 @@ end)
 
 Call.operation('disconnect', MAKE_ROOM, function(device)
     local record = Records.load(device)
-    if record then
+    if record and State.shrinks_record(device, record) then
+        return { 'more' }
+    elseif record then
         State.delete_record(device, record)
     end
     return { 'ok' }
