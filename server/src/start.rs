@@ -120,10 +120,11 @@ async fn run_housekeeping(gateway: Data<Gateway>, mut dropped_lines: DroppedLine
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = gateway.engine.expire().await
+        // Without a cause the engine is about to try: its first connection is not made, or it recovered.
+        if gateway.engine.expire().await.is_err()
+            && let Some(why) = gateway.engine.failure()
             && let Some(count) = UNAVAILABLE.count()
         {
-            let why = gateway.engine.failure().unwrap_or_else(|| error.to_string());
             tracing::warn!(count, why, "the engine is unavailable: nothing expires");
         }
         dropped_lines.report();
