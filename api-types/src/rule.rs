@@ -3,7 +3,7 @@
 //!
 //! A field names its rule for both; a parameter of an operation has `inline(HalfRef)` as its type:
 //!
-//! ```ignore
+//! ```text
 //! #[validate(custom(function = HalfRef::validate))]
 //! #[schema(schema_with = HalfRef::property)]
 //! pub half_ref: String,
