@@ -126,7 +126,7 @@ fn a_compaction_that_takes_long_logs_how_far_it_is() {
     }
     gateway.signal("KILL");
     gateway.ended();
-    // Without it, entries may be missing, and the journal is written anew.
+    // Without it, entries may be missing, and the start compacts the journal.
     fs::remove_file(disk.folder.path().join("data/committed")).expect("removed");
     disk.set("slow");
     let gateway = disk.gateway();

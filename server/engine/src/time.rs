@@ -1,4 +1,4 @@
-//! The time of an engine: durations are measured with a clock that nobody can set, times that are
+//! The time of an engine: durations are measured with a clock that cannot be set, times that are
 //! shown follow the wall clock.
 
 use std::{
