@@ -231,7 +231,7 @@ impl Store {
         }
     }
 
-    /// Lets later commits delete the commits before `n`.
+    /// Lets later commits, and [`Store::shrink`], delete the commits before `n`.
     pub fn mark_obsolete(&mut self, n: i64) {
         self.obsolete_before = n;
         self.shrinks = true;
@@ -242,8 +242,8 @@ impl Store {
         self.shrinks
     }
 
-    /// One step towards a file that is no longer than its content. To be called while no operation
-    /// waits. A failure leaves the file as it is, until more becomes obsolete.
+    /// One step towards a file that is no longer than its content, which delays the next commit by
+    /// milliseconds. A failure leaves the file as it is, until more becomes obsolete.
     pub fn shrink(&mut self) {
         self.shrinks = self.shrink_some().unwrap_or(false);
     }
