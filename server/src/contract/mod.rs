@@ -6,7 +6,6 @@ mod event_stream;
 mod openapi_30;
 mod openapi_32;
 
-pub use self::event_stream::MEDIA_TYPE as EVENT_STREAM;
 use api_types::{
     event::{
         ConnectedEvent, DisconnectedEvent, ExpiredEvent, GapEvent, MessageEvent, OperatorEvent,
@@ -17,7 +16,6 @@ use api_types::{
     },
     problem::{FieldError, Problem, ProblemKind},
 };
-
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -31,6 +29,8 @@ use utoipa::{
         tag::TagBuilder,
     },
 };
+
+pub use self::event_stream::MEDIA_TYPE as EVENT_STREAM;
 
 use crate::{
     http::{credentials::TOKEN_HEADER, deprecation},
