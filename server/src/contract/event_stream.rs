@@ -6,6 +6,8 @@
 use api_types::event::MAX_CURSOR_LENGTH;
 use serde_json::{Value, json};
 
+use super::referenced;
+
 /// The media type of the stream.
 pub const MEDIA_TYPE: &str = "text/event-stream";
 
@@ -61,8 +63,7 @@ fn example(openapi: &Value) -> String {
     let schemas = &openapi["components"]["schemas"];
     let members = schemas["OperatorEvent"]["oneOf"].as_array().into_iter().flatten().enumerate();
     let events = members.map(|(n, member)| {
-        let name = member["$ref"].as_str().and_then(|name| name.rsplit('/').next());
-        let event = &schemas[name.unwrap_or_default()]["example"];
+        let event = &schemas[referenced(member).unwrap_or_default()]["example"];
         let kind = event["event"].as_str().unwrap_or_default();
         let cursor = if kind == "gap" { String::new() } else { format!("id: {CURSOR}-{n}\n") };
         format!("{cursor}event: {kind}\ndata: {event}\n\n")

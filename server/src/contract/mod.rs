@@ -21,7 +21,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Components, ContactBuilder, Header, HeaderBuilder, InfoBuilder, LicenseBuilder,
-        ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Schema, ServerBuilder,
+        ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Schema, ServerBuilder,
         extensions::ExtensionsBuilder,
         path::Operation,
         schema::{AdditionalProperties, Discriminator, OneOfBuilder, SchemaType, Type},
@@ -33,7 +33,10 @@ use utoipa::{
 pub use self::event_stream::MEDIA_TYPE as EVENT_STREAM;
 
 use crate::{
-    http::{credentials::TOKEN_HEADER, deprecation},
+    http::{
+        credentials::TOKEN_HEADER,
+        deprecation::{self, operations_of},
+    },
     problem::openapi::EXAMPLE_REQUEST_ID,
     request_id::REQUEST_ID_HEADER,
 };
@@ -111,7 +114,7 @@ pub fn finished(mut contract: OpenApi) -> OpenApi {
     add_schemas(contract.components.get_or_insert_default());
     for (path, item) in &mut contract.paths.paths {
         let origin = if path == "/prospect/connectsocket" { "document" } else { "gateway" };
-        for operation in operations_of(item) {
+        for (_, operation) in operations_of(item) {
             let extension = ExtensionsBuilder::new().add("x-origin", json!(origin)).build();
             operation.extensions.get_or_insert_default().merge(extension);
             add_request_id(operation);
@@ -139,10 +142,6 @@ pub fn problem_type(kind: ProblemKind, deprecated: Option<&str>) -> Value {
         entry["description"] = json!(instead);
     }
     entry
-}
-
-fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 /// Every answer carries the request id.
@@ -222,7 +221,7 @@ fn add_union<T: ToSchema>(components: &mut Components, field: &str) {
     let mut discriminator = Discriminator::new(field);
     for variant in derived["oneOf"].as_array().into_iter().flatten() {
         let reference = variant["$ref"].as_str().unwrap_or_default();
-        let name = reference.rsplit('/').next().unwrap_or_default();
+        let name = referenced(variant).unwrap_or_default();
         if let Some(RefOr::T(Schema::Object(member))) = components.schemas.get_mut(name) {
             // The Swagger UI numbers the members that have no title.
             member.title = Some(name.to_owned());
@@ -234,6 +233,11 @@ fn add_union<T: ToSchema>(components: &mut Components, field: &str) {
     }
     let union = union.discriminator(Some(discriminator));
     components.schemas.insert(T::name().into_owned(), union.into());
+}
+
+/// The name of the component that a node's `$ref` points to.
+fn referenced(node: &Value) -> Option<&str> {
+    node["$ref"].as_str()?.rsplit('/').next()
 }
 
 /// The version of the contract, which is the gateway's.

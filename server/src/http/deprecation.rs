@@ -89,8 +89,7 @@ fn day(value: &Value) -> Result<SystemTime, String> {
 pub fn mark(contract: &mut OpenApi) {
     let mut any = false;
     for (path, item) in &mut contract.paths.paths {
-        for (_, operation) in methods(item) {
-            let Some(operation) = operation else { continue };
+        for (_, operation) in operations_of(item) {
             let announced = Announcement::of(operation);
             if announced.unwrap_or_else(|error| panic!("{path}: {error}")).is_none() {
                 continue;
@@ -145,13 +144,15 @@ fn header_components() -> [(&'static str, Header); 3] {
     ]
 }
 
-fn methods(item: &mut PathItem) -> [(Method, &mut Option<Operation>); 4] {
-    [
+/// The operations of a path, each with its method.
+pub fn operations_of(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let operations = [
         (Method::GET, &mut item.get),
         (Method::PUT, &mut item.put),
         (Method::POST, &mut item.post),
         (Method::DELETE, &mut item.delete),
-    ]
+    ];
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// The headers of deprecated operations, by method and path.
@@ -164,8 +165,7 @@ impl Deprecations {
     pub fn of(contract: &OpenApi) -> Self {
         let mut all = Self::default();
         for (path, item) in &contract.paths.paths {
-            for (method, operation) in methods(&mut item.clone()) {
-                let Some(operation) = operation else { continue };
+            for (method, operation) in operations_of(&mut item.clone()) {
                 let Ok(Some(announcement)) = Announcement::of(operation) else { continue };
                 let headers = announcement.headers(operation);
                 all.0.entry(method).or_default().insert(path.clone(), headers);

@@ -11,6 +11,7 @@ mod socket;
 use serde_json::{Map, Value, json};
 
 use self::parts::{Channel, reference};
+use super::referenced;
 
 const DESCRIPTION: &str = "\
 The frames on a prospect's websocket after `POST /prospect/connectsocket` has authorised it, and the \
@@ -104,8 +105,7 @@ fn collect_references(node: &Value, found: &mut Vec<String>) {
     match node {
         Value::Array(items) => items.iter().for_each(|item| collect_references(item, found)),
         Value::Object(members) => {
-            let name = members.get("$ref").and_then(Value::as_str);
-            found.extend(name.and_then(|name| name.rsplit('/').next()).map(ToOwned::to_owned));
+            found.extend(referenced(node).map(ToOwned::to_owned));
             members.values().for_each(|member| collect_references(member, found));
         }
         _ => {}

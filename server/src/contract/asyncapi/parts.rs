@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::contract::referenced;
+
 /// A channel with its operations and messages, each by its name.
 pub struct Channel {
     pub name: &'static str,
@@ -15,9 +17,7 @@ pub struct Channel {
 pub fn members<T: ToSchema + PartialSchema>() -> Vec<String> {
     let union = serde_json::to_value(T::schema()).unwrap_or_default();
     let references = union["oneOf"].as_array().into_iter().flatten();
-    references
-        .filter_map(|member| member["$ref"].as_str()?.rsplit('/').next().map(ToOwned::to_owned))
-        .collect()
+    references.filter_map(referenced).map(ToOwned::to_owned).collect()
 }
 
 pub fn reference(place: &str, name: &str) -> Value {
