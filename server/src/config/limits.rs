@@ -99,7 +99,7 @@ impl LimitsConfig {
         let needed = self.outbox_messages as usize * EVENT_BYTES_PER_MESSAGE
             + EVENT_BYTES_PER_SOCKET
             + largest_message;
-        let event_bytes = usize::try_from(self.event_bytes).unwrap_or(usize::MAX);
+        let event_bytes = value::bytes(self.event_bytes);
         if event_bytes < needed {
             return Err(ConfigError::EventBytesTooFew(needed));
         }

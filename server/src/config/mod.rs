@@ -131,7 +131,6 @@ impl Config {
     /// [`ConfigError::EventBytesTooFew`].
     pub fn engine_limits(&self) -> Result<Limits, ConfigError> {
         let (tokens, limits) = (&self.tokens, &self.limits);
-        let bytes = |number| usize::try_from(number).unwrap_or(usize::MAX);
         let (event_bytes, event_bytes_per_device) =
             limits.event_bytes(self.sockets.inbound_frame_bytes as usize)?;
         Ok(Limits {
@@ -143,7 +142,7 @@ impl Config {
             record_ttl: limits.record_ttl,
             devices: limits.devices as usize,
             outbox_messages: limits.outbox_messages as usize,
-            outbox_bytes: bytes(limits.outbox_bytes),
+            outbox_bytes: value::bytes(limits.outbox_bytes),
             idempotency_keys: limits.idempotency_keys as usize,
             event_ttl: limits.event_ttl,
             event_bytes,

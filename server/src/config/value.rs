@@ -116,6 +116,11 @@ fn storage_from(least: u64, text: &str) -> Result<u64, ValueError> {
     number(text, least..=1 << 53, ", which is as far as Redis counts exactly")
 }
 
+/// Bytes as this machine counts them, which may hold fewer.
+pub fn bytes(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// An address to listen on. `localhost` is IPv4's.
 pub fn address(text: &str) -> Result<SocketAddr, ValueError> {
     let port = text.strip_prefix("localhost:");
