@@ -110,11 +110,7 @@ impl Embedded {
         operation: impl FnOnce(&mut State, Millis) -> T,
     ) -> Result<(T, Option<Committed>), EngineError> {
         loop {
-            // No step panics half-way. If one did, the records of other devices would be whole.
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if !self.journal.as_ref().is_none_or(Journal::accepts) {
-                return Err(EngineError::Unavailable);
-            }
+            let mut state = self.lock()?;
             // Read under the lock, so that time does not go back from one step to the next.
             let moment = self.timeline.now();
             let now = moment.engine;
@@ -128,6 +124,17 @@ impl Embedded {
             }
             // What is due is more than one entry holds; other steps have their turn in between.
             self.finish(state)?;
+        }
+    }
+
+    /// Locks the state for a step, which begins only where the journal accepts it.
+    fn lock(&self) -> Result<MutexGuard<'_, Journaled>, EngineError> {
+        // No step panics half-way. If one did, the records of other devices would be whole.
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.journal.as_ref().is_none_or(Journal::accepts) {
+            Ok(state)
+        } else {
+            Err(EngineError::Unavailable)
         }
     }
 
@@ -296,13 +303,7 @@ impl Engine for Embedded {
     async fn expire(&self) -> Result<(), EngineError> {
         self.read(|_, _| ()).await?;
         let Some(journal) = &self.journal else { return Ok(()) };
-        let committed = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if !journal.accepts() {
-                return Err(EngineError::Unavailable);
-            }
-            journal.enqueue_share(&mut state)?
-        };
+        let committed = journal.enqueue_share(&mut *self.lock()?)?;
         wait_for(committed).await.map_err(|_| EngineError::Unavailable)
     }
 
