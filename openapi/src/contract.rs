@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{error::Error, git};
 
-/// The documents of one revision. `openapi-3.0.json` is left out, because it has the content of
-/// `openapi.json` in an older dialect.
+/// The documents of one revision. The other versions of OpenAPI are left out, because they have the
+/// content of `openapi.json` in other dialects.
 #[derive(Clone, Debug)]
 pub struct Contract {
     /// `openapi.json`.

@@ -33,8 +33,16 @@ pub fn names() -> Vec<&'static str> {
 /// The documents in a folder that are not the generated ones.
 #[must_use]
 pub fn stale(folder: &Path) -> Vec<&'static str> {
-    let committed = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-    generated().filter(|(name, text)| committed(name) != *text).map(|(name, _)| name).collect()
+    differing(folder).map(|(name, ..)| name).collect()
+}
+
+/// The documents in a folder that are not the generated ones: name, committed and generated text. A
+/// document that is missing counts as empty.
+fn differing(folder: &Path) -> impl Iterator<Item = (&'static str, String, String)> {
+    generated().filter_map(|(name, text)| {
+        let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        (committed != text).then_some((name, committed, text))
+    })
 }
 
 /// Writes the generated documents into a folder.
@@ -55,11 +63,8 @@ pub fn generate(folder: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Stale`] with the difference.
 pub fn check(folder: &Path) -> Result<(), Error> {
-    let stale: Vec<String> = generated()
-        .filter_map(|(name, text)| {
-            let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
-            (committed != text).then(|| difference(name, &committed, &text))
-        })
+    let stale: Vec<String> = differing(folder)
+        .map(|(name, committed, generated)| difference(name, &committed, &generated))
         .collect();
     if stale.is_empty() { Ok(()) } else { Err(Error::Stale { difference: stale.join("\n") }) }
 }
