@@ -14,8 +14,9 @@ import {
   type Problem,
   type ServerFrame,
 } from './generated/index.js';
-import { Refused, follow } from './events.js';
+import { Refused } from './events.js';
 import { Socket } from './socket.js';
+import { watch } from './watch.js';
 
 const DEVICE = 'my_deviceTag';
 const HALF_REF = 'l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t';
@@ -81,22 +82,11 @@ async function openEvents(lastEventId: string) {
   return stream.data as unknown as AsyncIterable<Uint8Array>;
 }
 
-const KINDS: string[] = ['connected', 'message', 'disconnected', 'expired'] satisfies OperatorEvent['event'][];
-const events: { id: string; data: OperatorEvent }[] = [];
-for await (const { id, event, data } of follow(openEvents, '0')) {
-  if (!KINDS.includes(event)) continue;
-  const read = JSON.parse(data) as OperatorEvent;
-  events.push({ id, data: read });
-  if (read.event === 'expired') break;
+const KINDS: OperatorEvent['event'][] = ['connected', 'message', 'disconnected', 'expired'];
+async function release(through: string) {
+  await operator.releaseEvents(through);
 }
-const [first, last] = [events.at(0), events.at(-1)];
-if (!first || !last) throw new Error('no event');
-await operator.releaseEvents(last.id);
-let gap: GapEvent | undefined;
-for await (const { data } of follow(openEvents, first.id)) {
-  const read = JSON.parse(data) as OperatorEvent;
-  if (read.event === 'gap') gap = read;
-  break;
-}
+const { events, next } = await watch<OperatorEvent>(openEvents, release, KINDS);
+const gap: GapEvent | undefined = next?.event === 'gap' ? next : undefined;
 
 console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: false, problems, events, gap }));

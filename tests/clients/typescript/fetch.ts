@@ -3,8 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import createClient from 'openapi-fetch';
 import type { components, paths } from './generated/contract.js';
-import { Refused, follow } from './events.js';
+import { Refused } from './events.js';
 import { Socket } from './socket.js';
+import { watch } from './watch.js';
 
 type Schemas = components['schemas'];
 type OperatorEvent = Schemas['OperatorEvent'];
@@ -83,23 +84,12 @@ async function openEvents(lastEventId: string) {
   return data;
 }
 
-const KINDS: string[] = ['connected', 'message', 'disconnected', 'expired'] satisfies OperatorEvent['event'][];
-const events: { id: string; data: OperatorEvent }[] = [];
-for await (const { id, event, data } of follow(openEvents, '0')) {
-  if (!KINDS.includes(event)) continue;
-  const read = JSON.parse(data) as OperatorEvent;
-  events.push({ id, data: read });
-  if (read.event === 'expired') break;
+const KINDS: OperatorEvent['event'][] = ['connected', 'message', 'disconnected', 'expired'];
+async function release(through: string) {
+  const { error } = await client.DELETE('/operator/events', { params: { query: { through } }, headers });
+  if (error) throw new Error(`not released: ${error.detail}`);
 }
-const [first, last] = [events.at(0), events.at(-1)];
-if (!first || !last) throw new Error('no event');
-const released = await client.DELETE('/operator/events', { params: { query: { through: last.id } }, headers });
-if (released.error) throw new Error(`not released: ${released.error.detail}`);
-let gap: Schemas['GapEvent'] | undefined;
-for await (const { data } of follow(openEvents, first.id)) {
-  const read = JSON.parse(data) as OperatorEvent;
-  if (read.event === 'gap') gap = read;
-  break;
-}
+const { events, next } = await watch<OperatorEvent>(openEvents, release, KINDS);
+const gap: Schemas['GapEvent'] | undefined = next?.event === 'gap' ? next : undefined;
 
 console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: true, problems, events, gap }));

@@ -3,8 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { createClient, createConfig } from './generated/client/index.js';
 import * as sdk from './generated/index.js';
-import { Refused, follow } from './events.js';
+import { Refused } from './events.js';
 import { Socket } from './socket.js';
+import { watch } from './watch.js';
 
 type OperatorEvent = sdk.OperatorEvent;
 
@@ -85,23 +86,12 @@ async function openEvents(lastEventId: string) {
   return data;
 }
 
-const KINDS: string[] = ['connected', 'message', 'disconnected', 'expired'] satisfies OperatorEvent['event'][];
-const events: { id: string; data: OperatorEvent }[] = [];
-for await (const { id, event, data } of follow(openEvents, '0')) {
-  if (!KINDS.includes(event)) continue;
-  const read = JSON.parse(data) as OperatorEvent;
-  events.push({ id, data: read });
-  if (read.event === 'expired') break;
+const KINDS: OperatorEvent['event'][] = ['connected', 'message', 'disconnected', 'expired'];
+async function release(through: string) {
+  const { error } = await sdk.releaseEvents({ client: operator, query: { through } });
+  if (error) throw new Error(`not released: ${error.detail}`);
 }
-const [first, last] = [events.at(0), events.at(-1)];
-if (!first || !last) throw new Error('no event');
-const released = await sdk.releaseEvents({ client: operator, query: { through: last.id } });
-if (released.error) throw new Error(`not released: ${released.error.detail}`);
-let gap: sdk.GapEvent | undefined;
-for await (const { data } of follow(openEvents, first.id)) {
-  const read = JSON.parse(data) as OperatorEvent;
-  if (read.event === 'gap') gap = read;
-  break;
-}
+const { events, next } = await watch<OperatorEvent>(openEvents, release, KINDS);
+const gap: sdk.GapEvent | undefined = next?.event === 'gap' ? next : undefined;
 
 console.log(JSON.stringify({ received: message.data, accepted: accepted.id, typed: true, problems, events, gap }));
