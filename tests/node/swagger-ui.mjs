@@ -2,19 +2,14 @@
 // `node swagger-ui.mjs <base-url> <operator-key> <screenshot-directory>`; CHROMIUM names another browser.
 // Stops at the first thing that is not as it should be, with a message and exit code 1.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { launch } from './browser.mjs';
+import { complaints, fits, newContext, newPage, says, walk } from './walk.mjs';
 
-const STEP_MS = 15_000;
 const RUN_MS = 120_000;
 const [base, key, screenshots] = process.argv.slice(2);
 if (!base || !key || !screenshots) throw new Error('usage: node swagger-ui.mjs <base-url> <operator-key> <screenshot-directory>');
 const { origin } = new URL(base);
 const ui = `${origin}/swagger-ui/`;
-
-const complaints = [];
-let step = 'start';
 
 async function newcomer(context) {
   const page = await openPage(context);
@@ -105,16 +100,15 @@ async function operator(context) {
   await page.close();
 }
 
-async function phone() {
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
+async function phone(browser) {
+  const context = await newContext(browser, { viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
   const page = await openPage(context);
   await says('it fits a phone, and is dark where the phone is', async () => {
     await page.goto(`${ui}#/prospect/connectSocket`);
     await page.locator('#operations-prospect-connectSocket.is-open').waitFor();
     await page.locator('html.dark-mode').waitFor();
     await page.screenshot({ path: join(screenshots, 'swagger-ui-phone.png') });
-    const { scroll, width } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: innerWidth }));
-    assert.ok(scroll <= width, `the page is ${scroll} px wide in ${width} px`);
+    await fits(page);
   });
   await context.close();
 }
@@ -200,57 +194,26 @@ async function authorise(page, scheme, value) {
 }
 
 async function openPage(context) {
-  const page = await context.newPage();
-  page.on('console', (message) => message.type() === 'error' && complaints.push(`console: ${message.text()}`));
-  page.on('pageerror', (error) => complaints.push(`page error: ${error}`));
+  const page = await newPage(context, origin);
   page.on('requestfailed', (request) => {
     // The stream ends when it is stopped.
     if (request.url() === `${origin}/operator/events`) return;
     complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`);
   });
   page.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`));
-  page.on('request', (request) => {
-    const { protocol, origin: from } = new URL(request.url());
-    if (protocol !== 'data:' && from !== origin) complaints.push(`another origin: ${request.url()}`);
-  });
   return page;
 }
 
-async function says(what, act) {
-  step = what;
-  const result = await act();
-  assert.deepEqual(complaints, [], 'the browser complains');
-  console.log(`ok: ${what}`);
-  return result;
-}
-
-function fail(reason) {
-  console.error(`not ok: ${step}\n${reason}`);
-  for (const complaint of complaints) console.error(`  ${complaint}`);
-  process.exit(1);
-}
-
-setTimeout(() => fail(`not done after ${RUN_MS} ms`), RUN_MS).unref();
-mkdirSync(screenshots, { recursive: true });
-const browser = await launch();
-try {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-  context.setDefaultTimeout(STEP_MS);
+await walk(RUN_MS, screenshots, async (browser) => {
+  const context = await newContext(browser, { viewport: { width: 1280, height: 900 } });
   await context.addInitScript(() => {
     globalThis.clicks = 0;
     document.addEventListener('click', () => { globalThis.clicks += 1; }, true);
   });
-  await context.addInitScript(() =>
-    document.addEventListener('securitypolicyviolation', (event) =>
-      console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
   await newcomer(context);
   await operator(context);
   await deepLink(context);
   await unions(context);
   await bothDocuments(context);
-  await phone();
-} catch (error) {
-  await browser.close();
-  fail(error);
-}
-await browser.close();
+  await phone(browser);
+});

@@ -2,36 +2,20 @@
 // `node try-page.mjs <base-url> <operator-key> <screenshot-directory>`.
 // Stops at the first thing that is not as it should be, with a message and exit code 1.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { launch } from './browser.mjs';
+import { complaints, fits, newContext, newPage, says, walk } from './walk.mjs';
 
-const STEP_MS = 15_000;
 const RUN_MS = 180_000;
 const [base, key, screenshots] = process.argv.slice(2);
 if (!base || !key || !screenshots) throw new Error('usage: node try-page.mjs <base-url> <operator-key> <screenshot-directory>');
 const { origin } = new URL(base);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-const complaints = [];
-let step = 'start';
-
-async function says(what, act) {
-  step = what;
-  const result = await act();
-  assert.deepEqual(complaints, [], 'the browser complains');
-  console.log(`ok: ${what}`);
-  return result;
-}
-
 async function openPage(context, path) {
-  const page = await context.newPage();
-  page.on('console', (message) => message.type() === 'error' && complaints.push(`console: ${message.text()}`));
-  page.on('pageerror', (error) => complaints.push(`page error: ${error}`));
+  const page = await newPage(context, origin);
   page.on('request', (request) => {
-    const { protocol, origin: from } = new URL(request.url());
-    if (protocol !== 'data:' && from !== origin) complaints.push(`another origin: ${request.url()}`);
     if (request.url().includes(key)) complaints.push(`the key is in a URL: ${request.url()}`);
   });
   await page.goto(`${origin}${path}`);
@@ -47,11 +31,6 @@ async function accessible(page) {
   }));
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
   assert.deepEqual(found, [], 'axe finds something');
-}
-
-async function fits(page) {
-  const { scroll, width } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: innerWidth }));
-  assert.ok(scroll <= width, `the page is ${scroll} px wide in ${width} px`);
 }
 
 const text = (page, selector, expected) => page.locator(selector, { hasText: expected }).first().waitFor();
@@ -157,23 +136,11 @@ async function mistakes(page) {
   });
 }
 
-function fail(reason) {
-  console.error(`not ok: ${step}\n${reason?.stack ?? reason}`);
-  for (const complaint of complaints) console.error(`  ${complaint}`);
-  process.exit(1);
-}
-
-setTimeout(() => fail(`not done after ${RUN_MS} ms`), RUN_MS).unref();
-mkdirSync(screenshots, { recursive: true });
-const browser = await launch();
-try {
+await walk(RUN_MS, screenshots, async (browser) => {
   for (const [width, height] of [[1280, 900], [390, 844]]) {
     for (const colorScheme of ['light', 'dark']) {
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: 'reduce' });
+      const context = await newContext(browser, { viewport: { width, height }, colorScheme, reducedMotion: 'reduce' });
       await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
-      context.setDefaultTimeout(STEP_MS);
-      await context.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) =>
-        console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
       const page = await openPage(context, '/');
       const view = `${colorScheme}, ${width} px`;
       await says(`the home page leads here (${view})`, async () => {
@@ -204,8 +171,4 @@ try {
       await context.close();
     }
   }
-} catch (error) {
-  await browser.close();
-  fail(error);
-}
-await browser.close();
+});

@@ -4,8 +4,7 @@
 mod bench;
 mod connect_socket_js;
 mod lint;
+mod pages;
 mod proxies;
 mod schemathesis;
 mod snippets;
-mod swagger_ui;
-mod try_page;
