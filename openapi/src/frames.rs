@@ -111,7 +111,7 @@ pub fn place(path: &str) -> Place {
 }
 
 /// A pointer into the translated document, as a pointer into the AsyncAPI document. Schemas have the same
-/// one in both; of what is built anew, the part that it is built from.
+/// one in both; of what the translation adds, the part that it comes from.
 #[must_use]
 pub fn original_pointer(asyncapi: &Value, translated: &str) -> String {
     let Some(path) =

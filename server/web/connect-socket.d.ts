@@ -56,7 +56,7 @@ export interface Options {
   deviceData?: { [key: string]: Json };
   linkinjected?: string | null;
   /**
-   * Keeps the token, the position and the queue, `localStorage` for example. Whoever can read it can act as this device.
+   * Keeps the token, the position and the queue, `localStorage` for example. Any script that can read it can act as this device.
    * Without it they live as long as this object: a claimed device then needs its token from elsewhere.
    */
   storage?: Pick<Storage, 'getItem' | 'setItem'>;

@@ -138,7 +138,7 @@ if (place === 'tabs') {
   const [leader, follower] = tabs;
   assert.equal(await leader.evaluate(() => globalThis.book.connection.status.isLeader), true, 'the first tab leads');
   assert.equal(await follower.evaluate(() => globalThis.book.connection.status.isLeader), false, 'the second follows');
-  // What the leader did not send yet is nobody's any more; what it queued is its successor's.
+  // What the leader did not send yet is lost with it; what it queued passes to its successor.
   await until('everything to be queued', () => leader.evaluate(() => globalThis.book.sent).then((sent) => sent === leader.own.length));
   assert.deepEqual(duplicates(await received(leader)), [], 'the leader got a message twice');
   await leader.page.close();

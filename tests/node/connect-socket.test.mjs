@@ -224,7 +224,7 @@ test('what the gateway refuses rejects, and the rest goes on', async (t) => {
   assert.match(await connection.send('fine'), /^[0-9a-f]{32}$/);
 });
 
-test('it backs off with jitter where nothing answers, and returns when it is told', async (t) => {
+test('it backs off with jitter where nothing answers, and returns on request', async (t) => {
   let attempts = 0;
   const dead = async () => { attempts += 1; throw new TypeError('no network'); };
   const { told } = client(t, { fetch: dead });

@@ -78,7 +78,7 @@ final class Events {
                     case "data" -> data.add(value);
                     case "event" -> event = value;
                     case "id" -> id = value;
-                    default -> {} // A comment, or a field that nobody needs.
+                    default -> {} // A comment, or an unused field.
                 }
             }
             return null;

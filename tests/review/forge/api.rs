@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 pub const REPOSITORY: &str = "owner/project";
-pub const TOKEN: &str = "a-token-that-nobody-sees";
+pub const TOKEN: &str = "a-token-that-no-log-shows";
 pub const BOT: &str = "github-actions[bot]";
 
 /// How many items the API gives at once.
