@@ -6,7 +6,7 @@
 use api_types::event::MAX_CURSOR_LENGTH;
 use serde_json::{Value, json};
 
-use super::referenced;
+use super::reference::referenced;
 
 /// The media type of the stream.
 pub const MEDIA_TYPE: &str = "text/event-stream";

@@ -5,6 +5,7 @@ mod asyncapi;
 mod event_stream;
 mod openapi_30;
 mod openapi_32;
+mod reference;
 
 use api_types::{
     event::{
@@ -31,7 +32,7 @@ use utoipa::{
 };
 
 pub use self::event_stream::MEDIA_TYPE as EVENT_STREAM;
-
+use self::reference::referenced;
 use crate::{
     http::{
         credentials::TOKEN_HEADER,
@@ -233,11 +234,6 @@ fn add_union<T: ToSchema>(components: &mut Components, field: &str) {
     }
     let union = union.discriminator(Some(discriminator));
     components.schemas.insert(T::name().into_owned(), union.into());
-}
-
-/// The name of the component that a node's `$ref` points to.
-fn referenced(node: &Value) -> Option<&str> {
-    node["$ref"].as_str()?.rsplit('/').next()
 }
 
 /// The version of the contract, which is the gateway's.

@@ -11,7 +11,7 @@ mod socket;
 use serde_json::{Map, Value, json};
 
 use self::parts::{Channel, reference};
-use super::referenced;
+use super::reference::referenced;
 
 const DESCRIPTION: &str = "\
 The frames on a prospect's websocket after `POST /prospect/connectsocket` has authorised it, and the \

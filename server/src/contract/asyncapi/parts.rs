@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::contract::referenced;
+use crate::contract::reference::referenced;
 
 /// A channel with its operations and messages, each by its name.
 pub struct Channel {
