@@ -117,7 +117,7 @@ fn of_swagger_ui(path: &str) -> Result<Page, ApiError> {
     Ok(Page::new(&file.content_type, Bytes::copy_from_slice(&file.bytes)))
 }
 
-api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
+api_errors!(GetPageErrors: NotFound, OutOfDescriptors;);
 
 /// The Swagger UI
 ///
@@ -132,7 +132,7 @@ api_errors!(GetSwaggerUiErrors: NotFound, OutOfDescriptors;);
             (String = "image/png"), (String = "image/svg+xml")
         )),
         (status = 304, description = "The file still has the tag of `If-None-Match`."),
-        GetSwaggerUiErrors
+        GetPageErrors
     ),
     security(())
 )]
@@ -168,8 +168,6 @@ pub async fn get_client(
 ) -> Result<HttpResponse, ApiError> {
     Ok(files.file("connect-socket.js")?.answer(&request, REVALIDATED))
 }
-
-api_errors!(GetPageErrors: NotFound, OutOfDescriptors;);
 
 /// The home page
 ///
