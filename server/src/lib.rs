@@ -25,6 +25,7 @@ pub mod routes;
 pub mod secret;
 mod server;
 mod shutdown;
+mod spread;
 pub mod start;
 pub mod state;
 pub mod websocket;

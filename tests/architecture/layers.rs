@@ -48,6 +48,7 @@ pub const CRATES: [Crate; 4] = [
                 "origin",
                 "request_id",
                 "secret",
+                "spread",
             ],
         ],
         never_depends_on: &["openapi", "tests"],

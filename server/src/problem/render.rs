@@ -10,6 +10,7 @@ use actix_web::{
 use api_types::problem::ProblemKind;
 
 use super::ApiError;
+use crate::spread::spread;
 
 /// The media type of every refusal (RFC 9457).
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -21,7 +22,7 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// same reason, so each gets another time.
 #[must_use]
 pub fn after_an_outage() -> Duration {
-    Duration::from_secs(1 + getrandom::u64().unwrap_or_default() % 5)
+    Duration::from_secs(spread(1..=5))
 }
 
 impl ApiError {

@@ -3,7 +3,7 @@
 pub use api_types::close_code::CloseCode;
 use engine::{EndReason, RedeemError};
 
-use crate::registry::CloseRequest;
+use crate::{registry::CloseRequest, spread::spread};
 
 /// The code of a socket that the engine ended.
 #[must_use]
@@ -42,6 +42,5 @@ pub fn of_dead_half_ref(error: RedeemError) -> Option<CloseCode> {
 #[must_use]
 pub fn retry_after_ms(code: CloseCode) -> Option<u64> {
     let (shortest, longest) = code.policy().retry_after_ms()?;
-    let spread = getrandom::u64().unwrap_or_default() % (longest - shortest + 1);
-    Some(shortest + spread)
+    Some(spread(shortest..=longest))
 }

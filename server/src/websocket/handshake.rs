@@ -26,6 +26,7 @@ use crate::{
     logging::Repeated,
     problem::ApiError,
     request_id::RequestId,
+    spread::spread,
     state::Gateway,
 };
 
@@ -84,7 +85,7 @@ pub async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResp
 /// When a client whose address has no socket left should return. Nothing says when one is free, so
 /// those that share the address return at random.
 fn when_a_socket_may_be_free() -> Duration {
-    Duration::from_secs(10 + getrandom::u64().unwrap_or_default() % 51)
+    Duration::from_secs(spread(10..=60))
 }
 
 /// The refusal of a handshake whose `halfRef` cannot be redeemed now.
