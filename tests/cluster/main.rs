@@ -2,6 +2,7 @@
 //! Redis fails.
 
 mod cluster;
+mod connecting;
 mod faults;
 mod gateways;
 mod keys;

@@ -11,52 +11,88 @@ use super::server_info::Unfit;
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// Connecting, or a command after it, failed.
-    #[error("{}", cause(.0))]
+    #[error("{}", connect_cause(.0))]
     Redis(#[from] RedisError),
     /// The server cannot serve a gateway.
     #[error(transparent)]
     Unfit(#[from] Unfit),
     /// An answer did not come in time.
-    #[error("Redis does not answer in time")]
+    #[error("{}", NO_ANSWER)]
     TimedOut,
     /// A call failed; its cause was logged with it.
     #[error("the connection failed while it was set up")]
     Failed,
 }
 
+const NO_ANSWER: &str =
+    "Redis does not answer in time: check the address, the network and its load";
+
+/// The cause of an error while connecting, and what to do about it.
+fn connect_cause(error: &RedisError) -> Cow<'static, str> {
+    if error.code().is_none() && error.is_connection_dropped() && !error.is_connection_refusal() {
+        "the server closed the connection at once, as one does that expects TLS: lead the URL to a \
+         port without TLS"
+            .into()
+    } else {
+        cause(error)
+    }
+}
+
 /// The cause of an error, and what to do about it where that is known. It never has the server's own
 /// sentence, which can repeat what it was sent.
 pub fn cause(error: &RedisError) -> Cow<'static, str> {
     match error.code() {
-        Some("NOAUTH") => "NOAUTH: Redis requires a password, and the URL has none".into(),
-        Some("WRONGPASS") => "WRONGPASS: Redis refuses the user or password of the URL".into(),
+        Some("NOAUTH") => {
+            "NOAUTH: Redis requires a password; write redis://:password@host or \
+             redis://user:password@host"
+                .into()
+        }
+        Some("WRONGPASS") => {
+            "WRONGPASS: Redis refuses the user or password of the URL; special characters in them \
+             have to be percent-encoded"
+                .into()
+        }
         Some("NOPERM") => {
             "NOPERM: the user lacks a right that the gateway needs; docs/redis.md lists them".into()
         }
         Some("DENIED") => {
             "DENIED: Redis is in protected mode, where it serves its own machine alone".into()
         }
-        Some("READONLY") => "READONLY: Redis is a replica".into(),
-        Some("OOM") => "OOM: Redis has reached its maxmemory".into(),
-        Some("MISCONF") => "MISCONF: Redis cannot write to its disk".into(),
+        Some("READONLY") => "READONLY: Redis is a replica; the URL has to lead to the primary".into(),
+        Some("OOM") => "OOM: Redis has reached its maxmemory; raise it".into(),
+        Some("MISCONF") => "MISCONF: Redis cannot write to its disk; its own log says why".into(),
         Some("NOREPLICAS") => {
             "NOREPLICAS: Redis has fewer replicas than its min-replicas-to-write demands".into()
         }
-        Some("LOADING") => "LOADING: Redis is loading its data".into(),
+        Some("LOADING") => "LOADING: Redis is loading its data; it serves when that is done".into(),
         Some("BUSY") => "BUSY: another function occupies Redis".into(),
+        Some("ERR") if lacks_functions(error) => {
+            "the server has no functions: use Redis 7 or newer, where FUNCTION and FCALL are neither \
+             renamed nor disabled"
+                .into()
+        }
         Some("GATEWAY") => "Redis asks the gateway to join again".into(),
         Some(code) if code.len() <= 20 && code.bytes().all(|it| it.is_ascii_uppercase()) => {
             format!("{code}: Redis refuses a command").into()
         }
         Some(_) => "Redis refuses a command".into(),
         None => match error.kind() {
-            // The system's words: "Connection refused", "failed to lookup address information" …
+            ErrorKind::Io if error.is_timeout() => NO_ANSWER.into(),
+            ErrorKind::Io if error.is_connection_refusal() => {
+                "Connection refused: no server listens at this address".into()
+            }
+            // The system's words, such as "failed to lookup address information".
             ErrorKind::Io => error.to_string().into(),
             ErrorKind::Parse => "the server does not speak the protocol of Redis".into(),
             ErrorKind::RESP3NotSupported => "the server is a Redis older than version 6".into(),
             _ => error.category().to_owned().into(),
         },
     }
+}
+
+/// Whether the server knows no commands for functions.
+fn lacks_functions(error: &RedisError) -> bool {
+    error.detail().is_some_and(|detail| detail.contains("unknown command"))
 }
 
 /// Whether Redis refused a call before it did anything, for a cause that can pass: the connection is

@@ -12,18 +12,21 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, aio::MultiplexedConnection, cmd};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, RedisError, Value, aio::MultiplexedConnection, cmd,
+};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connect_error::ConnectError,
     connection::{Connection, ConnectionState, Shared},
-    function_library::BATCH,
+    function_library::{BATCH, FunctionLibrary},
+    options::RedisOptions,
     protocol::{self, Reply},
-    server_info::ServerInfo,
+    server_info::{RedisWarning, ServerInfo},
 };
-use crate::{ConnectionId, EndReason, new_id};
+use crate::{ConnectionId, EndReason, Limits, new_id};
 
 /// How long to wait before the second try to connect. The wait doubles with each further try.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -100,20 +103,19 @@ async fn connect(
     let closed = CancellationToken::new();
     let options = &shared.options;
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(options.timeout))
-        .set_response_timeout(Some(options.timeout))
         .set_pipeline_buffer_size(WAITING_CALLS)
         .set_push_sender(shared.router.push_handler(closed.clone()));
-    let client = Client::open(options.server.clone())?;
-    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let info = ServerInfo::fetch(&mut redis).await?;
-    info.check()?;
-    let keeps_all = info.keeps_all(&mut redis).await;
-    let joined = join(shared, previous, &mut redis, info.run_id(), keeps_all).await;
+    let (mut redis, info) = open(options, config).await?;
+    if let Some(warning) = info.warning()
+        && previous.gateway.is_empty()
+    {
+        tracing::warn!(redis = options.address(), %warning, "Redis can lose data");
+    }
+    let joined = join(shared, previous, &mut redis, &info).await;
     let (stream, gateway, writes) = match joined {
         Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
-            load(shared, &mut redis).await?;
-            join(shared, previous, &mut redis, info.run_id(), keeps_all).await?
+            load(&shared.library, &mut redis).await?;
+            join(shared, previous, &mut redis, &info).await?
         }
         other => other?,
     };
@@ -144,9 +146,48 @@ async fn connect(
     Ok((connection, waiting))
 }
 
+/// Connects to a server that can serve a gateway.
+async fn open(
+    options: &RedisOptions,
+    config: AsyncConnectionConfig,
+) -> Result<(MultiplexedConnection, ServerInfo), ConnectError> {
+    let config = config
+        .set_connection_timeout(Some(options.timeout))
+        .set_response_timeout(Some(options.timeout));
+    let client = Client::open(options.server.clone())?;
+    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let info = ServerInfo::fetch(&mut redis).await?;
+    info.check()?;
+    Ok((redis, info))
+}
+
+/// Checks whether a Redis can serve a gateway with these limits, as far as that can be seen without
+/// joining: it can be reached, takes user and password, is fit, and runs the functions.
+///
+/// # Errors
+/// Why it cannot.
+pub async fn check(
+    limits: &Limits,
+    options: &RedisOptions,
+) -> Result<Option<RedisWarning>, ConnectError> {
+    let (mut redis, info) = open(options, AsyncConnectionConfig::new()).await?;
+    let library = FunctionLibrary::new(limits, options);
+    load(&library, &mut redis).await?;
+    // A gateway that never joined: Redis refuses it after everything else.
+    let mut command = library.call("ready", &options.prefix);
+    command.arg("").arg("").arg(0);
+    match redis.send_packed_command(&command).await.and_then(Value::extract_error) {
+        Err(error) if error.code() != Some("GATEWAY") => Err(error.into()),
+        _ => Ok(info.warning()),
+    }
+}
+
 /// Loads the function library.
-async fn load(shared: &Shared, redis: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let loaded = redis.send_packed_command(&shared.library.load()).await?;
+async fn load(
+    library: &FunctionLibrary,
+    redis: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    let loaded = redis.send_packed_command(&library.load()).await?;
     match loaded.extract_error() {
         // Another gateway has loaded it meanwhile.
         Err(error) if error.detail().is_some_and(|it| it.contains("already exists")) => Ok(()),
@@ -159,13 +200,12 @@ async fn join(
     shared: &Shared,
     previous: &Previous,
     redis: &mut MultiplexedConnection,
-    run_id: &str,
-    keeps_all: bool,
+    info: &ServerInfo,
 ) -> Result<(String, String, u64), RedisError> {
     let mut command = shared.library.call("join", &shared.options.prefix);
     command.arg(shared.clock_argument()).arg(&previous.gateway).arg(new_id());
     command.arg(&previous.stream).arg(previous.writes).arg(new_id());
-    command.arg(run_id).arg(u8::from(keeps_all));
+    command.arg(info.run_id()).arg(u8::from(info.keeps_all()));
     command.query_async(redis).await
 }
 

@@ -43,7 +43,10 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{Clock, EngineError, EngineListener, Limits, unconfirmed::Unconfirmed};
 
+pub use connect_error::ConnectError;
+pub use connector::check;
 pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
+pub use server_info::{RedisWarning, Unfit};
 
 use connection::{ConnectionState, Shared};
 use function_library::FunctionLibrary;

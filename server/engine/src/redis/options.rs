@@ -22,13 +22,22 @@ pub struct RedisOptions {
     pub timeout: Duration,
 }
 
-/// The URL is not one of a Redis. The message does not repeat it: it may hold a password.
+/// Why the URL cannot be used. The message does not repeat it: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "not a URL of a Redis: write redis://host:6379, with user:password@ before the host and \
-     /database after the port where they are needed"
-)]
-pub struct InvalidRedisUrl;
+pub enum InvalidRedisUrl {
+    /// It is not one of a Redis.
+    #[error(
+        "not a URL of a Redis: write redis://host:6379, with user:password@ before the host and \
+         /database after the port where they are needed"
+    )]
+    Malformed,
+    /// It asks for TLS.
+    #[error(
+        "a URL of a Redis with TLS, which the gateway does not speak: write redis://, and put a TLS \
+         tunnel between"
+    )]
+    Tls,
+}
 
 impl RedisOptions {
     /// The Redis at `url`, such as `redis://user:password@host:6379/0` or `unix:///path?db=0`, with
@@ -37,7 +46,10 @@ impl RedisOptions {
     /// # Errors
     /// [`InvalidRedisUrl`]. Whether there is a Redis is not checked.
     pub fn new(url: &str) -> Result<Self, InvalidRedisUrl> {
-        let server = url.into_connection_info().map_err(|_| InvalidRedisUrl)?;
+        if url.starts_with("rediss:") {
+            return Err(InvalidRedisUrl::Tls);
+        }
+        let server = url.into_connection_info().map_err(|_| InvalidRedisUrl::Malformed)?;
         // RESP3 carries replies and pushed messages on one connection.
         let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Ok(Self {
@@ -49,7 +61,8 @@ impl RedisOptions {
     }
 
     /// Host and port, or the path of the socket: what may be logged of the URL.
-    pub(super) fn address(&self) -> String {
+    #[must_use]
+    pub fn address(&self) -> String {
         self.server.addr().to_string()
     }
 }

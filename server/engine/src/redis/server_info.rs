@@ -1,23 +1,49 @@
 //! What a Redis reports about itself: whether it can serve a gateway, and whether a restart can lose
 //! data.
 
+use std::collections::HashMap;
+
 use redis::{RedisError, aio::MultiplexedConnection, cmd};
 use thiserror::Error;
 
-/// The reply to `INFO`.
-pub struct ServerInfo(String);
+/// The reply to `INFO`, and the settings that decide what survives a restart.
+pub struct ServerInfo {
+    info: String,
+    /// Empty without the right to read them.
+    settings: HashMap<String, String>,
+}
+
+/// A setting of a Redis that can lose data, though it can serve a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RedisWarning {
+    /// It writes nothing to disk.
+    #[error("Redis writes nothing to disk: a restart loses everything; set appendonly yes")]
+    NoPersistence,
+    /// It answers before it writes.
+    #[error(
+        "Redis answers before it writes to disk: a restart can lose the newest data; set appendonly \
+         yes and appendfsync always"
+    )]
+    AnswersFirst,
+    /// The user of the URL may not read the settings.
+    #[error(
+        "the user may not read the settings of Redis, so each restart counts as one that lost data; \
+         grant it +config|get"
+    )]
+    SettingsUnknown,
+}
 
 /// Why a Redis cannot serve a gateway.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum Unfit {
     /// Functions came with version 7.
-    #[error("Redis is older than version 7")]
-    TooOld,
+    #[error("the server is Redis {0}, which has no functions: use version 7 or newer")]
+    TooOld(String),
     /// A replica refuses writes, or loses them at the next synchronisation.
     #[error("Redis is a replica; the URL has to lead to the primary")]
     Replica,
     /// At its `maxmemory` it would drop keys that have to stay.
-    #[error("Redis has a maxmemory-policy other than noeviction")]
+    #[error("Redis has a maxmemory-policy other than noeviction: set it, or Redis drops data")]
     Evicts,
 }
 
@@ -26,11 +52,15 @@ impl ServerInfo {
     pub async fn fetch(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut info = cmd("INFO");
         info.arg(&["server", "replication", "memory", "persistence"]);
-        Ok(Self(info.query_async(connection).await?))
+        let info = info.query_async(connection).await?;
+        let mut settings = cmd("CONFIG");
+        settings.arg("GET").arg(&["appendfsync", "save"]);
+        let settings = settings.query_async(connection).await.unwrap_or_default();
+        Ok(Self { info, settings })
     }
 
     fn field(&self, name: &str) -> &str {
-        let mut fields = self.0.lines().filter_map(|line| line.split_once(':'));
+        let mut fields = self.info.lines().filter_map(|line| line.split_once(':'));
         fields.find(|(field, _)| *field == name).map_or("", |(_, value)| value)
     }
 
@@ -41,9 +71,10 @@ impl ServerInfo {
 
     /// Checks whether the server can serve a gateway.
     pub fn check(&self) -> Result<(), Unfit> {
-        let version = self.field("redis_version").split('.').next();
-        if version.and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major < 7) {
-            Err(Unfit::TooOld)
+        let version = self.field("redis_version");
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_none_or(|major| major < 7) {
+            Err(Unfit::TooOld(version.to_owned()))
         } else if self.field("role") != "master" {
             Err(Unfit::Replica)
         } else if self.field("maxmemory") != "0" && self.field("maxmemory_policy") != "noeviction" {
@@ -55,17 +86,21 @@ impl ServerInfo {
 
     /// Whether a restart keeps everything that was answered: the server writes to disk before it
     /// answers, and its data did not come from another primary. A second replication id shows that
-    /// it was a replica before.
-    pub async fn keeps_all(&self, connection: &mut MultiplexedConnection) -> bool {
+    /// it was a replica before. Without the right to read the settings, a loss has to be assumed.
+    pub fn keeps_all(&self) -> bool {
         let own = self.field("master_replid2").bytes().all(|digit| digit == b'0');
-        if !own || self.field("aof_enabled") != "1" {
-            return false;
+        own && self.warning().is_none()
+    }
+
+    /// What is wrong with its persistence.
+    pub fn warning(&self) -> Option<RedisWarning> {
+        let setting = |name: &str| self.settings.get(name).map(String::as_str);
+        match (self.field("aof_enabled"), setting("appendfsync"), setting("save")) {
+            (_, None, _) => Some(RedisWarning::SettingsUnknown),
+            ("1", Some("always"), _) => None,
+            ("0", _, Some("")) => Some(RedisWarning::NoPersistence),
+            _ => Some(RedisWarning::AnswersFirst),
         }
-        let mut config = cmd("CONFIG");
-        config.arg("GET").arg("appendfsync");
-        // Without the right to read the configuration, a loss has to be assumed.
-        let answer: Result<(String, String), _> = config.query_async(connection).await;
-        answer.is_ok_and(|(_, value)| value == "always")
     }
 }
 
@@ -78,14 +113,15 @@ mod tests {
         let fields =
             ["redis_version:7.0.15", "role:master", "maxmemory:0", "maxmemory_policy:allkeys-lru"];
         let kept = fields.iter().filter(|field| !field.starts_with(&format!("{name}:")));
-        ServerInfo(kept.copied().chain([changed]).collect::<Vec<_>>().join("\r\n"))
+        let info = kept.copied().chain([changed]).collect::<Vec<_>>().join("\r\n");
+        ServerInfo { info, settings: HashMap::new() }
     }
 
     #[test]
     fn a_primary_of_version_7_that_does_not_evict_is_fit() {
         assert_eq!(info("role:master").check(), Ok(()));
         assert_eq!(info("role:slave").check(), Err(Unfit::Replica));
-        assert_eq!(info("redis_version:6.2.14").check(), Err(Unfit::TooOld));
+        assert_eq!(info("redis_version:6.2.14").check(), Err(Unfit::TooOld("6.2.14".to_owned())));
         assert_eq!(info("redis_version:8.2.0").check(), Ok(()));
         assert_eq!(info("maxmemory:100").check(), Err(Unfit::Evicts));
         assert_eq!(info("maxmemory_policy:noeviction").check(), Ok(()));
