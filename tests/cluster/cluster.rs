@@ -12,7 +12,7 @@ use std::{
 
 use engine::{
     Authorisation, Clock, ConnectionId, Digest, DisconnectCause, EndReason, Engine, EngineListener,
-    EventData, Limits, Millis, Opened, Outgoing, Requester, Sent, millis,
+    EventData, Limits, Millis, Opened, Outgoing, Requester, SendError, Sent, millis,
     redis::{Redis, RedisOptions},
 };
 use redis::cmd;
@@ -221,15 +221,26 @@ impl Member {
 
     /// Sends a message.
     pub async fn send(&self, device: &str, data: &str) -> Sent {
+        self.try_send(device, data).await.expect("sent")
+    }
+
+    /// Sends a message, or says why it cannot.
+    pub async fn try_send(&self, device: &str, data: &str) -> Result<Sent, SendError> {
         let ttl = Duration::from_hours(1);
         let message = Outgoing { device, data, ttl, idempotency: None };
-        self.engine.send(message).await.expect("sent")
+        self.engine.send(message).await
     }
 
     /// The numbers of the messages in the outbox.
     pub async fn waiting(&self, device: &str, name: &str) -> Vec<u64> {
         let batch = self.engine.outbox(device, &connection(name), 0, usize::MAX).await;
         batch.expect("it is the socket").into_iter().map(|message| message.seq).collect()
+    }
+
+    /// Drops events.
+    pub async fn release(&self, through: u64) {
+        let stream = self.engine.stream().await.expect("the engine is here");
+        self.engine.release(&stream, through).await.expect("released");
     }
 
     /// Every kept event in a line: device, kind, connection, and cause, id or number.

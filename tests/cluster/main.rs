@@ -6,6 +6,7 @@ mod connecting;
 mod faults;
 mod gateways;
 mod keys;
+mod late;
 mod leases;
 mod outbox;
 mod rolling;

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    DisconnectCause, Event, EventData, Limits, Millis, RedeemError, SendError, SocketError, millis,
+    DisconnectCause, Event, EventData, Limits, Millis, RedeemError, ReleaseError, SendError,
+    SocketError, millis,
 };
 
 use crate::harness::{
@@ -288,6 +289,12 @@ conformance!(released_events_are_dropped, async |backend| {
     assert_eq!(ends(&engine).await, (3, 6));
     assert_eq!(numbers(&engine, 0, 10).await, [3, 4, 5]);
     assert_eq!(numbers(&engine, 4, 10).await, [4, 5]);
+});
+
+conformance!(events_of_another_stream_are_not_released, async |backend| {
+    let engine = talkative_phone(backend).await;
+    assert_eq!(engine.inner.release("another", 2).await, Err(ReleaseError::OtherStream));
+    assert_eq!(ends(&engine).await, (1, 6));
 });
 
 conformance!(releasing_less_than_before_is_no_error, async |backend| {

@@ -34,7 +34,13 @@ struct State {
     at_a_time: Option<usize>,
     /// Whether bytes are held back: those to the targets, and those from them.
     silent: [bool; 2],
-    open: Vec<TcpStream>,
+    /// How many connections were made, and of how many the bytes to the targets are held back.
+    made: u64,
+    held: u64,
+    /// How many connections have bytes that wait.
+    waiting: usize,
+    /// Client and server of each connection.
+    open: Vec<[TcpStream; 2]>,
 }
 
 impl Shared {
@@ -42,12 +48,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until bytes of a direction may pass; gives how many may pass at once.
-    fn wait(&self, direction: usize) -> usize {
+    /// Waits until bytes of a connection in one direction may pass; gives how many may pass at once.
+    fn wait(&self, connection: u64, direction: usize) -> usize {
         let mut state = self.lock();
-        while state.silent[direction] && !self.ended.load(Ordering::Acquire) {
+        let waits =
+            |state: &State| state.silent[direction] || direction == 0 && connection <= state.held;
+        state.waiting += 1;
+        while waits(&state) && !self.ended.load(Ordering::Acquire) {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting -= 1;
         let (delay, at_a_time) = (state.delay, state.at_a_time);
         drop(state);
         thread::sleep(delay);
@@ -70,12 +80,12 @@ impl Shared {
         targets.into_iter().find_map(|target| TcpStream::connect(target).ok())
     }
 
-    fn pass(&self, direction: usize, mut from: TcpStream, mut to: TcpStream) {
+    fn pass(&self, connection: u64, direction: usize, mut from: TcpStream, mut to: TcpStream) {
         let mut bytes = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let mut rest = &bytes[..count];
             while !rest.is_empty() {
-                let some = self.wait(direction).min(rest.len());
+                let some = self.wait(connection, direction).min(rest.len());
                 if to.write_all(&rest[..some]).is_err() {
                     break;
                 }
@@ -90,16 +100,18 @@ impl Shared {
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let clones = || Some((client.try_clone().ok()?, server.try_clone().ok()?));
         let (Some(kept), Some((from, to))) = (clones(), clones()) else { return };
-        {
+        let connection = {
             let mut state = self.lock();
+            state.made += 1;
             // Those that ended need no cut.
-            state.open.retain(|stream| stream.peer_addr().is_ok());
-            state.open.extend([kept.0, kept.1]);
-        }
+            state.open.retain(|streams| streams.iter().any(|stream| stream.peer_addr().is_ok()));
+            state.open.push([kept.0, kept.1]);
+            state.made
+        };
         let there = Arc::clone(self);
-        thread::spawn(move || there.pass(0, from, to));
+        thread::spawn(move || there.pass(connection, 0, from, to));
         let back = Arc::clone(self);
-        thread::spawn(move || back.pass(1, server, client));
+        thread::spawn(move || back.pass(connection, 1, server, client));
     }
 }
 
@@ -149,7 +161,8 @@ impl Proxy {
     /// Passes bytes as they come.
     pub fn speed_up(&self) {
         let mut state = self.shared.lock();
-        (state.at_a_time, state.delay, state.silent) = (None, Duration::ZERO, [false; 2]);
+        (state.at_a_time, state.delay) = (None, Duration::ZERO);
+        (state.silent, state.held) = ([false; 2], 0);
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -164,10 +177,30 @@ impl Proxy {
         self.shared.lock().silent = [false, true];
     }
 
+    /// Holds back the bytes to the targets of the connections that are open now. New ones pass. Bytes
+    /// that were held back pass in the end, also after the client has closed.
+    pub fn hold_back(&self) {
+        let mut state = self.shared.lock();
+        state.held = state.made;
+    }
+
+    /// Whether bytes are held back.
+    #[must_use]
+    pub fn holds_bytes(&self) -> bool {
+        self.shared.lock().waiting > 0
+    }
+
     /// Cuts every connection.
     pub fn cut(&self) {
-        for stream in self.shared.lock().open.drain(..) {
+        for stream in self.shared.lock().open.drain(..).flatten() {
             let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Cuts every connection from its client alone.
+    pub fn cut_clients(&self) {
+        for [client, _] in &self.shared.lock().open {
+            let _ = client.shutdown(Shutdown::Both);
         }
     }
 }

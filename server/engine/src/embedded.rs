@@ -30,8 +30,8 @@ use tokio::time::timeout;
 use crate::{
     Acknowledgement, Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest,
     Durability, Engine, EngineError, EngineListener, Events, JournalError, Limits, Message, Millis,
-    Opened, Outgoing, RedeemError, RequestTokenError, Requester, SendError, Sent, SocketError,
-    TokenError,
+    Opened, Outgoing, RedeemError, ReleaseError, RequestTokenError, Requester, SendError, Sent,
+    SocketError, TokenError,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
     memory::state::{Given, State},
     time::Timeline,
@@ -296,8 +296,8 @@ impl Engine for Embedded {
         self.read(|state, _| state.events.read(from, limit)).await
     }
 
-    async fn release(&self, through: u64) -> Result<(), EngineError> {
-        self.step(|state, _| state.release(through)).await
+    async fn release(&self, stream: &str, through: u64) -> Result<(), ReleaseError> {
+        self.step(|state, _| state.release(stream, through)).await?
     }
 
     async fn expire(&self) -> Result<(), EngineError> {

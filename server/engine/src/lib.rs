@@ -164,8 +164,9 @@ pub trait Engine: Send + Sync {
     /// Up to `limit` events from number `from` on, or from the oldest where that is newer.
     async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError>;
 
-    /// Drops every event up to number `through`. Repeatable.
-    async fn release(&self, through: u64) -> Result<(), EngineError>;
+    /// Drops every event of `stream` up to number `through`. Repeatable. In another stream the same
+    /// number names another event: nothing is dropped there.
+    async fn release(&self, stream: &str, through: u64) -> Result<(), ReleaseError>;
 
     /// Expires what is due, and renews a lease where the engine has one. To be called at least every
     /// second. Its cost grows with what is due, not with what is stored.

@@ -251,6 +251,17 @@ pub enum SocketError {
     Engine(#[from] EngineError),
 }
 
+/// Why events are not dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ReleaseError {
+    /// Another event stream has begun.
+    #[error("another event stream has begun")]
+    OtherStream,
+    /// The operation has no outcome.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
 /// The state of a device, for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState {

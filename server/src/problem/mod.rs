@@ -14,7 +14,7 @@ use api_types::{
     body::BodyError,
     problem::{FieldError, Problem, ProblemKind},
 };
-use engine::{AuthoriseError, EngineError, RequestTokenError, SendError, TokenError};
+use engine::{AuthoriseError, EngineError, ReleaseError, RequestTokenError, SendError, TokenError};
 
 pub(crate) use openapi::api_errors;
 
@@ -163,6 +163,15 @@ impl From<AuthoriseError> for ApiError {
             AuthoriseError::TooMany(wait) => {
                 Self::with_retry_after(ProblemKind::TooManyAuthorisations, wait)
             }
+        }
+    }
+}
+
+impl From<ReleaseError> for ApiError {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::OtherStream => ProblemKind::EventUnknown.into(),
+            ReleaseError::Engine(error) => error.into(),
         }
     }
 }

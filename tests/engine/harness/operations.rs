@@ -213,7 +213,8 @@ impl TestEngine {
     }
 
     pub async fn release(&self, through: u64) {
-        self.inner.release(through).await.expect(AVAILABLE);
+        let stream = self.inner.stream().await.expect(AVAILABLE);
+        self.inner.release(&stream, through).await.expect("it is the stream");
     }
 
     /// Releases all events.

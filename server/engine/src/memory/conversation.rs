@@ -10,8 +10,8 @@ use super::{
     state::State,
 };
 use crate::{
-    Acknowledgement, ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, SendError,
-    Sent, SocketError, SocketState, millis,
+    Acknowledgement, ConnectionId, DeviceState, EventData, Message, Millis, Outgoing, ReleaseError,
+    SendError, Sent, SocketError, SocketState, millis,
 };
 
 impl State {
@@ -134,10 +134,14 @@ impl State {
         records.take(limit).map(device_state).collect()
     }
 
-    pub fn release(&mut self, through: u64) {
+    pub fn release(&mut self, stream: &str, through: u64) -> Result<(), ReleaseError> {
+        if *self.events.stream != *stream {
+            return Err(ReleaseError::OtherStream);
+        }
         if self.events.release(through) {
             self.changes.push(&Change::Released { through });
         }
+        Ok(())
     }
 
     /// Removes a message that is due from its outbox, if it is there still.

@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisError};
 use thiserror::Error;
 
 use super::server_info::Unfit;
+use crate::Millis;
 
 /// Why the gateway has no connection to Redis.
 #[derive(Debug, Error)]
@@ -71,6 +72,7 @@ pub fn cause(error: &RedisError) -> Cow<'static, str> {
              renamed nor disabled"
                 .into()
         }
+        Some("LATE") => "a call came to Redis after its time".into(),
         Some("GATEWAY") => "Redis asks the gateway to join again".into(),
         Some(code) if code.len() <= 20 && code.bytes().all(|it| it.is_ascii_uppercase()) => {
             format!("{code}: Redis refuses a command").into()
@@ -95,10 +97,15 @@ fn lacks_functions(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.contains("unknown command"))
 }
 
+/// Redis's time, where it refused a call that came too late.
+pub fn late(error: &RedisError) -> Option<Millis> {
+    (error.code() == Some("LATE")).then(|| error.detail()?.parse().ok()).flatten()
+}
+
 /// Whether Redis refused a call before it did anything, for a cause that can pass: the connection is
 /// good.
 pub fn refused_for_now(error: &RedisError) -> bool {
-    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY"))
+    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" | "LATE"))
 }
 
 /// Whether Redis refused a call before it did anything. Any other error may have come after a change.

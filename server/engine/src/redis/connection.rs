@@ -1,24 +1,28 @@
 //! The connection to Redis as operations use it: one at a time, replaced by `connector.rs` whenever it
 //! fails.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-use redis::{Cmd, Value, aio::MultiplexedConnection};
+use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{self, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connect_error::{cause, changed_nothing, refused_for_now},
+    connect_error::{cause, changed_nothing, late, refused_for_now},
     function_library::FunctionLibrary,
     options::RedisOptions,
     protocol::Reply,
     push::PushRouter,
+    server_clock::ServerClock,
 };
 use crate::{Clock, Digest, EngineError, unconfirmed::Unconfirmed};
 
@@ -41,6 +45,10 @@ pub struct Connection {
     pub redis: MultiplexedConnection,
     /// The name of this gateway in Redis.
     pub gateway: String,
+    /// The number of the connection: above those of all before. Redis refuses calls on these.
+    pub number: u64,
+    /// Redis's clock.
+    pub clock: ServerClock,
     /// The name of the event stream.
     pub stream: Arc<str>,
     /// How often this gateway has written, as far as replies have said.
@@ -54,7 +62,7 @@ pub enum ConnectionState {
     /// There is one.
     Up(Arc<Connection>),
     /// There has been none since then.
-    Down(Instant),
+    Down(time::Instant),
     /// The engine has shut down.
     Stopped,
 }
@@ -65,11 +73,16 @@ impl Connection {
     /// # Errors
     /// [`EngineError::Unavailable`] where Redis refused the call, [`EngineError::OutcomeUnknown`] where
     /// it did not answer or the answer cannot be read. The connection is closed unless it is good.
-    pub async fn call(&self, shared: &Shared, mut command: Cmd) -> Result<Reply, EngineError> {
-        let seen_writes = self.writes.load(Ordering::Acquire);
-        command.arg(shared.clock_argument()).arg(&self.gateway).arg(seen_writes);
-        let answer = self.redis.clone().send_packed_command(&command).await;
-        let reply = match answer.and_then(Value::extract_error) {
+    pub async fn call(&self, shared: &Shared, command: Cmd) -> Result<Reply, EngineError> {
+        let give_up = Instant::now() + shared.options.timeout;
+        let answer = match self.try_call(shared, command.clone(), give_up).await {
+            // Redis's clock was set forward, which the refusal has shown.
+            Err(error) if late(&error).is_some() && Instant::now() < give_up => {
+                self.try_call(shared, command, give_up).await
+            }
+            answer => answer,
+        };
+        let reply = match answer {
             Ok(value) => Reply::read(value).ok_or_else(|| {
                 tracing::error!("Redis gave a reply of an unexpected shape");
                 self.closed.cancel();
@@ -100,6 +113,41 @@ impl Connection {
         }
         Ok(reply)
     }
+
+    /// Calls a function, which Redis refuses where it comes after this instant.
+    async fn try_call(
+        &self,
+        shared: &Shared,
+        mut command: Cmd,
+        give_up: Instant,
+    ) -> Result<Value, RedisError> {
+        let asked = Instant::now();
+        command.arg(shared.clock_argument()).arg(self.clock.at(give_up));
+        command.arg(&self.gateway).arg(self.number).arg(self.writes.load(Ordering::Acquire));
+        let answer = self.redis.clone().send_packed_command(&command).await;
+        let answer = answer.and_then(Value::extract_error);
+        let time = match &answer {
+            Ok(value) => Reply::time(value),
+            Err(error) => late(error),
+        };
+        if let Some(time) = time {
+            self.clock.note(asked, time);
+        }
+        answer
+    }
+
+    /// Calls a function until it is done: one call does a bounded part.
+    ///
+    /// # Errors
+    /// As [`Self::call`]. Where a part was done before, the outcome is unknown.
+    pub async fn complete(&self, shared: &Shared, command: Cmd) -> Result<Reply, EngineError> {
+        let mut reply = self.call(shared, command.clone()).await?;
+        while reply.is_partial() {
+            let next = self.call(shared, command.clone()).await;
+            reply = next.map_err(|_| EngineError::OutcomeUnknown)?;
+        }
+        Ok(reply)
+    }
 }
 
 impl Shared {
@@ -116,7 +164,7 @@ impl Shared {
                 ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
                     return Ok(Arc::clone(connection));
                 }
-                ConnectionState::Up(_) => Instant::now(),
+                ConnectionState::Up(_) => time::Instant::now(),
                 ConnectionState::Down(since) => *since,
                 ConnectionState::Stopped => return Err(EngineError::Unavailable),
             };
@@ -127,6 +175,11 @@ impl Shared {
 
     pub async fn call(&self, command: Cmd) -> Result<Reply, EngineError> {
         self.connection().await?.call(self, command).await
+    }
+
+    /// Calls a function until it is done.
+    pub async fn complete(&self, command: Cmd) -> Result<Reply, EngineError> {
+        self.connection().await?.complete(self, command).await
     }
 
     /// Keeps why Redis could not serve an operation.

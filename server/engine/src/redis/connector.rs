@@ -43,6 +43,8 @@ struct Previous {
     gateway: String,
     stream: String,
     writes: u64,
+    /// How often it was tried to connect: the number of the connection.
+    tries: u64,
 }
 
 /// Connects, and reconnects for as long as it is polled.
@@ -52,6 +54,7 @@ pub async fn maintain(shared: Arc<Shared>) {
     let mut pause = FIRST_PAUSE;
     let (mut failures, mut last_why) = (0_u64, String::new());
     loop {
+        previous.tries += 1;
         let deadline = 4 * shared.options.timeout;
         let connected = timeout(deadline, connect(&shared, &previous)).await;
         match connected.unwrap_or(Err(ConnectError::TimedOut)) {
@@ -76,6 +79,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                     gateway: connection.gateway.clone(),
                     stream: connection.stream.to_string(),
                     writes: connection.writes.load(Ordering::Acquire),
+                    tries: previous.tries,
                 };
             }
             Err(error) => {
@@ -112,15 +116,22 @@ async fn connect(
         tracing::warn!(redis = options.address(), %warning, "Redis can lose data");
     }
     let joined = join(shared, previous, &mut redis, &info).await;
-    let (stream, gateway, writes) = match joined {
+    let joined = match joined {
         Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
             load(&shared.library, &mut redis).await?;
             join(shared, previous, &mut redis, &info).await?
         }
         other => other?,
     };
-    let writes = AtomicU64::new(writes);
-    let connection = Connection { redis, gateway, stream: stream.into(), writes, closed };
+    let connection = Connection {
+        redis,
+        gateway: joined.gateway,
+        number: previous.tries,
+        clock: info.clock(),
+        stream: joined.stream.into(),
+        writes: AtomicU64::new(joined.writes),
+        closed,
+    };
     // Callers that the following wakes may wait their full timeout for the connection.
     shared.state.send_replace(ConnectionState::Down(Instant::now()));
     // From here on every notification for this gateway arrives ...
@@ -175,7 +186,8 @@ pub async fn check(
     load(&library, &mut redis).await?;
     // A gateway that never joined: Redis refuses it after everything else.
     let mut command = library.call("ready", &options.prefix);
-    command.arg("").arg("").arg(0);
+    command.arg("").arg(info.clock().at(Instant::now().into_std() + options.timeout));
+    command.arg("").arg(0).arg(0);
     match redis.send_packed_command(&command).await.and_then(Value::extract_error) {
         Err(error) if error.code() != Some("GATEWAY") => Err(error.into()),
         _ => Ok(info.warning()),
@@ -195,18 +207,28 @@ async fn load(
     }
 }
 
-/// Joins; returns the names of stream and gateway, and how often the gateway has written.
+/// Under which name the gateway has joined.
+struct Joined {
+    stream: String,
+    gateway: String,
+    writes: u64,
+}
+
+/// Joins under the name of before, or under a new one.
 async fn join(
     shared: &Shared,
     previous: &Previous,
     redis: &mut MultiplexedConnection,
     info: &ServerInfo,
-) -> Result<(String, String, u64), RedisError> {
+) -> Result<Joined, RedisError> {
     let mut command = shared.library.call("join", &shared.options.prefix);
-    command.arg(shared.clock_argument()).arg(&previous.gateway).arg(new_id());
-    command.arg(&previous.stream).arg(previous.writes).arg(new_id());
+    let deadline = info.clock().at(Instant::now().into_std() + shared.options.timeout);
+    command.arg(shared.clock_argument()).arg(deadline);
+    command.arg(&previous.gateway).arg(previous.tries).arg(previous.writes);
+    command.arg(new_id()).arg(&previous.stream).arg(new_id());
     command.arg(info.run_id()).arg(u8::from(info.keeps_all()));
-    command.query_async(redis).await
+    let (stream, gateway, writes) = command.query_async(redis).await?;
+    Ok(Joined { stream, gateway, writes })
 }
 
 /// Ends the local sockets that Redis does not know any more; returns those whose outbox is not
@@ -274,7 +296,7 @@ async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<
     while let [token] = shared.unconfirmed.oldest_after(0, 1)[..] {
         let mut command = shared.library.call("revoke_unconfirmed", &shared.options.prefix);
         command.arg(token.bytes());
-        while setup_call(shared, connection, command.clone()).await?.is_partial() {}
+        connection.complete(shared, command).await.map_err(|_| ConnectError::Failed)?;
         shared.unconfirmed.remove_oldest(1);
     }
     Ok(())

@@ -11,8 +11,9 @@
 //!   Engine::send       (operations.rs)
 //!     Shared::call     waits for a connection
 //!     Connection::call ── FCALL ─────▶ Call.operation      (call.lua)
-//!                                        Call.begin        the gateway has its lease and
-//!                                                          its writes are all there
+//!                                        Call.begin        the gateway still waits for the call,
+//!                                                          has its lease, and its writes are
+//!                                                          all there
 //!                                        'send'            (conversation.lua, outbox.lua)
 //!                                        Call.finish       writes back records and counts
 //!                                          PUBLISH ──────────────────▶ PushRouter::push_handler
@@ -34,6 +35,7 @@ mod operations;
 mod options;
 mod protocol;
 mod push;
+mod server_clock;
 mod server_info;
 
 use std::sync::{Arc, Mutex};
@@ -112,18 +114,10 @@ impl Redis {
         self.shared.call(command).await
     }
 
-    /// A call whose reply is processed also when the caller is dropped meanwhile. It is repeated
-    /// until it is done, where one call does a bounded part.
+    /// A call that is completed also when the caller is dropped meanwhile.
     async fn call_detached(&self, command: Cmd) -> Result<Reply, EngineError> {
         let shared = Arc::clone(&self.shared);
-        let call = tokio::spawn(async move {
-            loop {
-                let reply = shared.call(command.clone()).await?;
-                if !reply.is_partial() {
-                    return Ok(reply);
-                }
-            }
-        });
+        let call = tokio::spawn(async move { shared.complete(command).await });
         call.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
 }

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     Acknowledgement, Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason,
-    Engine, EngineError, Events, Message, Opened, Outgoing, RedeemError, RequestTokenError,
-    Requester, SendError, Sent, SocketError, SocketState, TokenError, millis, new_id,
+    Engine, EngineError, Events, Message, Opened, Outgoing, RedeemError, ReleaseError,
+    RequestTokenError, Requester, SendError, Sent, SocketError, SocketState, TokenError, millis,
+    new_id,
 };
 
 /// Lua has doubles for numbers, which are exact up to here. No number that is given out is as large.
@@ -68,13 +69,8 @@ impl Engine for Redis {
         let (shared, token) = (Arc::clone(&self.shared), *token);
         let call = tokio::spawn(async move {
             let connection = shared.connection().await?;
-            loop {
-                let reply = connection.call(&shared, command.clone()).await;
-                let reply = reply.inspect_err(|_| shared.unconfirmed.push(token))?;
-                if !reply.is_partial() {
-                    return Ok::<_, EngineError>(reply);
-                }
-            }
+            let reply = connection.complete(&shared, command).await;
+            reply.inspect_err(|_| shared.unconfirmed.push(token))
         });
         let reply = call.await.map_err(|_| EngineError::OutcomeUnknown)??;
         match reply.word() {
@@ -282,13 +278,14 @@ impl Engine for Redis {
         self.read(command, events).await
     }
 
-    async fn release(&self, through: u64) -> Result<(), EngineError> {
-        loop {
-            let mut command = self.command("release");
-            command.arg(through.min(LARGEST));
-            if self.call(command).await?.int(0)? == 0 {
-                return Ok(());
-            }
+    async fn release(&self, stream: &str, through: u64) -> Result<(), ReleaseError> {
+        let mut command = self.command("release");
+        command.arg(stream).arg(through.min(LARGEST));
+        let reply = self.shared.complete(command).await?;
+        match reply.word() {
+            "ok" => Ok(()),
+            "other-stream" => Err(ReleaseError::OtherStream),
+            _ => Err(reply.unexpected().into()),
         }
     }
 
@@ -301,7 +298,7 @@ impl Engine for Redis {
                 }
                 return Err(EngineError::Unavailable);
             };
-            if reply.int(0)? == 0 {
+            if !reply.is_partial() {
                 break;
             }
         }

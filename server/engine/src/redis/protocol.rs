@@ -1,16 +1,20 @@
 //! The protocol between the functions in Lua and their caller in Rust.
 //!
-//! A call is `FCALL <library>_<operation> 1 <prefix> <arguments> <clock> <gateway> <writes>`. The
-//! last three arguments are the time in milliseconds (empty: Redis's own), the name of the gateway,
-//! and how often it has written by its own count. The reply is an array of three parts:
+//! A call is
+//! `FCALL <library>_<operation> 1 <prefix> <arguments> <clock> <deadline> <gateway> <connection> <writes>`.
+//! The last five arguments are the time in milliseconds (empty: Redis's own), the time by Redis's own
+//! clock after which the call must not act, the name of the gateway, the number of its connection, and
+//! how often it has written by its own count. The reply is an array of four parts:
 //!
 //! | part | type | content |
 //! |---|---|---|
 //! | writes | integer | how often the gateway has written by Redis's count |
+//! | time | integer | the time by Redis's own clock, in milliseconds |
 //! | notifications | array of strings | what the calling gateway is notified of, in order |
 //! | outcome | array | a word (`ok` or why not) and values, or values alone; see below |
 //!
-//! An error `GATEWAY …` instead of a reply says that the gateway has to join again. The outcomes:
+//! An error instead of a reply says that nothing was done: after `GATEWAY …` the gateway has to join
+//! again, and `LATE` time says that the deadline had passed. The outcomes:
 //!
 //! | operation | outcome |
 //! |---|---|
@@ -25,7 +29,8 @@
 //! | `acknowledgement` | `pending`, `acknowledged`, `never` |
 //! | `device`, `connected` | for each device an array: device unacknowledged \[connection since link\] |
 //! | `events` | oldest next entries |
-//! | `release`, `expire` | 1 where there may be more to do, else 0 |
+//! | `release` | `ok`, `more`, `other-stream` |
+//! | `expire` | `ok`, `more` |
 //! | `check_sockets` | for each connection `open`, `queued` or a reason |
 //! | `list_sockets` | cursor device connection device connection … |
 //! | `disconnect`, `revoke_token`, `revoke_unconfirmed` | `ok`, or `more`: repeat the call |
@@ -48,7 +53,7 @@ use std::{sync::Arc, time::Duration};
 
 use redis::Value;
 
-use crate::{EndReason, EngineError};
+use crate::{EndReason, EngineError, Millis};
 
 /// The words for the reasons, with the names that Lua has for them.
 pub const END_REASONS: [(&str, &str, EndReason); 4] = [
@@ -146,12 +151,18 @@ impl Reply {
     /// Reads a reply; `None` where it has another shape.
     pub fn read(value: Value) -> Option<Self> {
         let Value::Array(parts) = value else { return None };
-        let [writes, Value::Array(notifications), Value::Array(outcome)] =
-            <[Value; 3]>::try_from(parts).ok()?
+        let [writes, _, Value::Array(notifications), Value::Array(outcome)] =
+            <[Value; 4]>::try_from(parts).ok()?
         else {
             return None;
         };
         Some(Self { writes: int(&writes)?, notifications, outcome })
+    }
+
+    /// The time by Redis's own clock in a reply that is not read yet.
+    pub fn time(value: &Value) -> Option<Millis> {
+        let Value::Array(parts) = value else { return None };
+        int(parts.get(1)?)
     }
 
     /// The first value of the outcome as a word; empty where it is none.

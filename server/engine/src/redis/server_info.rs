@@ -1,16 +1,20 @@
 //! What a Redis reports about itself: whether it can serve a gateway, and whether a restart can lose
 //! data.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
 use redis::{RedisError, aio::MultiplexedConnection, cmd};
 use thiserror::Error;
+
+use super::server_clock::ServerClock;
+use crate::Millis;
 
 /// The reply to `INFO`, and the settings that decide what survives a restart.
 pub struct ServerInfo {
     info: String,
     /// Empty without the right to read them.
     settings: HashMap<String, String>,
+    asked: Instant,
 }
 
 /// A setting of a Redis that can lose data, though it can serve a gateway.
@@ -52,11 +56,12 @@ impl ServerInfo {
     pub async fn fetch(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut info = cmd("INFO");
         info.arg(&["server", "replication", "memory", "persistence"]);
+        let asked = Instant::now();
         let info = info.query_async(connection).await?;
         let mut settings = cmd("CONFIG");
         settings.arg("GET").arg(&["appendfsync", "save"]);
         let settings = settings.query_async(connection).await.unwrap_or_default();
-        Ok(Self { info, settings })
+        Ok(Self { info, settings, asked })
     }
 
     fn field(&self, name: &str) -> &str {
@@ -67,6 +72,12 @@ impl ServerInfo {
     /// The id of the server process's run: another one after each restart.
     pub fn run_id(&self) -> &str {
         self.field("run_id")
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> ServerClock {
+        let micros: Millis = self.field("server_time_usec").parse().unwrap_or(0);
+        ServerClock::new(self.asked, micros / 1000)
     }
 
     /// Checks whether the server can serve a gateway.
@@ -114,7 +125,7 @@ mod tests {
             ["redis_version:7.0.15", "role:master", "maxmemory:0", "maxmemory_policy:allkeys-lru"];
         let kept = fields.iter().filter(|field| !field.starts_with(&format!("{name}:")));
         let info = kept.copied().chain([changed]).collect::<Vec<_>>().join("\r\n");
-        ServerInfo { info, settings: HashMap::new() }
+        ServerInfo { info, settings: HashMap::new(), asked: Instant::now() }
     }
 
     #[test]

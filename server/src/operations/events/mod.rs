@@ -292,6 +292,6 @@ pub async fn release_events(
     if through >= gateway.engine.events(u64::MAX, 1).await?.next {
         return Err(ProblemKind::EventUnknown.into());
     }
-    gateway.engine.release(through).await?;
+    gateway.engine.release(&name, through).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,9 +5,10 @@
 -- matter. LIMITS, END_REASON, NOTIFICATION and the other constants in capitals come from the header
 -- that function_library.rs makes.
 
--- Of the call: the prefix of every key, the time in milliseconds since the Unix epoch, the gateway
--- that calls, and how often it has written.
-local prefix, now, caller, writes
+-- Of the call: the prefix of every key, the time in milliseconds since the Unix epoch, by Redis's own
+-- clock and by the one that is used, the gateway that calls, the number of its connection, and how often
+-- it has written.
+local prefix, server_time, now, caller, connection_number, writes
 
 -- The generation of the data. It grows when data may have been lost; records of an older generation
 -- get a new epoch when they are read.
@@ -25,37 +26,56 @@ local function key(kind, name)
     return prefix .. kind .. (name and ':' .. name or '')
 end
 
--- The gateway's clock; Redis's own where the gateway passes none.
-local function time_of(clock)
-    if clock ~= '' then
-        return tonumber(clock)
-    end
+-- Reads the clocks; returns an error where the call comes too late, after its caller has given up. The
+-- error has Redis's time, by which the gateway corrects what it knows of it.
+function Call.read_clocks(clock, deadline)
     local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
+    server_time = time[1] * 1000 + math.floor(time[2] / 1000)
+    now = clock ~= '' and tonumber(clock) or server_time
+    if server_time > tonumber(deadline) then
+        return string.format('LATE %.0f', server_time)
+    end
+end
+
+-- What `meta` keeps of a gateway: the generation that it joined, the number of its connection, and how
+-- often it has written; nothing where it has not joined.
+function Call.decode_gateway(found)
+    if found then
+        local generation, connection, writes = string.match(found, '^(%d+) (%d+) (%d+)$')
+        return tonumber(generation), tonumber(connection), tonumber(writes)
+    end
 end
 
 -- Begins a call; returns an error where the gateway must not act.
 --
+-- A call that its caller has given up must not act any more: it has a deadline, and the number of the
+-- connection that it was made on. What a gateway could not learn the outcome of is settled when it
+-- connects again, and a call on an earlier connection would undo that.
+--
 -- Redis and the gateway both count the gateway's writes. A gateway that counts more than Redis was
 -- answered by a Redis that has lost something since; `join` then removes every gateway's count, so
 -- that each has to join again.
-function Call.begin(at_prefix, clock, gateway, seen_writes)
-    prefix, now, caller = at_prefix, time_of(clock), gateway
+function Call.begin(at_prefix, clock, deadline, gateway, at_connection, seen_writes)
+    prefix, caller = at_prefix, gateway
+    local late = Call.read_clocks(clock, deadline)
+    if late then
+        return late
+    end
     loaded, dirty, notifications, event_log, has_appended = {}, {}, {}, nil, false
-    local found = redis.call('HGET', key('meta'), 'writes:' .. caller)
-    if not found then
+    generation, connection_number, writes = Call.decode_gateway(redis.call('HGET', key('meta'), 'gateway:' .. caller))
+    if not generation then
         local has_expired = redis.call('EXISTS', key('expired-gateway', caller)) == 1
         return has_expired and 'GATEWAY expired' or 'GATEWAY data lost'
-    end
-    generation, writes = string.match(found, '^(%d+) (%d+)$')
-    generation, writes = tonumber(generation), tonumber(writes)
-    if writes < tonumber(seen_writes) then
+    elseif connection_number ~= tonumber(at_connection) then
+        return 'GATEWAY connected again'
+    elseif writes < tonumber(seen_writes) then
         return 'GATEWAY data lost'
     end
 end
 
-function Call.store_writes()
-    redis.call('HSET', key('meta'), 'writes:' .. caller, generation .. ' ' .. writes)
+function Call.store_gateway()
+    local packed = string.format('%.0f %.0f %.0f', generation, connection_number, writes)
+    redis.call('HSET', key('meta'), 'gateway:' .. caller, packed)
 end
 
 -- Writes back what the call changed, publishes notifications, and makes the reply.
@@ -69,10 +89,10 @@ function Call.finish(outcome, kind)
     end
     if kind.counts then
         writes = writes + 1
-        Call.store_writes()
+        Call.store_gateway()
     end
     Notifications.publish()
-    return { writes, notifications[caller] or {}, outcome }
+    return { writes, server_time, notifications[caller] or {}, outcome }
 end
 
 -- Kinds of operations. `saves`: changes records. `counts`: changes what must not be lost. The flags
@@ -85,14 +105,13 @@ local SUBSCRIBE = { flags = { 'allow-oom' } }
 local READ = { flags = { 'no-writes' } }
 local PROBE = { flags = {} }
 
--- Registers an operation. Its own arguments come first; the last three are the gateway's clock, its
--- name and its count of writes.
+-- Registers an operation. Its own arguments come first; the last five are those of `Call.begin`.
 function Call.operation(name, kind, body)
     redis.register_function({
         function_name = LIBRARY .. '_' .. name,
         flags = kind.flags,
         callback = function(keys, args)
-            local own = #args - 3
+            local own = #args - 5
             local refused = Call.begin(keys[1], unpack(args, own + 1))
             if refused then
                 return redis.error_reply(refused)

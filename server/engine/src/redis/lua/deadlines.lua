@@ -17,7 +17,7 @@ local function expire_each(kind, left, expire)
 end
 
 -- The gateway's heartbeat: renews its lease, shows it that its channel works, and expires up to a
--- batch of what is due. Returns 1 where more may be due.
+-- batch of what is due.
 Call.operation('expire', MAKE_ROOM, function()
     Gateways.renew_lease()
     Notifications.publish_heartbeat()
@@ -33,5 +33,5 @@ Call.operation('expire', MAKE_ROOM, function()
     left = expire_each('due:authorisations', left, Authorisations.expire)
     left = expire_each('due:half-refs', left, Authorisations.forget)
     left = expire_each('due:records', left, State.expire_record)
-    return { left <= 0 and 1 or 0 }
+    return { left <= 0 and 'more' or 'ok' }
 end)

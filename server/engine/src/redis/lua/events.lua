@@ -144,9 +144,12 @@ Call.operation('events', SUBSCRIBE, function(from, limit)
     return { oldest, next, found }
 end)
 
--- Drops up to a batch of events; returns whether there may be more to drop.
-Call.operation('release', MAKE_ROOM, function(through)
+-- Drops up to a batch of the stream's events.
+Call.operation('release', MAKE_ROOM, function(stream, through)
+    if redis.call('HGET', key('meta'), 'stream') ~= stream then
+        return { 'other-stream' }
+    end
     through = tonumber(through)
     local dropped = Events.drop_oldest(BATCH, function(n) return n <= through end)
-    return { dropped == BATCH and 1 or 0 }
+    return { dropped == BATCH and 'more' or 'ok' }
 end)

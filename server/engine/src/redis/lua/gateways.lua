@@ -4,7 +4,7 @@
 function Gateways.expire(gateway)
     redis.call('ZREM', key('gateways'), gateway)
     redis.call('ZADD', key('expired-gateways'), now, gateway)
-    redis.call('HDEL', key('meta'), 'writes:' .. gateway)
+    redis.call('HDEL', key('meta'), 'gateway:' .. gateway)
     redis.call('SREM', key('readers'), gateway)
     redis.call('SET', key('expired-gateway', gateway), 1, 'PX', EXPIRED_GATEWAY_TTL)
 end
@@ -59,19 +59,28 @@ function Gateways.end_sockets(left)
     return left
 end
 
--- Joins under the name that the gateway had, if that is still good, or under a fresh one. Where data
--- may be lost, all gateways expire and a new generation begins: a new event stream, and a new epoch
--- for every record.
+-- Joins under the name that the gateway had, if that is still good, or under a fresh one, with a
+-- connection whose number is above all before: calls on those are refused from now on. Where data may be
+-- lost, all gateways expire and a new generation begins: a new event stream, and a new epoch for every
+-- record.
 redis.register_function({
     function_name = LIBRARY .. '_join',
     flags = { 'allow-oom' }, -- or no gateway could make room
     callback = function(keys, args)
-        local clock, name, fresh_name, known_stream, seen_writes = args[1], args[2], args[3], args[4], args[5]
-        local fresh_stream, run, keeps_all = args[6], args[7], args[8] == '1'
-        prefix, now = keys[1], time_of(clock)
-        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'writes:' .. name)
+        local clock, deadline, name, at_connection, seen_writes = args[1], args[2], args[3], args[4], args[5]
+        local fresh_name, known_stream, fresh_stream, run, keeps_all = args[6], args[7], args[8], args[9], args[10] == '1'
+        prefix = keys[1]
+        local late = Call.read_clocks(clock, deadline)
+        if late then
+            return redis.error_reply(late)
+        end
+        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name)
         local stream = found[1]
-        writes = found[3] and tonumber(string.match(found[3], '(%d+)$'))
+        generation, connection_number, writes = Call.decode_gateway(found[3])
+        if connection_number and connection_number >= tonumber(at_connection) then
+            return redis.error_reply('GATEWAY connected again')
+        end
+        connection_number = tonumber(at_connection)
         local has_restarted = stream and found[2] ~= run
         local has_expired = redis.call('EXISTS', key('expired-gateway', name)) == 1
         local is_lost = not stream
@@ -93,8 +102,8 @@ redis.register_function({
         caller = writes and name or fresh_name
         if not writes then
             generation, writes = tonumber(redis.call('HGET', key('meta'), 'generation')), 0
-            Call.store_writes()
         end
+        Call.store_gateway()
         Gateways.renew_lease()
         return { stream, caller, writes }
     end,
