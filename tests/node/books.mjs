@@ -91,7 +91,10 @@ async function until(what, happened) {
   for (let ticks = 0; !(await happened()); ticks += 1) await sleep(50);
 }
 
-setTimeout(() => fail(`not done after ${RUN_MS} ms: ${events.length} events`), RUN_MS).unref();
+setTimeout(async () => {
+  const arrived = await Promise.all(tabs.map((tab) => received(tab).then(({ length }) => length)));
+  fail(`not done after ${RUN_MS} ms: ${events.length} events at the operator, ${arrived} messages at the prospect`);
+}, RUN_MS).unref();
 const options = { url, deviceTag: DEVICE, channel: 'browser', framesPerSecond: Number(process.env.FRAMES_PER_SECOND ?? 20) };
 
 /** Each tab as `{ evaluate, own }`; all own numbers together are all numbers. */

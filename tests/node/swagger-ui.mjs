@@ -79,6 +79,15 @@ async function operator(context) {
     await operation.getByRole('button', { name: 'Stop', exact: true }).click();
     await operation.getByRole('button', { name: 'Stream', exact: true }).waitFor();
   });
+  await says('the schema of the event stream is that of its events', async () => {
+    const operation = page.locator('#operations-operator-streamEvents');
+    await operation.getByRole('tab', { name: 'Schema' }).click();
+    const data = operation.locator('.json-schema-2020-12-property', { hasText: 'application/json' }).last();
+    await data.getByRole('button', { name: 'Expand all' }).first().click();
+    await operation.getByText('#0 ConnectedEvent').waitFor();
+    await operation.getByText('#4 GapEvent').waitFor();
+    await operation.screenshot({ path: join(screenshots, 'event-schema.png') });
+  });
   await says('the operator key is kept nowhere', async () => {
     const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
     assert.ok(!kept.includes(key), kept);

@@ -25,13 +25,15 @@ fn messages() -> String {
     std::env::var("BOOKS").unwrap_or_else(|_| "400".to_owned())
 }
 
-/// A gateway with a journal, whose pings and rates do not set the pace of the test.
+/// A gateway with a journal, whose pings and rates do not set the pace of the test, and with room for
+/// the idempotency keys of a long run.
 fn journaled(folder: &Path, port: u16) -> GatewayBuilder {
     Gateway::builder()
         .flag("--data-dir", &folder.to_string_lossy())
         .flag("--listen", &format!("127.0.0.1:{port}"))
         .flag("--frames-per-second", "off")
         .flag("--authorisations-per-second", "off")
+        .flag("--idempotency-keys", "1000000")
         .operator_key(KEY)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use actix_web::{
@@ -12,7 +12,6 @@ use actix_web::{
 };
 use api_types::problem::ProblemKind;
 use bytes::Bytes;
-use utoipa_swagger_ui::Config;
 
 use super::documents::{Page, REVALIDATED};
 use crate::{
@@ -41,8 +40,7 @@ macro_rules! files {
     };
 }
 
-/// The gateway's own files. They take precedence over the files of the Swagger UI.
-const FILES: [File; 15] = files! {
+const FILES: [File; 18] = files! {
     "" "text/html; charset=utf-8" "home.html";
     "connect-socket.js" "text/javascript; charset=utf-8" "connect-socket.js";
     "swagger-ui/" "text/html; charset=utf-8" "swagger-ui/index.html";
@@ -50,6 +48,10 @@ const FILES: [File; 15] = files! {
     "swagger-ui/gateway.css" "text/css; charset=utf-8" "swagger-ui/gateway.css";
     "swagger-ui/gateway.js" "text/javascript; charset=utf-8" "swagger-ui/gateway.js";
     "swagger-ui/icon.svg" "image/svg+xml" "icon.svg";
+    "swagger-ui/swagger-ui-bundle.js" "text/javascript; charset=utf-8" "swagger-ui/dist/swagger-ui-bundle.js";
+    "swagger-ui/swagger-ui-standalone-preset.js" "text/javascript; charset=utf-8"
+        "swagger-ui/dist/swagger-ui-standalone-preset.js";
+    "swagger-ui/swagger-ui.css" "text/css; charset=utf-8" "swagger-ui/dist/swagger-ui.css";
     "try/" "text/html; charset=utf-8" "try/index.html";
     "try/code.js" "text/javascript; charset=utf-8" "try/code.js";
     "try/icon.svg" "image/svg+xml" "icon.svg";
@@ -96,25 +98,12 @@ impl WebFiles {
         if let Some(page) = pages.get(path) {
             return Ok(page.clone());
         }
-        let page = match FILES.iter().find(|(name, ..)| *name == path) {
-            Some((_, content_type, bytes)) => Page::new(content_type, Bytes::from_static(bytes)),
-            None => of_swagger_ui(path)?,
-        };
+        let file = FILES.iter().find(|(name, ..)| *name == path);
+        let (_, content_type, bytes) = file.ok_or(ProblemKind::NotFound)?;
+        let page = Page::new(content_type, Bytes::from_static(bytes));
         pages.insert(path.to_owned(), page.clone());
         Ok(page)
     }
-}
-
-fn of_swagger_ui(path: &str) -> Result<Page, ApiError> {
-    let name = path.strip_prefix("swagger-ui/").ok_or(ProblemKind::NotFound)?;
-    // The gateway's own script starts it, not the one that this file would be.
-    let file = (name != "swagger-initializer.js")
-        .then(|| utoipa_swagger_ui::serve(name, Arc::new(Config::new([""]))))
-        .transpose()
-        .map_err(|_| ProblemKind::Internal)?
-        .flatten()
-        .ok_or(ProblemKind::NotFound)?;
-    Ok(Page::new(&file.content_type, Bytes::copy_from_slice(&file.bytes)))
 }
 
 api_errors!(GetPageErrors: NotFound, OutOfDescriptors;);
@@ -129,7 +118,7 @@ api_errors!(GetPageErrors: NotFound, OutOfDescriptors;);
     responses(
         (status = 200, description = "The file.", content(
             (String = "text/html"), (String = "text/css"), (String = "text/javascript"),
-            (String = "image/png"), (String = "image/svg+xml")
+            (String = "image/svg+xml")
         )),
         (status = 304, description = "The file still has the tag of `If-None-Match`."),
         GetPageErrors

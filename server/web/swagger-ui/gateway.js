@@ -3,12 +3,31 @@
 const EXAMPLE = 'l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t';
 const problemOf = ({ body, text }) => String(body?.type ?? text ?? '').match(/urn:connect-socket:problem:([a-z-]+)/)?.[1];
 
+/** A part of the document with its references to other parts resolved. No schema of the contract contains itself. */
+function resolved(part, document) {
+  if (!part?.map) return part;
+  const reference = part.get('$ref');
+  const target = typeof reference === 'string' ? document.getIn(reference.split('/').slice(1)) : undefined;
+  return target ? resolved(target, document) : part.map((inner) => resolved(inner, document));
+}
+
+/** A stream's response with the schema of its items, which the Swagger UI does not draw, as its schema. */
+function withItemSchema(response, document) {
+  const content = response.get('content')?.map((type) => {
+    const items = type.get('itemSchema') ?? type.get('x-item-schema');
+    return items ? type.set('schema', resolved(items, document)) : type;
+  });
+  return content ? response.set('content', content) : response;
+}
+
 /** Responses that refuse show what they mean in a line, and their examples on demand. */
-const foldedProblems = (Response, { React, getComponent }) => {
+const foldedProblems = (Response, { React, getComponent, specSelectors }) => {
   const { createElement: h, useState } = React;
   return function FoldedResponse(props) {
     const [isOpen, setOpen] = useState(false);
-    if (!(Number(props.code) >= 400)) return h(Response, props);
+    if (!(Number(props.code) >= 400)) {
+      return h(Response, { ...props, response: withItemSchema(props.response, specSelectors.specJson()) });
+    }
     const Markdown = getComponent('Markdown', true);
     const toggle = h('button', {
       type: 'button', className: 'problem-toggle', 'aria-expanded': isOpen, onClick: () => setOpen(!isOpen),
