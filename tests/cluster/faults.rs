@@ -284,14 +284,16 @@ async fn a_redis_that_lacks_a_gateways_writes_is_not_written_to() {
 // Redis fails over.
 
 /// A replica of the server, as far as the proxy lets it be one.
-async fn replica_behind(proxy: &Proxy, primary: &RedisServer) -> RedisServer {
-    let replica = RedisServer::with(&["--repl-diskless-sync-delay", "0"]);
+pub async fn replica_behind(proxy: &Proxy, primary: &RedisServer) -> RedisServer {
+    let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+    let replica =
+        RedisServer::with(&[["--repl-diskless-sync-delay", "0"].as_slice(), &durable].concat());
     let () = replica.run(&["REPLICAOF", "127.0.0.1", &proxy.port().to_string()]);
     catches_up(&replica, primary).await;
     replica
 }
 
-async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
+pub async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
     let offset = |server: &RedisServer, field: &str| {
         let info: String = server.run(&["INFO", "replication"]);
         let mut lines = info.lines().filter_map(|line| line.split_once(':'));

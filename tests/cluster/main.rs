@@ -8,6 +8,7 @@ mod gateways;
 mod keys;
 mod late;
 mod leases;
+mod older;
 mod outbox;
 mod rolling;
 mod sharing;

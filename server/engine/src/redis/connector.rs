@@ -34,6 +34,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait before another try to connect at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often to look whether a restart of Redis would keep its data.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
 /// At most this many calls wait for the connection to take them; later callers wait for a place.
 const WAITING_CALLS: usize = 1024;
 
@@ -45,6 +48,8 @@ struct Previous {
     writes: u64,
     /// How often it was tried to connect: the number of the connection.
     tries: u64,
+    /// The last warning of its persistence.
+    warning: Option<RedisWarning>,
 }
 
 /// Connects, and reconnects for as long as it is polled.
@@ -58,9 +63,14 @@ pub async fn maintain(shared: Arc<Shared>) {
         let deadline = 4 * shared.options.timeout;
         let connected = timeout(deadline, connect(&shared, &previous)).await;
         match connected.unwrap_or(Err(ConnectError::TimedOut)) {
-            Ok((connection, waiting)) => {
+            Ok((connection, info, waiting)) => {
                 let connection = Arc::new(connection);
                 shared.state.send_replace(ConnectionState::Up(Arc::clone(&connection)));
+                if let Some(warning) = info.warning()
+                    && previous.warning != Some(warning)
+                {
+                    tracing::warn!(redis = address, %warning, "Redis can lose data");
+                }
                 tracing::info!(
                     redis = address,
                     gateway = connection.gateway,
@@ -73,13 +83,14 @@ pub async fn maintain(shared: Arc<Shared>) {
                     shared.router.listener.message_queued(&connection);
                 }
                 shared.router.listener.notifications_missed();
-                connection.closed.cancelled().await;
+                watch(&connection, &info).await;
                 shared.state.send_replace(ConnectionState::Down(Instant::now()));
                 previous = Previous {
                     gateway: connection.gateway.clone(),
                     stream: connection.stream.to_string(),
                     writes: connection.writes.load(Ordering::Acquire),
                     tries: previous.tries,
+                    warning: info.warning(),
                 };
             }
             Err(error) => {
@@ -98,23 +109,35 @@ pub async fn maintain(shared: Arc<Shared>) {
     }
 }
 
-/// Makes a connection; returns with it the local sockets for which messages may have been queued
-/// without a notification.
+/// Waits until the connection is closed. Closes it when a restart of Redis would lose data that it
+/// would have kept before, or when Redis was a replica meanwhile: the next `join` writes that down.
+async fn watch(connection: &Connection, joined: &ServerInfo) {
+    loop {
+        tokio::select! {
+            () = connection.closed.cancelled() => return,
+            () = sleep(WATCH_INTERVAL) => {}
+        }
+        // Without an answer, the next call notices what is wrong.
+        let Ok(info) = ServerInfo::fetch(&mut connection.redis.clone()).await else { continue };
+        if info.run() != joined.run() || joined.keeps_all() && !info.keeps_all() {
+            tracing::info!("reconnecting to Redis: its persistence or its role has changed");
+            connection.closed.cancel();
+        }
+    }
+}
+
+/// Makes a connection; returns with it what Redis reports about itself, and the local sockets for
+/// which messages may have been queued without a notification.
 async fn connect(
     shared: &Arc<Shared>,
     previous: &Previous,
-) -> Result<(Connection, Vec<ConnectionId>), ConnectError> {
+) -> Result<(Connection, ServerInfo, Vec<ConnectionId>), ConnectError> {
     let closed = CancellationToken::new();
     let options = &shared.options;
     let config = AsyncConnectionConfig::new()
         .set_pipeline_buffer_size(WAITING_CALLS)
         .set_push_sender(shared.router.push_handler(closed.clone()));
     let (mut redis, info) = open(options, config).await?;
-    if let Some(warning) = info.warning()
-        && previous.gateway.is_empty()
-    {
-        tracing::warn!(redis = options.address(), %warning, "Redis can lose data");
-    }
     let joined = join(shared, previous, &mut redis, &info).await;
     let joined = match joined {
         Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
@@ -154,7 +177,7 @@ async fn connect(
         close_unknown_sockets(shared, &connection).await?;
     }
     revoke_unconfirmed(shared, &connection).await?;
-    Ok((connection, waiting))
+    Ok((connection, info, waiting))
 }
 
 /// Connects to a server that can serve a gateway.
@@ -226,7 +249,7 @@ async fn join(
     command.arg(shared.clock_argument()).arg(deadline);
     command.arg(&previous.gateway).arg(previous.tries).arg(previous.writes);
     command.arg(new_id()).arg(&previous.stream).arg(new_id());
-    command.arg(info.run_id()).arg(u8::from(info.keeps_all()));
+    command.arg(info.run()).arg(u8::from(info.keeps_all()));
     let (stream, gateway, writes) = command.query_async(redis).await?;
     Ok(Joined { stream, gateway, writes })
 }

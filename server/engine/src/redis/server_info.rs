@@ -69,9 +69,10 @@ impl ServerInfo {
         fields.find(|(field, _)| *field == name).map_or("", |(_, value)| value)
     }
 
-    /// The id of the server process's run: another one after each restart.
-    pub fn run_id(&self) -> &str {
-        self.field("run_id")
+    /// Names the data of this server process: another name after each restart, and after it was a
+    /// replica.
+    pub fn run(&self) -> String {
+        format!("{} {}", self.field("run_id"), self.field("master_replid"))
     }
 
     /// Its clock.
@@ -96,11 +97,12 @@ impl ServerInfo {
     }
 
     /// Whether a restart keeps everything that was answered: the server writes to disk before it
-    /// answers, and its data did not come from another primary. A second replication id shows that
-    /// it was a replica before. Without the right to read the settings, a loss has to be assumed.
+    /// answers, its data did not come from another primary, and no replica has it. A second
+    /// replication id shows that it was a replica before; a replica that is started as a primary looks
+    /// like a restart of its primary. Without the right to read the settings, a loss has to be assumed.
     pub fn keeps_all(&self) -> bool {
         let own = self.field("master_replid2").bytes().all(|digit| digit == b'0');
-        own && self.warning().is_none()
+        own && self.field("connected_slaves") == "0" && self.warning().is_none()
     }
 
     /// What is wrong with its persistence.

@@ -63,6 +63,11 @@ end
 -- connection whose number is above all before: calls on those are refused from now on. Where data may be
 -- lost, all gateways expire and a new generation begins: a new event stream, and a new epoch for every
 -- record.
+--
+-- Data may be lost when another run of Redis has it than before, which `run` names. It is not where both
+-- runs keep all, so that nothing but a restart lies between, and the gateway has lived through it and
+-- finds its last writes: a backup that was restored looks like a restart in all else. `keeps-all` is that
+-- of the run, at its worst.
 redis.register_function({
     function_name = LIBRARY .. '_join',
     flags = { 'allow-oom' }, -- or no gateway could make room
@@ -74,18 +79,19 @@ redis.register_function({
         if late then
             return redis.error_reply(late)
         end
-        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name)
+        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name, 'keeps-all')
         local stream = found[1]
         generation, connection_number, writes = Call.decode_gateway(found[3])
         if connection_number and connection_number >= tonumber(at_connection) then
             return redis.error_reply('GATEWAY connected again')
         end
         connection_number = tonumber(at_connection)
-        local has_restarted = stream and found[2] ~= run
+        local is_same_run, has_kept_all = found[2] == run, found[4] == '1'
         local has_expired = redis.call('EXISTS', key('expired-gateway', name)) == 1
+        local knows_stream, finds_writes = known_stream == stream, writes and writes >= tonumber(seen_writes)
         local is_lost = not stream
-            or has_restarted and not keeps_all
-            or known_stream == stream and not has_expired and (not writes or writes < tonumber(seen_writes))
+            or not is_same_run and not (has_kept_all and keeps_all and knows_stream and finds_writes)
+            or knows_stream and not has_expired and not finds_writes
         if is_lost then
             for _, gateway in ipairs(redis.call('ZRANGE', key('gateways'), 0, -1)) do
                 Gateways.expire(gateway)
@@ -95,10 +101,11 @@ redis.register_function({
             redis.call('HINCRBY', key('meta'), 'generation', 1)
             redis.call('HSETNX', key('meta'), 'next', 1)
             redis.call('HSETNX', key('meta'), 'bytes', 0)
-        elseif has_restarted then
+        elseif not is_same_run then
             restart_leases()
         end
-        redis.call('HSET', key('meta'), 'run', run)
+        keeps_all = keeps_all and (is_lost or has_kept_all)
+        redis.call('HSET', key('meta'), 'run', run, 'keeps-all', keeps_all and 1 or 0)
         caller = writes and name or fresh_name
         if not writes then
             generation, writes = tonumber(redis.call('HGET', key('meta'), 'generation')), 0
