@@ -133,6 +133,14 @@ fn the_client_does_as_the_contract_says_when_something_fails() {
     succeed(tests.env("GATEWAY", &gateway.url).env("KEY", &gateway.operator_key), "");
 }
 
+/// It follows what the browser says of the network and of the page.
+#[test]
+#[ignore = "needs Node and Chromium"]
+fn the_client_follows_the_network_and_the_page() {
+    let gateway = Gateway::trial();
+    succeed(node("page-events.mjs").arg(&gateway.url), "");
+}
+
 /// The types compile, and where they repeat the contract, they are those generated from it.
 #[test]
 #[ignore = "needs Node"]
