@@ -10,33 +10,44 @@ use std::{
     },
 };
 
-/// Descriptors reserved for everything that is no connection: listeners, log and libraries.
+/// Descriptors reserved for everything that is no connection: listeners, log and libraries. Many
+/// worker threads need more.
 const OWN: usize = 64;
+
+/// Descriptors of the process without its worker threads, and of each of them.
+const PROCESS: usize = 32;
+const WORKER: usize = 4;
 
 /// Descriptors reserved for answering connections beyond the limit with 503, and probes.
 const RECEPTION: usize = 64;
-
-/// The gateway needs more descriptors than this.
-const MIN_LIMIT: usize = 2 * (OWN + RECEPTION);
 
 /// Why the process's descriptors do not suffice.
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptorsError {
     /// The operating system does not say.
-    #[error("The limit of descriptors cannot be read: {0}.")]
-    Unreadable(io::Error),
-    /// The limit is this low.
     #[error(
-        "The limit of {0} descriptors leaves no room for connections: give the gateway more than \
-         {MIN_LIMIT} (ulimit -n)."
+        "The limit of descriptors cannot be read: {0}; set one with ulimit -n or LimitNOFILE=."
     )]
-    TooFew(usize),
+    Unreadable(io::Error),
+    /// The limit is too low.
+    #[error(
+        "The limit of {limit} descriptors leaves no room for connections: give the gateway more than \
+         {least} (ulimit -n, or LimitNOFILE= in a systemd unit)."
+    )]
+    TooFew {
+        /// The limit.
+        limit: usize,
+        /// What does not suffice either.
+        least: usize,
+    },
 }
 
 /// The limit of the process's descriptors, and the connections that use them.
 #[derive(Debug)]
 pub struct Descriptors {
     limit: usize,
+    /// Reserved for what is no connection.
+    own: usize,
     connections: AtomicUsize,
     per_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -55,22 +66,24 @@ pub enum Room {
 }
 
 impl Descriptors {
-    /// Raises the limit as far as the process may, and reads it.
+    /// Raises the limit as far as the process may, and reads it. The process has so many `workers`.
     ///
     /// # Errors
     /// The limit cannot be read, or leaves no room for connections.
-    pub fn of_this_process() -> Result<Self, DescriptorsError> {
+    pub fn of_this_process(workers: usize) -> Result<Self, DescriptorsError> {
         let limit =
             rlimit::increase_nofile_limit(u64::MAX).map_err(DescriptorsError::Unreadable)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if limit <= MIN_LIMIT {
-            return Err(DescriptorsError::TooFew(limit));
+        let own = OWN.max(PROCESS + WORKER * workers);
+        let least = 2 * (own + RECEPTION);
+        if limit <= least {
+            return Err(DescriptorsError::TooFew { limit, least });
         }
-        Ok(Self::of(limit))
+        Ok(Self::of(limit, own))
     }
 
-    fn of(limit: usize) -> Self {
-        Self { limit, connections: AtomicUsize::new(0), per_address: Mutex::default() }
+    fn of(limit: usize, own: usize) -> Self {
+        Self { limit, own, connections: AtomicUsize::new(0), per_address: Mutex::default() }
     }
 
     /// The process's limit.
@@ -82,13 +95,13 @@ impl Descriptors {
     /// How many connections are served; further ones are refused.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.limit - OWN - RECEPTION
+        self.limit - self.own - RECEPTION
     }
 
     /// How many connections are accepted, including those that are refused.
     #[must_use]
     pub fn accepted(&self) -> usize {
-        self.limit - OWN
+        self.limit - self.own
     }
 
     /// How many connections are open now.
@@ -153,7 +166,7 @@ mod tests {
 
     #[test]
     fn connections_beyond_the_limit_are_answered_while_the_reserve_lasts() {
-        let descriptors = Arc::new(Descriptors::of(300));
+        let descriptors = Arc::new(Descriptors::of(300, OWN));
         let connections: Vec<_> = (0..300).map(|_| descriptors.connect(None)).collect();
         let count = |room| connections.iter().filter(|connection| connection.room == room).count();
         assert_eq!([count(Room::Yes), count(Room::Reception)], [172, 64]);
@@ -163,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_address_beyond_its_limit_leaves_room_for_the_others() {
-        let descriptors = Arc::new(Descriptors::of(300));
+        let descriptors = Arc::new(Descriptors::of(300, OWN));
         let [one, other] = [1, 2].map(|last| Some((IpAddr::from([192, 0, 2, last]), 2)));
         let mut connections: Vec<_> =
             [one, one, one, other, None].map(|limited| descriptors.connect(limited)).into();

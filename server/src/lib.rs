@@ -6,12 +6,14 @@
 //! ```
 
 mod address_rate;
+pub mod check;
 pub mod config;
 mod connection;
 pub mod contract;
 pub mod descriptors;
 mod expectations;
 mod framing;
+pub mod healthcheck;
 mod http;
 mod http_stream;
 mod logging;

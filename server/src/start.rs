@@ -17,7 +17,7 @@ use crate::{
     config::{Config, ConfigError, OperatorKeys, Switch},
     descriptors::{Descriptors, DescriptorsError},
     logging::{self, DroppedLines, LogError, Repeated},
-    server,
+    server::{self, ListenError},
     shutdown::{self, Signals},
     state::{Gateway, GatewayError},
 };
@@ -38,18 +38,16 @@ pub enum StartError {
     #[error(transparent)]
     Descriptors(#[from] DescriptorsError),
     /// `--listen` is an address of another machine, or in use.
-    #[error("{address} cannot be listened on: {source}.")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why it cannot be listened on.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The engine cannot start.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
     /// The operating system refuses a thread, a socket or a signal handler.
-    #[error(transparent)]
+    #[error(
+        "The operating system refuses a thread, a socket or a signal handler: {0}; raise the limits of \
+             the process (ulimit -a)."
+    )]
     Io(#[from] io::Error),
 }
 
@@ -60,11 +58,9 @@ pub enum StartError {
 pub fn run(config: Config) -> Result<(), StartError> {
     let log = logging::start(&config.log)?;
     let keys = config.operator_keys()?;
-    let descriptors = Descriptors::of_this_process()?;
+    let descriptors = Descriptors::of_this_process(config.http.worker_threads())?;
     System::new().block_on(async move {
-        let address = config.http.listen;
-        let listener =
-            server::listen(address).map_err(|source| StartError::Listen { address, source })?;
+        let listener = server::listen(config.http.listen)?;
         let local = listener.local_addr()?;
         let gateway = Data::new(Gateway::new(config, &keys, descriptors, local)?);
         let server = server::serve(&gateway, listener)?;

@@ -27,7 +27,7 @@ pub const CRATES: [Crate; 4] = [
         folder: "server",
         layers: &[
             &["main"],
-            &["start"],
+            &["check", "start"],
             &["server", "shutdown"],
             &["connection"],
             &["expectations"],
@@ -44,6 +44,7 @@ pub const CRATES: [Crate; 4] = [
                 "address_rate",
                 "descriptors",
                 "framing",
+                "healthcheck",
                 "http_stream",
                 "origin",
                 "request_id",

@@ -1,6 +1,7 @@
 //! Many gateways on one Redis: what they share, and what happens when one of them, the network or
 //! Redis fails.
 
+mod check;
 mod cluster;
 mod connecting;
 mod faults;

@@ -13,9 +13,9 @@ use crate::served::Contract;
 
 /// A gateway that listens to nothing.
 pub fn gateway() -> Data<Gateway> {
-    let config = Config::try_parse_from(["connect-socket"]).expect("the defaults");
+    let (_, config) = Config::try_parse_from(["connect-socket"]).expect("the defaults");
     let keys = config.operator_keys().expect("a trial");
-    let descriptors = Descriptors::of_this_process().expect("descriptors");
+    let descriptors = Descriptors::of_this_process(1).expect("descriptors");
     let local = "127.0.0.1:0".parse().expect("an address");
     Data::new(Gateway::new(config, &keys, descriptors, local).expect("a gateway"))
 }

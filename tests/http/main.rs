@@ -1,6 +1,7 @@
 //! The HTTP side of the gateway: operations, problems, settings, documents, logs and connections.
 
 mod bodies;
+mod check;
 mod connect_socket;
 mod connections;
 mod cross_origin;

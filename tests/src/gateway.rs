@@ -58,6 +58,8 @@ pub struct GatewayBuilder {
     log: Option<PathBuf>,
     unread_log: bool,
     ignored_signal: Option<&'static str>,
+    subcommand: Option<&'static str>,
+    other_user: Option<PathBuf>,
 }
 
 impl GatewayBuilder {
@@ -72,6 +74,13 @@ impl GatewayBuilder {
     #[must_use]
     pub fn ignored_signal(mut self, name: &'static str) -> Self {
         self.ignored_signal = Some(name);
+        self
+    }
+
+    /// As a user who owns nothing, from this copy of the program. Only root can start it so.
+    #[must_use]
+    pub fn other_user(mut self, program: &Path) -> Self {
+        self.other_user = Some(program.to_owned());
         self
     }
 
@@ -126,6 +135,11 @@ impl GatewayBuilder {
     }
 
     fn program(&self) -> Command {
+        if let Some(program) = &self.other_user {
+            let mut other = Command::new("setpriv");
+            other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+            return other;
+        }
         let limits = [
             self.descriptors.map(|at_most| format!("ulimit -n {at_most}")),
             // A process that ignores the signal gets an error instead of being killed.
@@ -148,6 +162,7 @@ impl GatewayBuilder {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CONNECTSOCKET_")) {
             command.env_remove(name);
         }
+        command.args(self.subcommand);
         // A test sends requests faster than a prospect does, and from one address.
         if !self.flags.iter().any(|flag| flag.starts_with("--token-requests-per-second")) {
             command.args(["--token-requests-per-second", "1000"]);
@@ -204,6 +219,16 @@ impl GatewayBuilder {
         let keys = |name: &str| name.to_lowercase().replace('_', "-").contains("operator-key");
         self.flags.iter().any(|flag| keys(flag))
             || self.variables.iter().any(|(name, _)| keys(name))
+    }
+
+    /// Runs a subcommand with its settings.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn run(mut self, subcommand: &'static str) -> Output {
+        self.subcommand = Some(subcommand);
+        self.refused()
     }
 
     /// Starts it and expects it to exit by itself.

@@ -29,7 +29,7 @@ pub use self::{
     digest::Digest,
     event::{DisconnectCause, Event, EventData, Events},
     id::new_id,
-    journal::{Durability, JournalError},
+    journal::{Durability, JournalError, JournalInspection, inspect as inspect_journal},
     limits::Limits,
     operations::*,
     rate::{Micros, Rate, RateState},

@@ -11,7 +11,11 @@ use crate::secret::{MAX_OPERATOR_KEYS, MIN_OPERATOR_KEY_LENGTH};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file of `--operator-key-file` cannot be read.
-    #[error("The operator key file {} cannot be read: {source}.", file.display())]
+    #[error(
+        "The operator key file {} cannot be read: {source}; give --operator-key-file a text file that \
+         the gateway's user may read.",
+        file.display()
+    )]
     KeyFileUnreadable {
         /// The file.
         file: PathBuf,
@@ -19,15 +23,22 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file of `--operator-key-file` has no key.
-    #[error("The operator key file {} holds no key.", .0.display())]
+    #[error(
+        "The operator key file {} holds no key: write one or two into it, a line each (openssl rand \
+         -hex 32 makes one).",
+        .0.display()
+    )]
     KeyFileEmpty(PathBuf),
     /// Flags, variable and file together have too many keys.
-    #[error("There are {0} operator keys; at most {MAX_OPERATOR_KEYS} can be given.")]
+    #[error(
+        "There are {0} operator keys in flags, environment and file together; remove some, at most \
+         {MAX_OPERATOR_KEYS} can be given."
+    )]
     TooManyKeys(usize),
     /// A key is too short, or has characters that no header can carry.
     #[error(
         "An operator key must have at least {MIN_OPERATOR_KEY_LENGTH} visible ASCII characters, and \
-         no comma."
+         no comma: openssl rand -hex 32 makes one."
     )]
     KeyMalformed,
     /// There is no key, and the gateway is no trial.
@@ -37,7 +48,9 @@ pub enum ConfigError {
     )]
     KeyMissing,
     /// A gateway could be declared dead while it waits for one answer of Redis.
-    #[error("--redis-lease must be at least twice --redis-timeout.")]
+    #[error(
+        "--redis-lease must be at least twice --redis-timeout: raise the one or lower the other."
+    )]
     RedisLeaseTooShort,
     /// One device with a full outbox would not fit into the event stream.
     #[error(
@@ -52,7 +65,7 @@ pub enum ConfigError {
     #[error("--log {0:?} is no level: off, error, warn, info, debug or trace.")]
     LogLevel(String),
     /// `--log` is not a filter.
-    #[error("--log {filter:?} is no filter: {source}.")]
+    #[error("--log {filter:?} is no filter: {source}; write directives such as info,server=debug.")]
     LogFilter {
         /// The filter as it was given.
         filter: String,
@@ -60,6 +73,6 @@ pub enum ConfigError {
         source: tracing_subscriber::filter::ParseError,
     },
     /// Variables have the prefix of the settings and belong to none.
-    #[error("No setting is called {}; --help lists them.", .0.join(", "))]
+    #[error("No setting is called {}; correct or remove the variable, --help lists all.", .0.join(", "))]
     UnknownVariables(Vec<String>),
 }

@@ -1,6 +1,6 @@
 //! Settings of HTTP: addresses, request bodies, probes and the shutdown.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, thread, time::Duration};
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
@@ -79,8 +79,18 @@ pub struct HttpConfig {
     pub web: Switch,
 
     /// Worker threads; as many as the machine has cores when not given.
-    #[arg(long, value_name = "N", value_parser = value::count)]
+    #[arg(long, value_name = "N", value_parser = value::workers)]
     pub workers: Option<u32>,
+}
+
+impl HttpConfig {
+    /// How many worker threads the gateway runs.
+    #[must_use]
+    pub fn worker_threads(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let most = value::MAX_WORKERS as usize;
+        self.workers.map_or_else(|| cores().min(most), |workers| workers as usize)
+    }
 }
 
 /// Who may read the metrics.

@@ -9,6 +9,7 @@ mod log;
 mod operator;
 mod redis;
 mod sockets;
+mod task;
 mod tokens;
 mod value;
 mod variables;
@@ -24,9 +25,10 @@ pub use self::{
     journal::{Durability, JournalConfig},
     limits::LimitsConfig,
     log::{LogConfig, LogFormat},
-    operator::{OperatorConfig, OperatorKeys},
+    operator::{OperatorConfig, OperatorKeys, is_exposed},
     redis::RedisConfig,
     sockets::SocketConfig,
+    task::Task,
     tokens::{Switch, TokenConfig, TokenIssuer},
 };
 
@@ -64,37 +66,57 @@ pub struct Config {
 }
 
 impl Config {
-    /// The command line with every flag and its environment variable.
+    /// The command line with every flag and its environment variable, and the subcommands, which take
+    /// the same flags.
     #[must_use]
     pub fn command() -> Command {
         let command = Command::new("connect-socket").version(env!("CONNECT_SOCKET_VERSION"));
+        let command = Self::with_settings(command);
+        let tasks = Task::SUBCOMMANDS.map(|task| {
+            Self::with_settings(Command::new(task.name()))
+                .about(task.about())
+                .long_about(task.about())
+        });
+        command
+            .subcommands(tasks)
+            .args_conflicts_with_subcommands(true)
+            .disable_help_subcommand(true)
+    }
+
+    fn with_settings(command: Command) -> Command {
         Self::augment_args(command).mut_args(variables::with_variable)
     }
 
-    /// Reads the settings of this process from its flags and environment. Shows help or a mistake
-    /// and exits where there is one, as clap does.
+    /// Reads what this process is to do, and its settings, from its flags and environment. Shows help
+    /// or a mistake and exits where there is one, as clap does.
     #[must_use]
-    pub fn parse() -> Self {
+    pub fn parse() -> (Task, Self) {
         Self::try_parse_from(env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
-    /// Reads settings from `arguments`, of which the first is the program's name, and from the
-    /// environment.
+    /// Reads the task and its settings from `arguments`, of which the first is the program's name, and
+    /// from the environment.
     ///
     /// # Errors
     /// A mistake in a flag or a variable, or a request for help or the version.
     ///
     /// ```
-    /// let config = server::config::Config::try_parse_from(["connect-socket", "--token-ttl", "1h"])?;
-    /// assert_eq!(config.tokens.token_ttl.as_secs(), 3600);
+    /// use server::config::{Config, Task};
+    /// let (task, config) = Config::try_parse_from(["connect-socket", "check", "--token-ttl", "1h"])?;
+    /// assert_eq!((task, config.tokens.token_ttl.as_secs()), (Task::Check, 3600));
     /// # Ok::<_, clap::Error>(())
     /// ```
     pub fn try_parse_from<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
-    ) -> Result<Self, clap::Error> {
+    ) -> Result<(Task, Self), clap::Error> {
         let mut command = Self::command();
         let mut matches = command.try_get_matches_from_mut(arguments)?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        let (task, mut matches) = match matches.remove_subcommand() {
+            Some((name, matches)) => (Task::of(&name), matches),
+            None => (Task::Start, matches),
+        };
+        let config = Self::from_arg_matches_mut(&mut matches);
+        Ok((task, config.map_err(|error| error.format(&mut command))?))
     }
 
     /// Refuses environment variables that look like settings and are none: most likely misspelt.

@@ -1,6 +1,11 @@
 //! Settings of the operator: its keys, and the limits of its operations.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -63,6 +68,12 @@ impl OperatorConfig {
             Err(ConfigError::KeyMalformed)
         }
     }
+}
+
+/// Whether every user of the machine can read or replace the key file.
+#[must_use]
+pub fn is_exposed(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o006 != 0)
 }
 
 /// The operator keys of one start.

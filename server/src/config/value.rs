@@ -46,6 +46,9 @@ pub enum ValueError {
 /// The rate that is no limit: the time between two events is below its resolution.
 pub const UNLIMITED_RATE: u32 = u32::MAX;
 
+/// The most worker threads that actix runs.
+pub const MAX_WORKERS: u32 = 512;
+
 /// The longest time of a setting.
 const MAX_TIME: Duration = Duration::from_hours(10 * 366 * 24);
 
@@ -84,6 +87,11 @@ where
 /// A count of at least one.
 pub fn count(text: &str) -> Result<u32, ValueError> {
     number(text, 1..=u32::MAX, ", which is the largest of 32 bits")
+}
+
+/// A number of worker threads.
+pub fn workers(text: &str) -> Result<u32, ValueError> {
+    number(text, 1..=MAX_WORKERS, ", and more than one for each core gains nothing")
 }
 
 /// A number a second, up to the million that the microseconds of a rate can count; or `off`.

@@ -2,6 +2,7 @@
 
 mod help;
 mod operator_keys;
+mod start_errors;
 mod values;
 
 use tests::{DEVICE, Gateway, GatewayBuilder};

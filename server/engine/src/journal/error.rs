@@ -1,6 +1,9 @@
 //! Why a journal cannot be used.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 use rusqlite::ErrorCode;
 
@@ -8,16 +11,21 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another process has the journal open.
-    #[error("another gateway is using it")]
+    #[error("another gateway is using it; end that one, or give each a folder of its own")]
     Busy,
     /// The file is no `SQLite` database.
-    #[error("its journal.sqlite is no journal")]
+    #[error("its journal.sqlite is no journal; restore it from a backup, or give an empty folder")]
     NotAJournal,
     /// The file is a database of another program.
-    #[error("its journal.sqlite is another program's database")]
+    #[error(
+        "its journal.sqlite is another program's database; give the gateway a folder of its own"
+    )]
     Foreign,
     /// The journal has a format that this version does not read.
-    #[error("its journal has format {found}, and this gateway knows format {known} only")]
+    #[error(
+        "its journal has format {found}, and this gateway knows format {known} only; start the version \
+         that wrote it, or give an empty folder"
+    )]
     Format {
         /// The format of the file.
         found: i32,
@@ -25,29 +33,57 @@ pub enum JournalError {
         known: i32,
     },
     /// An entry in the journal's middle is missing or cannot be decoded.
-    #[error("its journal is damaged: entry {entry} cannot be read")]
+    #[error(
+        "its journal is damaged: entry {entry} cannot be read; restore a backup, or give an empty folder"
+    )]
     Damaged {
         /// The number of the entry.
         entry: i64,
     },
     /// A file of the folder is a link, a folder or a device.
-    #[error("its {name} is not a regular file")]
+    #[error("its {name} is not a regular file; put the file itself there")]
     NotAFile {
         /// The name of the file.
         name: &'static str,
     },
+    /// It is a file or a device, or lies below one.
+    #[error("it is not a folder; give the path of a folder, which need not exist")]
+    NotAFolder,
     /// A file was removed or replaced while the journal is open.
-    #[error("{} was removed or replaced", path.display())]
+    #[error("{} was removed or replaced; put it back, or restart the gateway", path.display())]
     Removed {
         /// The file.
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error(transparent)]
+    #[error("{0}{remedy}", remedy = io_remedy(.0))]
     Io(#[from] io::Error),
     /// `SQLite` refused.
-    #[error(transparent)]
+    #[error("{0}{remedy}", remedy = sqlite_remedy(.0))]
     Sqlite(rusqlite::Error),
+}
+
+/// What to do about an error of the operating system.
+fn io_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "; let the gateway's user write there (chown, chmod)",
+        ErrorKind::ReadOnlyFilesystem => "; give a folder on a file system that can be written",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free space there",
+        _ => "",
+    }
+}
+
+/// What to do about an error of `SQLite`.
+fn sqlite_remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => "; restore a backup, or give an empty folder",
+        Some(ErrorCode::DiskFull) => "; free space there",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "; let the gateway's user write there (chown, chmod)"
+        }
+        Some(ErrorCode::SystemIoFailure) => "; look for errors of the disk in the system's log",
+        _ => "",
+    }
 }
 
 impl From<rusqlite::Error> for JournalError {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
-    io,
+    io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -10,13 +10,16 @@ use std::{
 use super::error::JournalError;
 
 /// The database; `SQLite` puts its log beside it.
-const DATABASE: &str = "journal.sqlite";
+pub const DATABASE: &str = "journal.sqlite";
+
+/// The log of `SQLite`: what was committed and is not in the database yet.
+pub const LOG: &str = "journal.sqlite-wal";
 
 /// The number of the last commit.
 const MARK: &str = "committed";
 
 /// The files that a folder may have at start.
-const FILES: [&str; 4] = [DATABASE, "journal.sqlite-wal", "journal.sqlite-shm", MARK];
+const FILES: [&str; 4] = [DATABASE, LOG, "journal.sqlite-shm", MARK];
 
 /// Mode bits of those who are not the gateway's user.
 const OTHERS: u32 = 0o077;
@@ -32,23 +35,22 @@ impl Folder {
     /// Files that others may read or write become private: a backup that is copied back often has
     /// a wider mode, and `SQLite` gives its log the mode of the database.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => JournalError::NotAFolder,
+            _ => error.into(),
+        })?;
         // A start that changes the working directory does not change the folder.
         let path = path.canonicalize()?;
-        if fs::metadata(&path)?.mode() & 0o002 != 0 {
+        let exposure = exposure(&path)?;
+        if exposure.replaceable {
             tracing::warn!(
                 folder = %path.display(),
                 "every user of the machine can replace files in the data folder"
             );
         }
-        for name in FILES {
-            let Some(file) = found(fs::symlink_metadata(path.join(name)))? else { continue };
-            if !file.is_file() {
-                return Err(JournalError::NotAFile { name });
-            }
-            if file.mode() & OTHERS != 0 {
-                fs::set_permissions(path.join(name), Permissions::from_mode(0o600))?;
-            }
+        for name in exposure.readable {
+            fs::set_permissions(path.join(name), Permissions::from_mode(0o600))?;
         }
         Ok(Self { path })
     }
@@ -87,11 +89,35 @@ impl Folder {
     }
 }
 
+/// What other users of the machine can do with a data folder.
+pub struct Exposure {
+    /// They can replace its files.
+    pub replaceable: bool,
+    /// They can read or write these files.
+    pub readable: Vec<&'static str>,
+}
+
+/// Checks that the files of a folder are regular, and finds what others can do with them.
+pub fn exposure(folder: &Path) -> Result<Exposure, JournalError> {
+    let replaceable = fs::metadata(folder)?.mode() & 0o002 != 0;
+    let mut readable = Vec::new();
+    for name in FILES {
+        let Some(file) = found(fs::symlink_metadata(folder.join(name)))? else { continue };
+        if !file.is_file() {
+            return Err(JournalError::NotAFile { name });
+        }
+        if file.mode() & OTHERS != 0 {
+            readable.push(name);
+        }
+    }
+    Ok(Exposure { replaceable, readable })
+}
+
 /// A file that need not be there.
 fn found(metadata: io::Result<Metadata>) -> io::Result<Option<Metadata>> {
     match metadata {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -10,6 +10,7 @@ mod committer;
 mod compaction;
 mod error;
 mod folder;
+mod inspection;
 mod progress;
 mod queue;
 mod recovery;
@@ -22,6 +23,7 @@ pub use self::{
     committer::Journal,
     compaction::Journaled,
     error::JournalError,
+    inspection::{JournalInspection, inspect},
     queue::{COMMIT_DEADLINE, Committed},
     recovery::open,
     run::Durability,

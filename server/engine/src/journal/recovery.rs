@@ -72,22 +72,32 @@ fn load(
     let mut length = 0;
     let mut progress = Progress::begin("reading the journal");
     let (mut commits, all) = (0, store.commits());
-    store.read(|n, mut changes| {
+    store.read(|n, changes| {
         progress.log(commits, all);
         commits += 1;
         length += changes.len();
-        while !changes.is_empty() {
-            let (change, rest) = postcard::take_from_bytes(changes)
-                .map_err(|_| JournalError::Damaged { entry: n })?;
-            replay.apply(change);
-            changes = rest;
-        }
+        decode(n, changes, |change| replay.apply(change))?;
         replay.state.discard_dirty();
         Ok(())
     })?;
     let mut journaled = Journaled::new(replay.finish(), compaction_threshold);
     let too_long = journaled.measure(length);
     Ok((journaled, too_long))
+}
+
+/// Decodes the changes of commit `n`.
+pub fn decode<'a>(
+    n: i64,
+    mut changes: &'a [u8],
+    mut each: impl FnMut(Change<'a>),
+) -> Result<(), JournalError> {
+    while !changes.is_empty() {
+        let (change, rest) =
+            postcard::take_from_bytes(changes).map_err(|_| JournalError::Damaged { entry: n })?;
+        each(change);
+        changes = rest;
+    }
+    Ok(())
 }
 
 /// Makes a state that was read ready to serve: expires what fell due, closes the sockets of the

@@ -163,19 +163,7 @@ impl Store {
         &self,
         mut each: impl FnMut(i64, &[u8]) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
-        let mut statement =
-            self.database.prepare_cached("SELECT n, changes FROM commits ORDER BY n")?;
-        let mut rows = statement.query([])?;
-        let mut expected = None;
-        while let Some(row) = rows.next()? {
-            let n = row.get(0)?;
-            if expected.is_some_and(|expected| n != expected) {
-                return Err(JournalError::Damaged { entry: n - 1 });
-            }
-            each(n, row.get_ref(1)?.as_blob().map_err(Error::from)?)?;
-            expected = Some(n + 1);
-        }
-        Ok(())
+        read(&self.database, &mut each)
     }
 
     /// Checks that the journal's files were not removed or replaced.
@@ -281,6 +269,25 @@ impl Store {
     }
 }
 
+/// Reads the changes of every commit, in order.
+pub fn read(
+    database: &Connection,
+    each: &mut impl FnMut(i64, &[u8]) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    let mut statement = database.prepare_cached("SELECT n, changes FROM commits ORDER BY n")?;
+    let mut rows = statement.query([])?;
+    let mut expected = None;
+    while let Some(row) = rows.next()? {
+        let n = row.get(0)?;
+        if expected.is_some_and(|expected| n != expected) {
+            return Err(JournalError::Damaged { entry: n - 1 });
+        }
+        each(n, row.get_ref(1)?.as_blob().map_err(Error::from)?)?;
+        expected = Some(n + 1);
+    }
+    Ok(())
+}
+
 /// The number of the oldest commit; 0 where there is none.
 fn oldest_commit(database: &Connection) -> Result<i64, Error> {
     database
@@ -288,7 +295,8 @@ fn oldest_commit(database: &Connection) -> Result<i64, Error> {
         .query_row([], |row| row.get(0))
 }
 
-fn check_format(database: &Connection) -> Result<(), JournalError> {
+/// Checks that a database is a journal of this format, or new.
+pub fn check_format(database: &Connection) -> Result<(), JournalError> {
     let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     match (number("application_id")?, number("user_version")?) {
         (0, 0) | (APPLICATION, FORMAT) => Ok(()),

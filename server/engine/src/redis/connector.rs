@@ -12,9 +12,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, RedisError, Value, aio::MultiplexedConnection, cmd,
-};
+use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, aio::MultiplexedConnection, cmd};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +24,7 @@ use super::{
     protocol::{self, Reply},
     server_info::{RedisWarning, ServerInfo},
 };
-use crate::{ConnectionId, EndReason, Limits, new_id};
+use crate::{ConnectionId, EndReason, new_id};
 
 /// How long to wait before the second try to connect. The wait doubles with each further try.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -181,7 +179,7 @@ async fn connect(
 }
 
 /// Connects to a server that can serve a gateway.
-async fn open(
+pub async fn open(
     options: &RedisOptions,
     config: AsyncConnectionConfig,
 ) -> Result<(MultiplexedConnection, ServerInfo), ConnectError> {
@@ -193,28 +191,6 @@ async fn open(
     let info = ServerInfo::fetch(&mut redis).await?;
     info.check()?;
     Ok((redis, info))
-}
-
-/// Checks whether a Redis can serve a gateway with these limits, as far as that can be seen without
-/// joining: it can be reached, takes user and password, is fit, and runs the functions.
-///
-/// # Errors
-/// Why it cannot.
-pub async fn check(
-    limits: &Limits,
-    options: &RedisOptions,
-) -> Result<Option<RedisWarning>, ConnectError> {
-    let (mut redis, info) = open(options, AsyncConnectionConfig::new()).await?;
-    let library = FunctionLibrary::new(limits, options);
-    load(&library, &mut redis).await?;
-    // A gateway that never joined: Redis refuses it after everything else.
-    let mut command = library.call("ready", &options.prefix);
-    command.arg("").arg(info.clock().at(Instant::now().into_std() + options.timeout));
-    command.arg("").arg(0).arg(0);
-    match redis.send_packed_command(&command).await.and_then(Value::extract_error) {
-        Err(error) if error.code() != Some("GATEWAY") => Err(error.into()),
-        _ => Ok(info.warning()),
-    }
 }
 
 /// Loads the function library.

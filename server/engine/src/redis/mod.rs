@@ -25,6 +25,7 @@
 //! The session of the other gateway then reads the outbox with an operation of its own. A pushed
 //! notification can be lost; `connector.rs` makes up for it after each reconnect.
 
+mod check;
 mod connect_error;
 mod connection;
 mod connector;
@@ -45,8 +46,8 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{Clock, EngineError, EngineListener, Limits, unconfirmed::Unconfirmed};
 
+pub use check::check;
 pub use connect_error::ConnectError;
-pub use connector::check;
 pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
 pub use server_info::{RedisWarning, Unfit};
 

@@ -1,0 +1,54 @@
+//! A look at a Redis that changes nothing there: whether a gateway could use it.
+
+use redis::{AsyncConnectionConfig, Cmd, aio::MultiplexedConnection, cmd};
+
+use super::{
+    connect_error::ConnectError, connector::open, function_library::FunctionLibrary,
+    options::RedisOptions, server_info::RedisWarning,
+};
+use crate::Limits;
+
+/// Checks whether a Redis can serve a gateway with these limits, as far as that can be seen without
+/// joining: it can be reached, takes user and password, is fit, and lets the user run every kind of
+/// command that a gateway needs. No key, function or channel is left there.
+///
+/// # Errors
+/// Why it cannot.
+pub async fn check(
+    limits: &Limits,
+    options: &RedisOptions,
+) -> Result<Option<RedisWarning>, ConnectError> {
+    let (mut redis, info) = open(options, AsyncConnectionConfig::new()).await?;
+    let library = FunctionLibrary::new(limits, options);
+    for command in probes(&library, options) {
+        refuse_missing_right(&mut redis, &command).await?;
+    }
+    Ok(info.warning())
+}
+
+/// Commands of the kinds that a gateway sends, which the server refuses or which change nothing: the
+/// call of a function that does not exist, a library that does not compile, a subscription that ends
+/// with the connection.
+fn probes(library: &FunctionLibrary, options: &RedisOptions) -> [Cmd; 3] {
+    let mut load = cmd("FUNCTION");
+    load.arg("LOAD").arg("#!lua name=connectsocket_check\n?");
+    let mut subscribe = cmd("SUBSCRIBE");
+    subscribe.arg(format!("{}gateway:check", options.prefix));
+    [library.call("check", &options.prefix), load, subscribe]
+}
+
+/// Sends a command that the server may refuse for what it says, not for who sends it.
+async fn refuse_missing_right(
+    redis: &mut MultiplexedConnection,
+    command: &Cmd,
+) -> Result<(), ConnectError> {
+    match redis.send_packed_command(command).await?.extract_error() {
+        Err(error) if expected(error.detail().unwrap_or_default()) => Ok(()),
+        other => Ok(other.map(|_| ())?),
+    }
+}
+
+/// Whether the server refused a probe for its content.
+fn expected(detail: &str) -> bool {
+    detail.contains("Function not found") || detail.contains("Error compiling function")
+}
