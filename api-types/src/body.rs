@@ -293,6 +293,7 @@ fn broken_rules(errors: validator::ValidationErrors) -> Vec<FieldError> {
 fn broken_rule(pointer: &str, rule: &ValidationError) -> FieldError {
     let (code, what) = match &*rule.code {
         "length" => (FieldCode::Length, "have a length"),
+        "size" => (FieldCode::Length, "have a size in bytes"),
         "range" => (FieldCode::Value, "be a number"),
         "depth" => (FieldCode::Value, "have a nesting depth"),
         "surrogate" => {
@@ -426,6 +427,18 @@ mod tests {
             let errors = field_errors(&request(data));
             assert_eq!((&*errors[0].0, errors[0].1), ("/deviceData", FieldCode::Value), "{data}");
         }
+    }
+
+    #[test]
+    fn device_data_is_bounded_in_bytes() {
+        let request = |bytes: usize| {
+            let text = "x".repeat(bytes - r#"{"a":""}"#.len());
+            format!(r#"{{"channel":"test","deviceTag":"d","deviceData":{{"a":"{text}"}}}}"#)
+        };
+        assert!(parse::<TokenRequest>(request(4096).as_bytes()).is_ok());
+        let detail = "must have a size in bytes of at most 4096".to_owned();
+        let expected = ("/deviceData".to_owned(), FieldCode::Length, detail);
+        assert_eq!(field_errors(&request(4097)), [expected]);
     }
 
     #[test]

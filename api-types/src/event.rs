@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::{device_tag::DeviceTag, kind::kind};
+use crate::{device_data::DeviceData, device_tag::DeviceTag, kind::kind};
 
 kind!(#[doc = "The kind of event."] ConnectedKind Connected "connected");
 kind!(#[doc = "The kind of event."] MessageKind Message "message");
@@ -17,9 +17,9 @@ pub const MAX_CURSOR_LENGTH: usize = 64;
 
 /// A socket of the device opened. Where another socket of the device was open, its `disconnected` comes
 /// before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(example = json!({"event": "connected", "deviceTag": "my_deviceTag", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "at": "2026-01-31T12:00:00.000Z", "linkinjected": "https://example.com/invite/7"}))]
+#[schema(example = json!({"event": "connected", "deviceTag": "my_deviceTag", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "at": "2026-01-31T12:00:00.000Z", "linkinjected": "https://example.com/invite/7", "deviceData": {"platform": "test"}}))]
 pub struct ConnectedEvent {
     /// The kind of event.
     #[schema(inline)]
@@ -37,6 +37,10 @@ pub struct ConnectedEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 2048)]
     pub linkinjected: Option<String>,
+    /// What the device said of itself when it requested a token. Absent where it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub device_data: Option<DeviceData>,
 }
 
 /// A message of the prospect was accepted. Each `id` of a device comes once.

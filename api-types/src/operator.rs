@@ -7,6 +7,7 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     body::RequestBody,
+    device_data::DeviceData,
     device_tag::DeviceTag,
     number, payload,
     rule::{WholeNumber, rule},
@@ -71,9 +72,9 @@ pub struct SendMessageResponse {
 }
 
 /// The state of one device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(example = json!({"deviceTag": "my_deviceTag", "connected": true, "since": "2026-01-31T12:00:00.000Z", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "unacknowledged": 0}))]
+#[schema(example = json!({"deviceTag": "my_deviceTag", "connected": true, "since": "2026-01-31T12:00:00.000Z", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "deviceData": {"platform": "test"}, "unacknowledged": 0}))]
 pub struct Prospect {
     /// The device tag (id)
     pub device_tag: DeviceTag,
@@ -91,12 +92,16 @@ pub struct Prospect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub linkinjected: Option<String>,
+    /// What the device said of itself when it requested a token. Absent where it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub device_data: Option<DeviceData>,
     /// Messages that the prospect has not acknowledged.
     pub unacknowledged: u64,
 }
 
 /// One page of the devices that are connected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProspectList {
     /// The devices, in the order of their tags.

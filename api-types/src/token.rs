@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::{body::RequestBody, device_data::DeviceData, device_tag::DeviceTag};
+use crate::{
+    body::RequestBody,
+    device_data::{self, DeviceData},
+    device_tag::DeviceTag,
+};
 
 /// The channel through which a prospect comes.
 ///
@@ -41,14 +45,20 @@ pub struct TokenRequest {
     #[schema(schema_with = DeviceTag::property)]
     pub device_tag: DeviceTag,
 
-    /// Data about the device: up to 64 members of any JSON, nested at most 32 levels deep and without
-    /// unpaired surrogates. It is validated and not stored.
-    #[serde(default, skip_serializing_if = "DeviceData::is_empty")]
-    pub device_data: DeviceData,
+    /// Data about the device, for the operator: up to 64 members of any JSON, 4 KiB in all, nested at most
+    /// 32 levels deep and without unpaired surrogates. It is kept with the device, and replaced by that of
+    /// a later request that is granted; one without `deviceData` keeps it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "device_data::optional"
+    )]
+    #[schema(nullable = false)]
+    pub device_data: Option<DeviceData>,
 }
 
 fn device_data_is_valid(request: &TokenRequest) -> Result<(), ValidationError> {
-    request.device_data.check("deviceData")
+    request.device_data.as_ref().map_or(Ok(()), |data| data.check("deviceData"))
 }
 
 impl RequestBody for TokenRequest {}

@@ -196,7 +196,7 @@ impl Member {
     pub async fn claim(&self, device: &str) {
         let token = secret(&format!("token of {device}"));
         self.engine
-            .request_token(device, Requester::Claim { shown: None, key: None }, &token)
+            .request_token(device, Requester::Claim { shown: None, key: None }, None, &token)
             .await
             .expect("a token");
     }

@@ -629,7 +629,12 @@ async fn a_claim_whose_reply_is_lost_is_revoked() {
     let claim = async |member: &Member, token| {
         member
             .engine
-            .request_token("phone", Requester::Claim { shown: None, key: None }, &secret(token))
+            .request_token(
+                "phone",
+                Requester::Claim { shown: None, key: None },
+                None,
+                &secret(token),
+            )
             .await
     };
     assert_eq!(
@@ -656,7 +661,7 @@ async fn a_renewal_whose_reply_is_lost_leaves_the_claim_as_it_was() {
     let shown = secret("token of phone");
     let renewal = async |member: &Member, token| {
         let requester = Requester::Claim { shown: Some(&shown), key: None };
-        member.engine.request_token("phone", requester, &secret(token)).await
+        member.engine.request_token("phone", requester, None, &secret(token)).await
     };
     assert_eq!(
         renewal(&a, "lost").await,

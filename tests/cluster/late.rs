@@ -133,11 +133,11 @@ async fn a_late_claim_locks_no_device_out() {
     for arrives in BOTH {
         let late = Late::new(arrives).await;
         let token = secret("late");
-        let claimed = late.a.engine.request_token("phone", claim(None, None), &token);
+        let claimed = late.a.engine.request_token("phone", claim(None, None), None, &token);
         let claimed = late.call(arrives, claimed, async {}).await;
         assert_eq!(claimed, Err(RequestTokenError::Engine(UNKNOWN)));
         let token = secret("newer");
-        let again = late.b.engine.request_token("phone", claim(None, None), &token).await;
+        let again = late.b.engine.request_token("phone", claim(None, None), None, &token).await;
         assert_eq!(again, Ok(()));
     }
 }
@@ -151,9 +151,9 @@ async fn a_late_renewal_kills_no_token_that_was_answered() {
         let (shown, key) = (secret("token of phone"), secret("key"));
         let requester = claim(Some(&key), Some(&shown));
         let (first, second) = (secret("late"), secret("answered"));
-        let renewed = late.a.engine.request_token("phone", requester, &first);
+        let renewed = late.a.engine.request_token("phone", requester, None, &first);
         let renewed = late.call(arrives, renewed, async {
-            let repeated = late.b.engine.request_token("phone", requester, &second).await;
+            let repeated = late.b.engine.request_token("phone", requester, None, &second).await;
             assert_eq!(repeated, Ok(()));
         });
         assert_eq!(renewed.await, Err(RequestTokenError::Engine(UNKNOWN)));

@@ -42,7 +42,7 @@ async fn ends_in_slices(end: impl AsyncFn(&Cluster, &Member)) {
     let server = RedisServer::start();
     let cluster = Cluster::on(&server.url());
     let a = cluster.join().await;
-    a.engine.request_token("phone", Requester::Test, &secret("phone")).await.unwrap();
+    a.engine.request_token("phone", Requester::Test, None, &secret("phone")).await.unwrap();
     for _ in 0..MANY {
         send(&a, "1", 100 * DAY).await.unwrap();
     }
@@ -70,7 +70,7 @@ async fn a_large_outbox_ends_in_slices_when_its_token_is_revoked() {
 async fn a_large_outbox_ends_in_slices_when_its_device_is_claimed() {
     ends_in_slices(async |_, a| {
         let claim = Requester::Claim { shown: None, key: None };
-        a.engine.request_token("phone", claim, &secret("claim")).await.unwrap();
+        a.engine.request_token("phone", claim, None, &secret("claim")).await.unwrap();
     })
     .await;
 }

@@ -61,7 +61,7 @@ conformance!(a_connected_event_has_device_connection_and_time, async |backend| {
     let engine = phone(backend).await;
     engine.advance(MOMENT).await;
     engine.open("token", "phone", "connection").await;
-    let data = EventData::Connected { linkinjected: None };
+    let data = EventData::Connected { linkinjected: None, device_data: None };
     assert_eq!(newest(&engine).await, of_the_phone(1, START + 1, data));
 });
 
@@ -70,7 +70,7 @@ conformance!(a_connected_event_has_linkinjected, async |backend| {
         let engine = phone(backend).await;
         engine.authorise_with_link("token", "phone", "half", Some(link)).await.unwrap();
         engine.redeem("half", "connection").await.unwrap();
-        let data = EventData::Connected { linkinjected: Some(link.into()) };
+        let data = EventData::Connected { linkinjected: Some(link.into()), device_data: None };
         assert_eq!(newest(&engine).await, of_the_phone(1, START, data));
     }
 });

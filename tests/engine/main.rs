@@ -10,6 +10,7 @@ mod acknowledging;
 mod authorisations;
 mod claims;
 mod clock;
+mod device_data;
 mod events;
 mod idempotency;
 mod journal;

@@ -37,7 +37,8 @@ conformance!(a_device_without_a_record_is_unknown, async |backend| {
 conformance!(a_device_without_a_socket_is_known, async |backend| {
     let engine = TestEngine::new(backend).await;
     engine.request_test_token("phone", "token").await.unwrap();
-    let expected = DeviceState { device: "phone".into(), socket: None, unacknowledged: 0 };
+    let expected =
+        DeviceState { device: "phone".into(), socket: None, unacknowledged: 0, device_data: None };
     assert_eq!(engine.device("phone").await, Some(expected));
 });
 

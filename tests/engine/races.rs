@@ -83,6 +83,7 @@ conformance!(of_threads_that_claim_one_device_one_wins, async |backend| {
                 .request_token(
                     &format!("phone {number}"),
                     Requester::Claim { shown: None, key: None },
+                    None,
                     &token,
                 )
                 .await

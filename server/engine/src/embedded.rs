@@ -190,10 +190,11 @@ impl Engine for Embedded {
         &self,
         device: &str,
         requester: Requester<'_>,
+        device_data: Option<&str>,
         token: &Digest,
     ) -> Result<(), RequestTokenError> {
-        let (issued, committed) =
-            self.begin(|state, now| state.request_token(device, requester, *token, now))?;
+        let (issued, committed) = self
+            .begin(|state, now| state.request_token(device, requester, device_data, *token, now))?;
         self.confirm(issued.is_ok().then_some(Given::Token(*token)), committed).await?;
         issued
     }

@@ -31,6 +31,8 @@ pub enum EventData {
     Connected {
         /// The link that came with the authorisation.
         linkinjected: Option<Arc<str>>,
+        /// What the device has said of itself: JSON, byte for byte.
+        device_data: Option<Arc<str>>,
     },
     /// A message of the prospect was accepted.
     Message {
@@ -87,7 +89,9 @@ impl EventData {
     /// The [`Event::size`] of an event with this data.
     pub(crate) fn size(&self, device: &str, connection: Option<&ConnectionId>) -> usize {
         let texts = match self {
-            Self::Connected { linkinjected } => linkinjected.as_ref().map_or(0, |it| it.len()),
+            Self::Connected { linkinjected, device_data } => {
+                [linkinjected, device_data].into_iter().flatten().map(|it| it.len()).sum()
+            }
             Self::Message { id, data } => id.len() + data.len(),
             Self::Disconnected { .. } => 0,
             Self::Expired { epoch, .. } => epoch.len(),
@@ -110,8 +114,8 @@ impl EventData {
             EndReason::LeaseExpired,
         ];
         let mut samples = vec![
-            Self::Connected { linkinjected: None },
-            Self::Connected { linkinjected: Some("link".into()) },
+            Self::Connected { linkinjected: None, device_data: None },
+            Self::Connected { linkinjected: Some("link".into()), device_data: Some("{}".into()) },
             Self::Message { id: "id".into(), data: "{}".into() },
             Self::Disconnected { cause: None },
             Self::Disconnected { cause: Some(DisconnectCause::Gateway(1001)) },

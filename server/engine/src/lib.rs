@@ -68,11 +68,13 @@ pub trait EngineListener: Send + Sync {
 pub trait Engine: Send + Sync {
     /// Issues `token` to `device`, by the rules of channel and claim: the first claim of a free
     /// device succeeds, and from then on only requests that present a token of the claim, or come
-    /// from the operator. The first request makes the device's record.
+    /// from the operator. The first request makes the device's record. `device_data`, JSON, replaces
+    /// what the record has; without it the record keeps that.
     async fn request_token(
         &self,
         device: &str,
         requester: Requester<'_>,
+        device_data: Option<&str>,
         token: &Digest,
     ) -> Result<(), RequestTokenError>;
 

@@ -271,6 +271,8 @@ pub struct DeviceState {
     pub socket: Option<SocketState>,
     /// The number of messages in its outbox.
     pub unacknowledged: usize,
+    /// What the device has said of itself: JSON, byte for byte.
+    pub device_data: Option<Arc<str>>,
 }
 
 /// The state of a socket, for the operator.

@@ -83,7 +83,7 @@ pub struct LimitsConfig {
 /// because queued messages reserve at most a half of the room.
 const EVENT_BYTES_PER_MESSAGE: usize = 2 * 256;
 
-/// Bytes of events that a device needs for its socket, with the longest link.
+/// Bytes of events that a device needs for its socket, with the longest link and the largest device data.
 const EVENT_BYTES_PER_SOCKET: usize = 16 * 1024;
 
 impl LimitsConfig {

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, delete, get, web::Data};
 use api_types::{
+    device_data::DeviceData,
     device_tag::DeviceTag,
     operator::{Prospect, ProspectList},
     parameter::PageSize,
@@ -82,6 +83,7 @@ fn prospect(state: &DeviceState) -> Option<Prospect> {
         linkinjected: socket
             .and_then(|socket| socket.linkinjected.as_deref())
             .map(ToOwned::to_owned),
+        device_data: state.device_data.as_deref().and_then(DeviceData::from_json),
         unacknowledged: state.unacknowledged as u64,
     })
 }
@@ -93,7 +95,8 @@ api_errors!(GetProspectErrors:
 
 /// Get a prospect
 ///
-/// Whether it is connected, since when, and how many messages it has not acknowledged.
+/// Whether it is connected, since when, what it said of itself, and how many messages it has not
+/// acknowledged.
 #[utoipa::path(
     operation_id = "getProspect",
     tag = "operator",

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, post, put, web::Data};
 use api_types::{
+    device_data::DeviceData,
     device_tag::DeviceTag,
     parameter::TokenKey,
     problem::ProblemKind,
@@ -110,7 +111,8 @@ pub async fn request_token(
             Requester::Claim { shown: token.as_ref(), key: key.as_ref() }
         }
     };
-    issue(&gateway, &body.device_tag, requester).await
+    let device_data = body.device_data.as_ref().map(DeviceData::json);
+    issue(&gateway, &body.device_tag, requester, device_data).await
 }
 
 /// Makes a token, registers it with the engine and answers with it.
@@ -118,9 +120,11 @@ async fn issue(
     gateway: &Gateway,
     device: &DeviceTag,
     requester: Requester<'_>,
+    device_data: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
     let token = secret::new_token();
-    gateway.engine.request_token(device.as_str(), requester, &Digest::of(token.as_bytes())).await?;
+    let digest = Digest::of(token.as_bytes());
+    gateway.engine.request_token(device.as_str(), requester, device_data, &digest).await?;
     let expires_in = gateway.config.tokens.token_ttl.as_secs().max(1);
     Ok(HttpResponse::Ok().json(TokenResponse { success: true, token, expires_in }))
 }
@@ -152,7 +156,7 @@ pub async fn issue_token(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let device = device.tag_or(ProblemKind::NotFound)?;
-    issue(&gateway, &device, Requester::Operator).await
+    issue(&gateway, &device, Requester::Operator, None).await
 }
 
 api_errors!(RevokeTokenErrors:

@@ -46,6 +46,19 @@ fn a_socket_that_opens_is_a_connected_event() {
     assert_eq!(event.json(), told);
 }
 
+#[test]
+fn a_connected_event_has_the_device_data() {
+    let gateway = Gateway::trial();
+    let data = r#"{ "number" : 1e400, "a":"\u00e9/é" }"#;
+    let body = format!(r#"{{"channel": "test", "deviceTag": "{DEVICE}", "deviceData":{data} }}"#);
+    let token = gateway.call("PUT", "/token").json_text(body).send().token();
+    let mut stream = Operator::of(&gateway).events();
+    let _prospect = Prospect::open_with(&gateway, &token, DEVICE);
+    let event = stream.event();
+    assert!(event.data.ends_with(&format!(r#","deviceData":{data}}}"#)), "{}", event.data);
+    assert_eq!(as_its_type(&event), event.data);
+}
+
 /// The data of an event, read and written again as its type in the contract.
 fn as_its_type(event: &Event) -> String {
     fn again<T: DeserializeOwned + Serialize>(data: &str) -> String {

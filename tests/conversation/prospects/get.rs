@@ -44,6 +44,21 @@ fn linkinjected_is_shown() {
 }
 
 #[test]
+fn device_data_is_shown_byte_for_byte() {
+    let gateway = Gateway::trial();
+    let data = r#"{ "b" : [1.0e2, -0], "a":"\u00e9/é", "c": {} }"#;
+    let body =
+        format!(r#"{{"channel": "browser", "deviceTag": "{DEVICE}", "deviceData":{data} }}"#);
+    let token = gateway.call("PUT", "/token").json_text(body).send().token();
+    let shown = Operator::of(&gateway).prospect(DEVICE).text();
+    assert!(shown.contains(&format!(r#""deviceData":{data},"#)), "{shown}");
+
+    let _prospect = Prospect::open_with(&gateway, &token, DEVICE);
+    let listed = Operator::of(&gateway).prospects("").text();
+    assert!(listed.contains(&format!(r#""deviceData":{data},"#)), "{listed}");
+}
+
+#[test]
 fn unacknowledged_messages_are_counted() {
     let gateway = Gateway::trial();
     let mut prospect = Prospect::open(&gateway, DEVICE);

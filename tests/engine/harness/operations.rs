@@ -14,13 +14,15 @@ use super::{MESSAGE, TestEngine, connection, secret};
 const AVAILABLE: &str = "the engine is available";
 
 impl TestEngine {
-    async fn request_token(
+    /// Requests a token, perhaps with something that the device says of itself.
+    pub async fn request_token(
         &self,
         device: &str,
         requester: Requester<'_>,
+        device_data: Option<&str>,
         token: &str,
     ) -> Result<(), RequestTokenError> {
-        self.inner.request_token(device, requester, &secret(token)).await
+        self.inner.request_token(device, requester, device_data, &secret(token)).await
     }
 
     /// Requests a token through the test channel.
@@ -29,7 +31,7 @@ impl TestEngine {
         device: &str,
         token: &str,
     ) -> Result<(), RequestTokenError> {
-        self.request_token(device, Requester::Test, token).await
+        self.request_token(device, Requester::Test, None, token).await
     }
 
     /// Requests a token through a channel that claims, with the token that the device shows and an
@@ -43,7 +45,7 @@ impl TestEngine {
     ) -> Result<(), RequestTokenError> {
         let (shown, key) = (shown.map(secret), key.map(secret));
         let requester = Requester::Claim { shown: shown.as_ref(), key: key.as_ref() };
-        self.request_token(device, requester, token).await
+        self.request_token(device, requester, None, token).await
     }
 
     /// Requests a token through a channel that claims, without a token.
@@ -63,7 +65,7 @@ impl TestEngine {
 
     /// Issues a token as the operator.
     pub async fn issue(&self, device: &str, token: &str) -> Result<(), RequestTokenError> {
-        self.request_token(device, Requester::Operator, token).await
+        self.request_token(device, Requester::Operator, None, token).await
     }
 
     pub async fn check_token(&self, token: &str) -> Result<(), TokenError> {

@@ -208,7 +208,7 @@ fn in_words(event: &Event) -> String {
     let mut words = vec![event.device.to_string()];
     let connection = event.connection.as_ref().map(|connection| connection.0.to_string());
     match &event.data {
-        EventData::Connected { linkinjected } => {
+        EventData::Connected { linkinjected, .. } => {
             words.push("connected".to_owned());
             words.extend(connection);
             words.extend(linkinjected.as_ref().map(ToString::to_string));

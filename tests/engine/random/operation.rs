@@ -23,6 +23,7 @@ pub enum Operation {
         requester: Requester,
         token: Choice,
         key: Option<u8>,
+        data: Option<&'static str>,
     },
     CheckToken(Choice),
     RevokeToken(Choice),
@@ -152,9 +153,16 @@ fn requester() -> impl Strategy<Value = Requester> {
 fn request_token() -> impl Strategy<Value = Operation> {
     // Few keys, so that they come again.
     let key = prop_oneof![Just(None), (0_u8..3).prop_map(Some)];
-    (device(), requester(), choice(), key).prop_map(|(device, requester, token, key)| {
-        Operation::RequestToken { device, requester, token, key }
-    })
+    let data = select(&[None, None, Some("{}"), Some(r#"{ "a": [1.0e2] }"#)][..]);
+    (device(), requester(), choice(), key, data).prop_map(
+        |(device, requester, token, key, data)| Operation::RequestToken {
+            device,
+            requester,
+            token,
+            key,
+            data,
+        },
+    )
 }
 
 fn time() -> impl Strategy<Value = Duration> {

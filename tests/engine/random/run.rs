@@ -54,8 +54,8 @@ impl Run {
 
     pub async fn take(&mut self, operation: &Operation) {
         match *operation {
-            Operation::RequestToken { device, requester, token, key } => {
-                self.request_token(device, requester, token, key).await;
+            Operation::RequestToken { device, requester, token, key, data } => {
+                self.request_token(device, requester, token, key, data).await;
             }
             Operation::CheckToken(token) => {
                 let (token, _) = self.token(token);
@@ -150,6 +150,7 @@ impl Run {
         requester: Requester,
         choice: Choice,
         key: Option<u8>,
+        data: Option<&str>,
     ) {
         let token = self.name("token");
         let (shown, its_device) = self.token(choice);
@@ -160,27 +161,29 @@ impl Run {
         if key.is_some_and(|key| model.has_key(device, key)) {
             self.met.insert("claim with key repeated".to_owned());
         }
-        let (operation, answer, expected) = match requester {
-            Requester::Test => (
-                "test",
-                engine.request_test_token(device, &token).await,
-                model.request_test_token(device, &token),
-            ),
-            Requester::Operator => {
-                ("issue", engine.issue(device, &token).await, model.issue(device, &token))
-            }
+        let (operation, expected) = match requester {
+            Requester::Test => ("test", model.request_test_token(device, &token)),
+            Requester::Operator => ("issue", model.issue(device, &token)),
             Requester::Claim => (
                 if key.is_some() { "claim with key" } else { "claim" },
-                engine.claim_with(device, None, key, &token).await,
                 model.claim(device, None, key, &token),
             ),
-            Requester::Renew | Requester::RenewOther => (
-                "renew",
-                engine.claim_with(device, Some(&shown), key, &token).await,
-                model.claim(device, Some(&shown), key, &token),
-            ),
+            Requester::Renew | Requester::RenewOther => {
+                ("renew", model.claim(device, Some(&shown), key, &token))
+            }
         };
+        let (shown, key) = (secret(&shown), key.map(secret));
+        let requester = match requester {
+            Requester::Test => engine::Requester::Test,
+            Requester::Operator => engine::Requester::Operator,
+            Requester::Claim => engine::Requester::Claim { shown: None, key: key.as_ref() },
+            Requester::Renew | Requester::RenewOther => {
+                engine::Requester::Claim { shown: Some(&shown), key: key.as_ref() }
+            }
+        };
+        let answer = engine.request_token(device, requester, data, &token).await;
         if self.same(operation, answer, &expected).is_ok() {
+            self.model.describe(device, data);
             self.tokens.push((token, device));
         }
     }
@@ -242,7 +245,7 @@ impl Run {
 
     async fn connect(&mut self, device: Device) {
         if self.model.live_token(device).is_none() {
-            self.request_token(device, Requester::Operator, Choice::Invented, None).await;
+            self.request_token(device, Requester::Operator, Choice::Invented, None, None).await;
         }
         let Some(token) = self.model.live_token(device) else { return };
         let half_ref = self.name("half ref");

@@ -61,6 +61,19 @@ fn device_data_may_be_what_data_may_be() {
 }
 
 #[test]
+fn device_data_is_bounded_and_not_null() {
+    let gateway = Gateway::trial();
+    let ask = |data: &str| {
+        let body = format!(r#"{{"channel": "test", "deviceTag": "a", "deviceData": {data}}}"#);
+        gateway.call("PUT", "/token").json_text(body).send()
+    };
+    let sized = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - r#"{"a":""}"#.len()));
+    assert_eq!(ask(&sized(4096)).status, 200);
+    assert_eq!(ask(&sized(4097)).field_errors(), ["/deviceData length"]);
+    assert_eq!(ask("null").field_errors(), ["/deviceData type"]);
+}
+
+#[test]
 fn a_missing_field_is_refused() {
     assert_eq!(field_errors_of(&json!({"deviceTag": DEVICE})), ["/halfRef missing"]);
     assert_eq!(field_errors_of(&json!({"halfRef": half_ref()})), ["/deviceTag missing"]);

@@ -252,6 +252,9 @@ impl Cursor {
             self.records = index;
             let image = RecordImage::of(device, record, &state.tokens);
             state.changes.push(&Change::Record(image));
+            if let Some(data) = record.device_data.as_deref() {
+                state.changes.push(&Change::device_data(device, data));
+            }
             if let Some(conversation) = record.conversation.as_deref() {
                 state.changes.push(&Change::Conversation {
                     device: Cow::Borrowed(device),

@@ -207,6 +207,11 @@ impl Replay {
                 state.events.skip_to(event.n);
                 self.events.insert(event.n, stored);
             }
+            Change::DeviceData { device, data } => {
+                if let Some(record) = state.records.get_mut_clean(&*device) {
+                    record.device_data = Some((*data).into());
+                }
+            }
             Change::Released { through } => self.events = self.events.split_off(&(through + 1)),
         }
     }
@@ -215,7 +220,9 @@ impl Replay {
         // A claim without a token is not written; one that was read is ignored.
         let Some(holder) = image.holder() else { return };
         let earlier = self.remove_record(&image.device);
-        let earlier = earlier.filter(|record| *record.epoch == *image.epoch);
+        let (device_data, conversation) = earlier
+            .filter(|record| *record.epoch == *image.epoch)
+            .map_or((None, None), |record| (record.device_data, record.conversation));
         let device: Arc<str> = (*image.device).into();
         for TokenImage { token, expires, key } in image.tokens {
             self.state.tokens.insert(token, Token { device: Arc::clone(&device), expires, key });
@@ -223,9 +230,10 @@ impl Replay {
         let record = Record {
             epoch: (*image.epoch).into(),
             holder,
+            device_data,
             pending: Vec::new(),
             socket: image.socket.map(Cow::into_owned),
-            conversation: earlier.and_then(|record| record.conversation),
+            conversation,
             expires: image.expires,
             authorisations: RateState::default(),
         };

@@ -80,7 +80,10 @@ impl State {
         };
         let device = Arc::clone(&known.device);
         let record = self.records.get(&device).ok_or(RedeemError::Unknown)?;
-        let connected = EventData::Connected { linkinjected: linkinjected.clone() };
+        let connected = EventData::Connected {
+            linkinjected: linkinjected.clone(),
+            device_data: record.device_data.clone(),
+        };
         let socket = Socket {
             connection: connection.clone(),
             since: self.wall(now),

@@ -32,7 +32,7 @@ const fn number_of(text: &[u8]) -> i32 {
 pub enum Change<'a> {
     /// The event stream's name, and the number of its next event.
     Stream { name: Cow<'a, str>, next: u64 },
-    /// A device's record but for its conversation. Another epoch makes it another record.
+    /// A device's record but for its conversation and its device data. Another epoch makes it another record.
     Record(#[serde(borrow)] RecordImage<'a>),
     /// The device has no record any more.
     RecordDeleted { device: Cow<'a, str> },
@@ -60,6 +60,15 @@ pub enum Change<'a> {
     Event(Cow<'a, StoredEvent>),
     /// The events up to a number were released, or expired.
     Released { through: u64 },
+    /// What a device has said of itself, as a part of its record.
+    DeviceData { device: Cow<'a, str>, data: Cow<'a, str> },
+}
+
+impl<'a> Change<'a> {
+    /// The change of what a device has said of itself.
+    pub const fn device_data(device: &'a str, data: &'a str) -> Self {
+        Self::DeviceData { device: Cow::Borrowed(device), data: Cow::Borrowed(data) }
+    }
 }
 
 /// The idempotency key under which a message was queued.
@@ -72,7 +81,7 @@ pub struct QueuedKey {
     pub expires: Millis,
 }
 
-/// A device's record but for its conversation.
+/// A device's record but for its conversation and what it has said of itself.
 #[derive(Serialize, Deserialize)]
 pub struct RecordImage<'a> {
     pub device: Cow<'a, str>,
@@ -176,6 +185,7 @@ mod tests {
             Change::HalfRef(digest, Cow::Owned(half_ref(pending))),
             Change::HalfRefForgotten(digest),
             Change::Released { through: 13 },
+            Change::device_data("phone", "{}"),
         ];
         changes.extend(
             why.map(|why| Change::HalfRef(digest, Cow::Owned(half_ref(HalfRefState::Ended(why))))),

@@ -197,5 +197,6 @@ fn device_state((device, record): (&Arc<str>, &Record)) -> DeviceState {
         linkinjected: socket.linkinjected.clone(),
     });
     let unacknowledged = record.conversation.as_ref().map_or(0, |it| it.unacknowledged());
-    DeviceState { device: Arc::clone(device), socket, unacknowledged }
+    let device_data = record.device_data.clone();
+    DeviceState { device: Arc::clone(device), socket, unacknowledged, device_data }
 }

@@ -12,6 +12,8 @@ pub struct Record {
     /// Names the numbering of the messages to the device.
     pub epoch: Arc<str>,
     pub holder: Holder,
+    /// What the device has said of itself: JSON, byte for byte.
+    pub device_data: Option<Arc<str>>,
     /// The `halfRef`s that can be redeemed, the oldest first.
     pub pending: Vec<Digest>,
     pub socket: Option<Socket>,

@@ -63,6 +63,9 @@ pub struct State {
     /// The step's changes, but for the records and `halfRef`s that are dirty still.
     pub changes: ChangeBuffer,
     pub records: DirtyMap<Arc<str>, Record>,
+    /// The devices whose `device_data` the step has changed. It is large and changes seldom, so it is
+    /// no part of a record's image.
+    pub described: Vec<Arc<str>>,
     /// The devices with a socket, ordered by name.
     pub connected: BTreeSet<Arc<str>>,
     pub events: EventLog,
@@ -84,6 +87,7 @@ impl State {
             notifications: Notifications::default(),
             changes: ChangeBuffer::disabled(),
             records: DirtyMap::default(),
+            described: Vec::new(),
             connected: BTreeSet::new(),
             events: EventLog::new(),
             tokens: HashMap::new(),
@@ -134,6 +138,7 @@ impl State {
         let record = Record {
             epoch: new_id().into(),
             holder: holder(),
+            device_data: None,
             pending: Vec::new(),
             socket: None,
             conversation: None,
@@ -317,6 +322,7 @@ impl State {
     /// Adds the dirty records and `halfRef`s to the changes, each as it is now.
     pub fn flush_dirty(&mut self) {
         let (records, half_refs) = (self.records.take_dirty(), self.half_refs.take_dirty());
+        let described = mem::take(&mut self.described);
         if !self.changes.is_enabled() {
             return;
         }
@@ -326,6 +332,11 @@ impl State {
                 None => Change::RecordDeleted { device: Cow::Borrowed(&device) },
             };
             self.changes.push(&change);
+        }
+        for device in described {
+            if let Some(data) = self.records.get(&device).and_then(|it| it.device_data.as_deref()) {
+                self.changes.push(&Change::device_data(&device, data));
+            }
         }
         for digest in half_refs {
             let change = match self.half_refs.get(&digest) {
@@ -340,6 +351,7 @@ impl State {
     pub fn discard_dirty(&mut self) {
         self.records.take_dirty();
         self.half_refs.take_dirty();
+        self.described.clear();
     }
 
     /// Adds the name of the event stream and the number of its next event to the changes.

@@ -16,6 +16,7 @@ impl State {
         &mut self,
         device: &str,
         requester: Requester<'_>,
+        device_data: Option<&str>,
         token: Digest,
         now: Millis,
     ) -> Result<(), RequestTokenError> {
@@ -56,7 +57,23 @@ impl State {
             }
             (Requester::Test, Some(_)) => return Err(RequestTokenError::DeviceClaimed),
         }
+        if let Some(data) = device_data {
+            self.describe(device, data);
+        }
         Ok(())
+    }
+
+    /// Keeps what a device has said of itself, unless that is known.
+    fn describe(&mut self, device: &str, data: &str) {
+        let Some((device, record)) = self.records.get_key_value(device) else { return };
+        if record.device_data.as_deref() == Some(data) {
+            return;
+        }
+        let device = Arc::clone(device);
+        if let Some(record) = self.records.get_mut_clean(&device) {
+            record.device_data = Some(data.into());
+        }
+        self.described.push(device);
     }
 
     fn add_token(&mut self, device: &Arc<str>, token: Digest, key: Option<Digest>, now: Millis) {

@@ -4,7 +4,7 @@
 //!
 //! | kind | detail | body |
 //! |---|---|---|
-//! | `connected` | the link, after `=` | |
+//! | `connected` | the link, after `=` | the device data, if there is any |
 //! | `message` | the prospect's id | the message |
 //! | `disconnected` | a reason of the engine, a number of the gateway, or nothing | |
 //! | `expired` | the epoch | the message's number |
@@ -23,7 +23,10 @@ pub fn read(entry: &Value) -> Option<Event> {
     };
     let (detail, body) = (text(detail)?, text(body)?);
     let data = match text(kind)? {
-        "connected" => EventData::Connected { linkinjected: link(detail) },
+        "connected" => EventData::Connected {
+            linkinjected: link(detail),
+            device_data: (!body.is_empty()).then(|| body.into()),
+        },
         "message" => EventData::Message { id: detail.into(), data: body.into() },
         "disconnected" if detail.is_empty() => EventData::Disconnected { cause: None },
         "disconnected" => EventData::Disconnected { cause: Some(cause(detail)?) },

@@ -52,6 +52,7 @@ impl Engine for Redis {
         &self,
         device: &str,
         requester: Requester<'_>,
+        device_data: Option<&str>,
         token: &Digest,
     ) -> Result<(), RequestTokenError> {
         /// The bytes of a digest; none where there is no digest.
@@ -65,7 +66,7 @@ impl Engine for Redis {
         };
         let mut command = self.command("request_token");
         command.arg(device).arg(requester).arg(bytes(shown)).arg(bytes(key));
-        command.arg(token.bytes()).arg(new_id());
+        command.arg(token.bytes()).arg(new_id()).arg(device_data.unwrap_or_default());
         let (shared, token) = (Arc::clone(&self.shared), *token);
         let call = tokio::spawn(async move {
             let connection = shared.connection().await?;
@@ -362,22 +363,23 @@ fn opened(reply: &Reply) -> Result<Opened, RedeemError> {
     })
 }
 
-/// Reads the state of a device: its name, its number of unacknowledged messages and, if there is
-/// one, its socket.
+/// Reads the state of a device: its name, its number of unacknowledged messages, its device data and,
+/// if there is one, its socket.
 fn device_state(state: &Value, reply: &Reply) -> Result<DeviceState, EngineError> {
     let Value::Array(parts) = state else { return Err(reply.unexpected()) };
     let text = |index: usize| parts.get(index).and_then(protocol::text);
     let int =
         |index: usize| parts.get(index).and_then(protocol::int).ok_or_else(|| reply.unexpected());
-    let socket = match text(2) {
+    let socket = match text(3) {
         None => None,
         Some(connection) => Some(SocketState {
             connection: ConnectionId(connection.into()),
-            since: int(3)?,
-            linkinjected: link(text(4).unwrap_or_default()),
+            since: int(4)?,
+            linkinjected: link(text(5).unwrap_or_default()),
         }),
     };
     let device = text(0).ok_or_else(|| reply.unexpected())?.into();
     let unacknowledged = usize::try_from(int(1)?).unwrap_or(usize::MAX);
-    Ok(DeviceState { device, socket, unacknowledged })
+    let device_data = text(2).filter(|data| !data.is_empty()).map(Into::into);
+    Ok(DeviceState { device, socket, unacknowledged, device_data })
 }

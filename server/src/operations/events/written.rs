@@ -1,8 +1,11 @@
 //! An event as the stream carries it: its type in the contract, and the text of a Server-Sent Event.
 
-use api_types::event::{
-    ConnectedEvent, ConnectedKind, DisconnectedEvent, DisconnectedKind, ExpiredEvent, ExpiredKind,
-    MessageEvent, MessageKind, OperatorEvent,
+use api_types::{
+    device_data::DeviceData,
+    event::{
+        ConnectedEvent, ConnectedKind, DisconnectedEvent, DisconnectedKind, ExpiredEvent,
+        ExpiredKind, MessageEvent, MessageKind, OperatorEvent,
+    },
 };
 use engine::{DisconnectCause, Event, EventData, rfc3339};
 use serde_json::value::RawValue;
@@ -16,13 +19,16 @@ pub fn operator_event(event: &Event) -> OperatorEvent {
     let connection_id =
         event.connection.as_ref().map(|connection| connection.0.to_string()).unwrap_or_default();
     match &event.data {
-        EventData::Connected { linkinjected } => OperatorEvent::Connected(ConnectedEvent {
-            event: ConnectedKind::Connected,
-            device_tag,
-            connection_id,
-            at,
-            linkinjected: linkinjected.as_deref().map(ToOwned::to_owned),
-        }),
+        EventData::Connected { linkinjected, device_data } => {
+            OperatorEvent::Connected(ConnectedEvent {
+                event: ConnectedKind::Connected,
+                device_tag,
+                connection_id,
+                at,
+                linkinjected: linkinjected.as_deref().map(ToOwned::to_owned),
+                device_data: device_data.as_deref().and_then(DeviceData::from_json),
+            })
+        }
         EventData::Message { id, data } => OperatorEvent::Message(MessageEvent {
             event: MessageKind::Message,
             device_tag,
@@ -101,7 +107,7 @@ mod tests {
     #[test]
     fn a_connected_event_has_device_connection_and_time() {
         let expected = r#"{"event":"connected","deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z"}"#;
-        let event = json(Some("c"), EventData::Connected { linkinjected: None });
+        let event = json(Some("c"), EventData::Connected { linkinjected: None, device_data: None });
         assert_eq!(event, expected);
     }
 
@@ -109,7 +115,15 @@ mod tests {
     fn a_connected_event_has_linkinjected() {
         let expected = r#"{"event":"connected","deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","linkinjected":"a/\"b\"é"}"#;
         let linkinjected = Some(r#"a/"b"é"#.into());
-        let event = json(Some("c"), EventData::Connected { linkinjected });
+        let event = json(Some("c"), EventData::Connected { linkinjected, device_data: None });
+        assert_eq!(event, expected);
+    }
+
+    #[test]
+    fn a_connected_event_has_the_device_data_byte_for_byte() {
+        let expected = r#"{"event":"connected","deviceTag":"phone","connectionId":"c","at":"2023-11-14T22:13:20.001Z","deviceData":{ "b" : [1.0e2, -0], "a":"é/é" }}"#;
+        let device_data = Some(r#"{ "b" : [1.0e2, -0], "a":"é/é" }"#.into());
+        let event = json(Some("c"), EventData::Connected { linkinjected: None, device_data });
         assert_eq!(event, expected);
     }
 

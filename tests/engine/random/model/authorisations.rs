@@ -1,6 +1,6 @@
 //! How a `halfRef` is authorised and redeemed.
 
-use engine::{AuthoriseError, DisconnectCause, EndReason, EventData, RedeemError};
+use engine::{AuthoriseError, DisconnectCause, EndReason, RedeemError};
 
 use super::{HalfRef, HalfRefState, Model, Socket};
 
@@ -90,8 +90,8 @@ impl Model {
         let name = connection.to_owned();
         let socket = Socket { connection: name, since, linkinjected: linkinjected.clone(), token };
         self.records[place].socket = Some(socket);
-        let link = linkinjected.as_deref().map(Into::into);
-        self.append(&device, Some(connection), EventData::Connected { linkinjected: link });
+        let event = self.connected_event(&device, linkinjected.as_deref());
+        self.append(&device, Some(connection), event);
         Ok(Opened { device, record: self.records[place].number, linkinjected })
     }
 }

@@ -48,6 +48,8 @@ pub struct Record {
     /// As soon as an answer carried it.
     pub epoch: Option<Arc<str>>,
     pub claimed: bool,
+    /// What the device has said of itself.
+    pub device_data: Option<String>,
     /// The oldest first: of a claim, one that the device is known to have, then unused ones.
     pub tokens: Vec<Token>,
     pub socket: Option<Socket>,
@@ -292,5 +294,6 @@ fn described(record: &Record) -> DeviceState {
         device: record.device.as_str().into(),
         socket,
         unacknowledged: record.conversation.outbox.len(),
+        device_data: record.device_data.as_deref().map(Into::into),
     }
 }

@@ -121,8 +121,15 @@ impl Model {
         self.has_room(device, self.event(device, Some(name), data).size())
     }
 
+    /// The data of the event of a socket that opens.
+    pub(super) fn connected_event(&self, device: &str, linkinjected: Option<&str>) -> EventData {
+        let record = self.record(device);
+        let device_data = record.and_then(|record| record.device_data.as_deref()).map(Into::into);
+        EventData::Connected { linkinjected: linkinjected.map(Into::into), device_data }
+    }
+
     fn size_of_socket(&self, device: &str, name: &str, linkinjected: Option<&str>) -> usize {
-        let data = EventData::Connected { linkinjected: linkinjected.map(Into::into) };
+        let data = self.connected_event(device, linkinjected);
         let connected = self.event(device, Some(name), data).size();
         connected + self.size_of_disconnected(device, name)
     }

@@ -94,6 +94,14 @@ impl Model {
         Ok(())
     }
 
+    /// Keeps what a device has said of itself with a request that was granted.
+    pub fn describe(&mut self, device: &str, data: Option<&str>) {
+        let place = self.place(device).expect("who has a token has a record");
+        if let Some(data) = data {
+            self.records[place].device_data = Some(data.to_owned());
+        }
+    }
+
     fn new_record(&mut self, device: &str, claimed: bool) -> Result<usize, RequestTokenError> {
         if self.records.len() == self.limits.devices {
             return Err(RequestTokenError::DevicesFull);
@@ -104,6 +112,7 @@ impl Model {
             device: device.to_owned(),
             epoch: None,
             claimed,
+            device_data: None,
             tokens: Vec::new(),
             socket: None,
             conversation: Conversation::default(),

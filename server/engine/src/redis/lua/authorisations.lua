@@ -152,7 +152,9 @@ Call.operation('redeem', WRITE, function(half_ref, connection)
     local record = Records.load(device)
     if not record then
         return { 'unknown' }
-    elseif not Events.has_room_for_socket(device, record, connection, link) then
+    end
+    local data = Records.description(device, record)
+    if not Events.has_room_for_socket(device, record, connection, link, data) then
         return { 'events-full' }
     end
     local token = Tokens.binding(record, found.token)
@@ -162,6 +164,6 @@ Call.operation('redeem', WRITE, function(half_ref, connection)
     end
     Sockets.open(device, record, {
         connection = connection, gateway = caller, since = now, link = link, token = token,
-    })
+    }, data)
     return { 'ok', device, record.epoch, link }
 end)

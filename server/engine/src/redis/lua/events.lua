@@ -5,7 +5,7 @@
 local function event_size(kind, device, connection, detail, body)
     local size = EVENT_OVERHEAD + #device + #connection
     if kind == 'connected' then
-        return size + math.max(#detail - 1, 0) -- without the `=`
+        return size + math.max(#detail - 1, 0) + #body -- without the `=`
     elseif kind == 'message' then
         return size + #detail + #body
     elseif kind == 'expired' then
@@ -85,9 +85,9 @@ local function has_room(device, record, bytes)
 end
 
 -- Whether a socket can open: for its `connected` now and its `disconnected` later.
-function Events.has_room_for_socket(device, record, connection, link)
+function Events.has_room_for_socket(device, record, connection, link, data)
     local disconnected = event_size('disconnected', device, connection)
-    return has_room(device, record, event_size('connected', device, connection, link or '') + disconnected)
+    return has_room(device, record, event_size('connected', device, connection, link or '', data) + disconnected)
 end
 
 -- Whether a message of the prospect can be accepted.

@@ -9,7 +9,7 @@ local function encode(record)
         record.epoch, record.generation, record.claimed, record.tokens, record.pending, record.expires,
         record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
         record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys, record.reserved,
-        record.first_expires or false,
+        record.first_expires or false, record.has_data or false,
     })
 end
 
@@ -39,6 +39,7 @@ function Records.decode(device, packed)
         token_keys = it[16] or {}, -- of unused tokens: the idempotency key of the request, by token
         reserved = it[17] or 0, -- bytes reserved for the events that the record is certain to cause
         first_expires = it[18] or nil, -- when the first message of the outbox expires, where it is known
+        has_data = it[19] or nil, -- whether the device has said something of itself, which has its own key
     }
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.
@@ -65,6 +66,21 @@ function Records.insert(device, record)
     dirty[device] = true
 end
 
+-- Keeps what the device has said of itself, unless that is empty. It is large and changes seldom, so
+-- it is no part of the record.
+function Records.describe(device, record, data)
+    if data ~= '' then
+        redis.call('SET', key('device-data', device), data, 'PX', record.expires - now + SAFETY_TTL)
+        record.has_data = true
+        Records.touch(device)
+    end
+end
+
+-- What the device has said of itself; empty where that is nothing.
+function Records.description(device, record)
+    return record.has_data and redis.call('GET', key('device-data', device)) or ''
+end
+
 -- The record has changed and is written at the end of the call.
 function Records.touch(device)
     dirty[device] = true
@@ -75,7 +91,7 @@ function Records.delete(device, record)
     loaded[device] = false
     dirty[device] = nil
     redis.call(
-        'DEL', key('device', device), key('outbox', device), key('queue', device), key('expired', device),
+        'DEL', key('device', device), key('device-data', device), key('outbox', device), key('queue', device), key('expired', device),
         key('accepted', device), key('idempotency', device), key('idempotency-due', device), key('waiters', device)
     )
 end
@@ -92,7 +108,7 @@ local function save(device, record)
         return
     end
     record.keys_expire = math.max(record.expires, now) + SAFETY_TTL
-    for _, kind in ipairs({ 'outbox', 'queue', 'expired', 'accepted' }) do
+    for _, kind in ipairs({ 'device-data', 'outbox', 'queue', 'expired', 'accepted' }) do
         Records.limit_ttl(record, key(kind, device))
     end
     for _, token in ipairs(record.tokens) do

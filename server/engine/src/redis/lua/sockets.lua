@@ -1,13 +1,13 @@
 -- The socket of a device: opened, checked by each operation of its connection, and ended.
 
-function Sockets.open(device, record, socket)
+function Sockets.open(device, record, socket, data)
     record.socket, record.last_end = socket, nil
     Records.touch(device)
     -- All have one score, so that the set is in the order of the names.
     redis.call('ZADD', key('connected'), 0, device)
     redis.call('SADD', key('sockets', caller), device)
     redis.call('PEXPIRE', key('sockets', caller), LEASE + SAFETY_TTL)
-    Events.append('connected', device, socket.connection, socket.link)
+    Events.append('connected', device, socket.connection, socket.link, data)
 end
 
 -- Takes the socket out of the record and appends `disconnected`. The cause is an end reason, the

@@ -112,10 +112,10 @@ local function describe(device)
     if not record then
         return nil
     elseif not record.socket then
-        return { device, Outbox.count(device, record) }
+        return { device, Outbox.count(device, record), Records.description(device, record) }
     end
-    local socket = record.socket
-    return { device, Outbox.count(device, record), socket.connection, socket.since, socket.link }
+    local socket, data = record.socket, Records.description(device, record)
+    return { device, Outbox.count(device, record), data, socket.connection, socket.since, socket.link }
 end
 
 Call.operation('device', READ, function(device)

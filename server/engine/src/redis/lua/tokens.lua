@@ -128,7 +128,6 @@ local function replace(device, record, replaced, token, request_key)
     if is_first then
         table.insert(record.tokens, 1, table.remove(record.tokens))
     end
-    return { 'ok' }
 end
 
 -- Adds a token to the one that the device showed. Other unused ones stay, so that of two renewals at
@@ -139,11 +138,10 @@ local function renew(device, record, shown, token, request_key)
     if #record.tokens > 1 + LIMITS.unused_tokens then
         drop(device, record, record.tokens[2])
     end
-    return { 'ok' }
 end
 
--- The idempotency key is empty where the request has none.
-Call.operation('request_token', WRITE, function(device, requester, shown, request_key, token, epoch)
+-- The idempotency key and the device data are empty where the request has none.
+Call.operation('request_token', WRITE, function(device, requester, shown, request_key, token, epoch, data)
     request_key = request_key ~= '' and request_key or nil
     local record = Records.load(device)
     if record and record.claimed then
@@ -152,13 +150,15 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
             -- The other tokens may never have reached the device; the first has.
             keep_only(device, record, record.tokens[1])
             add(device, record, token)
-            return { 'ok' }
         elseif replaced then
-            return replace(device, record, replaced, token, request_key)
+            replace(device, record, replaced, token, request_key)
         elseif requester == 'claim' and place_of(record.tokens, shown) then
-            return renew(device, record, shown, token, request_key)
+            renew(device, record, shown, token, request_key)
+        else
+            return { 'device-claimed' }
         end
-        return { 'device-claimed' }
+        Records.describe(device, record, data)
+        return { 'ok' }
     end
     if requester == 'test' then
         record = record or State.new_record(device, epoch, false)
@@ -182,6 +182,7 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
         end
     end
     add(device, record, token, request_key)
+    Records.describe(device, record, data)
     return { 'ok' }
 end)
 
