@@ -1,4 +1,4 @@
-//! Hands the commit of the sources to `--version`.
+//! Hands the commit of the sources to `--version`, and the compiler's version to the metrics.
 
 use std::{env, process::Command};
 
@@ -18,6 +18,7 @@ fn main() {
         None => version,
     };
     println!("cargo:rustc-env=CONNECT_SOCKET_VERSION={version}");
+    println!("cargo:rustc-env=CONNECT_SOCKET_RUSTC={}", compiler().unwrap_or_default());
 }
 
 /// The current commit, with `-dirty` where the sources differ from it.
@@ -25,6 +26,13 @@ fn commit() -> Option<String> {
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     let changes = git(&[&["status", "--porcelain", "--"], SOURCES.as_slice()].concat())?;
     Some(if changes.is_empty() { commit } else { format!("{commit}-dirty") })
+}
+
+/// The version of the compiler, such as `1.95.0`.
+fn compiler() -> Option<String> {
+    let output = Command::new(env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.split(' ').nth(1).map(str::to_owned)
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,9 @@ use crate::config::{ConfigError, LogConfig, LogFormat};
 
 /// Lines that wait to be written; at about 200 bytes each, 3 MiB.
 const BUFFERED_LINES: usize = 16 * 1024;
+
+/// Counts the lines of this process's log that were dropped, once it has started.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Why the log cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,7 @@ pub fn start(config: &LogConfig) -> Result<Log, LogError> {
         .thread_name("log")
         .finish(io::stderr());
     let dropped = writer.error_counter();
+    let _ = DROPPED.set(dropped.clone());
     let log = tracing_subscriber::fmt()
         .with_env_filter(config.filter()?)
         .with_writer(writer)
@@ -56,6 +60,12 @@ pub fn start(config: &LogConfig) -> Result<Log, LogError> {
     }
     .map_err(LogError::Subscriber)?;
     Ok(Log { _writer: guard, dropped })
+}
+
+/// How many lines of the log were dropped since the process began.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
 impl Log {

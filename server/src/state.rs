@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web::Data};
 use tokio_util::sync::CancellationToken;
 
 use engine::{
-    Digest, Engine, EngineListener, JournalError, SystemClock,
+    Digest, Engine, EngineListener, JournalError, Limits, SystemClock,
     embedded::{COMPACTION_THRESHOLD, Embedded},
     redis::Redis,
 };
@@ -41,6 +41,8 @@ pub enum GatewayError {
 pub struct Gateway {
     /// The operator's settings.
     pub config: Config,
+    /// The limits of the engine.
+    pub limits: Limits,
     /// Where devices, tokens, messages and events are kept.
     pub engine: Arc<dyn Engine>,
     /// The open sockets of this process.
@@ -76,13 +78,14 @@ impl Gateway {
         local: SocketAddr,
     ) -> Result<Self, GatewayError> {
         let registry = Arc::new(Registry::default());
-        let engine = engine(&config, registry.clone())?;
-        let descriptors = Arc::new(descriptors);
+        let limits = config.engine_limits()?;
+        let engine = engine(&config, &limits, registry.clone())?;
         Ok(Self {
+            limits,
             engine,
             registry,
-            metrics: Metrics::new(Arc::clone(&descriptors)),
-            descriptors,
+            metrics: Metrics::new(),
+            descriptors: Arc::new(descriptors),
             token_requests: AddressRate::new(config.tokens.token_requests_per_second),
             wrong_keys: AddressRate::new(config.operator.wrong_keys_per_second),
             request_ids: RequestIds::new(),
@@ -143,18 +146,18 @@ impl Gateway {
 /// The engine that the settings ask for.
 fn engine(
     config: &Config,
+    limits: &Limits,
     listener: Arc<dyn EngineListener>,
 ) -> Result<Arc<dyn Engine>, GatewayError> {
-    let limits = config.engine_limits()?;
     if let Some(options) = config.redis.options()? {
-        return Ok(Arc::new(Redis::start(&limits, options, None, listener)));
+        return Ok(Arc::new(Redis::start(limits, options, None, listener)));
     }
     let clock = Arc::new(SystemClock);
     let Some(folder) = &config.journal.data_dir else {
-        return Ok(Arc::new(Embedded::new(limits, clock, listener)));
+        return Ok(Arc::new(Embedded::new(limits.clone(), clock, listener)));
     };
     let durability = config.journal.durability.into();
-    let engine = Embedded::open(&limits, clock, listener, folder, durability, COMPACTION_THRESHOLD)
+    let engine = Embedded::open(limits, clock, listener, folder, durability, COMPACTION_THRESHOLD)
         .map_err(|source| GatewayError::Journal { folder: folder.clone(), source })?;
     Ok(Arc::new(engine))
 }

@@ -64,6 +64,7 @@ pub const CRATES: [Crate; 4] = [
             &["event"],
             &["operations"],
             &["limits"],
+            &["stats"],
             &["digest", "id", "rate", "time", "unconfirmed"],
         ],
         never_depends_on: &["actix*", "api-types", "clap*", "server", "utoipa*", "validator*"],

@@ -1,6 +1,7 @@
 //! Messages in both directions: outbox, event stream, limits, and the operator's view of prospects.
 
 mod accepting;
+mod books;
 mod delivering;
 mod draining;
 mod events;

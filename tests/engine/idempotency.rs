@@ -16,6 +16,11 @@ async fn phone_with_two_keys(backend: Backend) -> TestEngine {
     engine
 }
 
+/// What a repeat of the request is answered: the same, but that it queues nothing.
+fn repeated(first: Result<Sent, SendError>) -> Result<Sent, SendError> {
+    first.map(|sent| Sent { outbox: None, ..sent })
+}
+
 async fn unacknowledged(engine: &TestEngine) -> usize {
     engine.device("phone").await.expect("there is a record").unacknowledged
 }
@@ -24,7 +29,7 @@ conformance!(a_repeated_request_gets_the_first_answer, async |backend| {
     let engine = phone(backend).await;
     let first = engine.send_with_key("phone", "1", "key").await;
     engine.send("phone", "2").await.unwrap();
-    assert_eq!(engine.send_with_key("phone", "1", "key").await, first);
+    assert_eq!(engine.send_with_key("phone", "1", "key").await, repeated(first));
 });
 
 conformance!(a_repeated_request_queues_nothing, async |backend| {
@@ -48,9 +53,9 @@ conformance!(a_repeated_request_reports_the_socket_as_of_the_first, async |backe
     let first = engine.send_with_key("phone", "1", "key").await;
     engine.open("token", "phone", "connection").await;
     let while_connected = engine.send_with_key("phone", "2", "another").await;
-    assert_eq!(engine.send_with_key("phone", "1", "key").await, first);
+    assert_eq!(engine.send_with_key("phone", "1", "key").await, repeated(first));
     engine.close("phone", "connection").await;
-    assert_eq!(engine.send_with_key("phone", "2", "another").await, while_connected);
+    assert_eq!(engine.send_with_key("phone", "2", "another").await, repeated(while_connected));
 });
 
 conformance!(a_repeated_request_reports_the_acknowledgement, async |backend| {
@@ -60,7 +65,7 @@ conformance!(a_repeated_request_reports_the_acknowledgement, async |backend| {
     engine.acknowledge("phone", "connection", 1).await.unwrap();
     assert_eq!(
         engine.send_with_key("phone", "1", "key").await,
-        Ok(Sent { acknowledged: true, ..first })
+        Ok(Sent { acknowledged: true, outbox: None, ..first })
     );
 });
 
@@ -75,7 +80,7 @@ conformance!(a_refused_body_keeps_the_first_answer_of_the_key, async |backend| {
     let engine = phone(backend).await;
     let first = engine.send_with_key("phone", "1", "key").await;
     engine.send_with_key("phone", "2", "key").await.unwrap_err();
-    assert_eq!(engine.send_with_key("phone", "1", "key").await, first);
+    assert_eq!(engine.send_with_key("phone", "1", "key").await, repeated(first));
 });
 
 conformance!(each_device_has_its_own_keys, async |backend| {
@@ -90,7 +95,7 @@ conformance!(a_key_is_remembered_for_a_day, async |backend| {
     let engine = phone(backend).await;
     let first = engine.send_with_key("phone", "1", "key").await;
     engine.advance(just_before(DAY)).await;
-    assert_eq!(engine.send_with_key("phone", "1", "key").await, first);
+    assert_eq!(engine.send_with_key("phone", "1", "key").await, repeated(first));
     engine.advance(MOMENT).await;
     assert_eq!(engine.send_with_key("phone", "1", "key").await.unwrap().seq, 2);
 });

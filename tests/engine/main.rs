@@ -24,6 +24,7 @@ mod redeeming;
 mod sending;
 mod sockets;
 mod stale;
+mod stats;
 mod tokens;
 mod unconfirmed;
 mod unswept;

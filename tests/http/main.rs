@@ -10,6 +10,7 @@ mod docs;
 mod health;
 mod keep_alive;
 mod logs;
+mod metrics;
 mod operator;
 mod problems;
 mod rates;

@@ -29,9 +29,9 @@ use tokio::time::timeout;
 
 use crate::{
     Acknowledgement, Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest,
-    Durability, Engine, EngineError, EngineListener, Events, JournalError, Limits, Message, Millis,
-    Opened, Outgoing, RedeemError, ReleaseError, RequestTokenError, Requester, SendError, Sent,
-    SocketError, TokenError,
+    Durability, Engine, EngineError, EngineListener, EngineStats, Events, JournalError, Limits,
+    Message, Millis, Opened, Outgoing, RedeemError, ReleaseError, RequestTokenError, Requester,
+    SendError, Sent, SocketError, TokenError,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
     memory::state::{Given, State},
     time::Timeline,
@@ -312,6 +312,16 @@ impl Engine for Embedded {
         match &self.journal {
             Some(journal) if !journal.accepts() => Err(EngineError::Unavailable),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn stats(&self) -> EngineStats {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        EngineStats {
+            serves: self.journal.as_ref().is_none_or(Journal::accepts),
+            fill: Some(state.state.fill(self.timeline.now().engine)),
+            journal: self.journal.as_ref().map(|journal| journal.stats(&state)),
+            redis: None,
         }
     }
 

@@ -18,6 +18,7 @@ mod memory;
 mod operations;
 mod rate;
 pub mod redis;
+mod stats;
 mod time;
 mod unconfirmed;
 
@@ -33,6 +34,10 @@ pub use self::{
     limits::Limits,
     operations::*,
     rate::{Micros, Rate, RateState},
+    stats::{
+        CompactionStats, EngineFill, EngineStats, Histogram, HistogramStats, JournalStats,
+        OutboxFill, RedisStats,
+    },
     time::{Clock, Millis, SystemClock, millis, rfc3339},
 };
 
@@ -54,6 +59,9 @@ pub trait EngineListener: Send + Sync {
 
     /// Events were appended to the stream.
     fn events_appended(&self);
+
+    /// So many messages expired, in whichever outboxes.
+    fn messages_expired(&self, _count: u64) {}
 
     /// Notifications of acknowledgements and events may have been missed: everything that waits for
     /// one must ask the engine again. The embedded engine never calls this.
@@ -176,6 +184,9 @@ pub trait Engine: Send + Sync {
 
     /// Checks whether the engine can serve operations.
     async fn ready(&self) -> Result<(), EngineError>;
+
+    /// The engine's numbers. It answers at once, or within half a second where it asks Redis.
+    async fn stats(&self) -> EngineStats;
 
     /// Why the latest operation that failed with an [`EngineError`] did, in words for the log; `None`
     /// where that is not known.

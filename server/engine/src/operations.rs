@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Digest, Millis};
+use crate::{Digest, Millis, OutboxFill};
 
 /// Who requests a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +203,8 @@ pub struct Sent {
     pub connected: bool,
     /// Whether the device has acknowledged the message.
     pub acknowledged: bool,
+    /// How full the outbox is with the message; `None` where an earlier request queued it.
+    pub outbox: Option<OutboxFill>,
 }
 
 /// Why a message is not queued.

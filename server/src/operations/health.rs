@@ -1,12 +1,13 @@
 //! `GET /livez`, `GET /readyz` and `GET /metrics`: for the platform that runs the gateway.
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, get, web::Data};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, get, http::header, web::Data};
 use api_types::{health::HealthResponse, problem::ProblemKind};
 
+use super::events::Streams;
 use crate::{
     config::MetricsAccess,
     http::{body::NoBody, credentials::Operator, route_policy::RoutePolicy},
-    metrics,
+    metrics::{Form, Sample},
     problem::{ApiError, api_errors},
     state::Gateway,
 };
@@ -60,10 +61,11 @@ api_errors!(GetMetricsErrors:
     responses(
         (
             status = 200,
-            description = "The metrics, in the OpenMetrics text format.",
-            body = String,
-            content_type = "application/openmetrics-text",
-            example = "# HELP connectsocket_sockets Open sockets.\n# TYPE connectsocket_sockets gauge\nconnectsocket_sockets 0\n# EOF\n"
+            description = "The metrics, in the OpenMetrics text format, or in the older one of Prometheus where `Accept` prefers `text/plain`.",
+            content(
+                (String = "application/openmetrics-text", example = "# HELP connectsocket_sockets Open sockets.\n# TYPE connectsocket_sockets gauge\nconnectsocket_sockets 0\n# EOF\n"),
+                (String = "text/plain", example = "# HELP connectsocket_sockets Open sockets.\n# TYPE connectsocket_sockets gauge\nconnectsocket_sockets 0\n")
+            )
         ),
         GetMetricsErrors
     ),
@@ -73,12 +75,26 @@ api_errors!(GetMetricsErrors:
 pub async fn get_metrics(
     body: Result<NoBody, ApiError>,
     request: HttpRequest,
+    streams: Data<Streams>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     if gateway.config.http.metrics == MetricsAccess::Operator {
         Operator::extract(&request).await?;
     }
     body?;
-    let text = gateway.metrics.exposition().map_err(|_| ProblemKind::Internal)?;
-    Ok(HttpResponse::Ok().content_type(metrics::MEDIA_TYPE).body(text))
+    let accept = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let form = Form::preferred(&accept.collect::<Vec<_>>().join(","));
+    let registry = &gateway.registry;
+    let sample = Sample {
+        engine: gateway.engine.stats().await,
+        limits: &gateway.limits,
+        descriptors: &gateway.descriptors,
+        event_streams: (streams.open_now() as u64, gateway.config.operator.event_streams.into()),
+        waiting_requests: registry.acknowledgements.waiting(),
+        expired_messages: registry.expired_messages(),
+    };
+    let text = gateway.metrics.exposition(&sample, form).map_err(|_| ProblemKind::Internal)?;
+    let mut response = HttpResponse::Ok();
+    response.content_type(form.media_type()).insert_header((header::VARY, "Accept"));
+    Ok(response.body(text))
 }

@@ -9,7 +9,9 @@ use api_types::{
     parameter::MessageKey,
     problem::ProblemKind,
 };
-use engine::{Acknowledgement, Digest, EngineError, Idempotency, Outgoing, Sent};
+use engine::{
+    Acknowledgement, Digest, EngineError, Idempotency, Limits, OutboxFill, Outgoing, Sent,
+};
 use serde::Deserialize;
 
 use crate::{
@@ -111,6 +113,9 @@ pub async fn send_message(
     let subscription = gateway.registry.acknowledgements.subscribe(device);
     let message = Outgoing { device, data, ttl, idempotency };
     let mut sent = gateway.engine.send(message).await?;
+    if let Some(fill) = sent.outbox {
+        gateway.metrics.message_queued(data.len(), per_mille(fill, &gateway.limits));
+    }
     let waits = parameters.wait.is_some();
     if waits {
         let acknowledged = async {
@@ -130,9 +135,16 @@ pub async fn send_message(
         // message was queued all the same, which is what 202 says. So it was if it has expired since;
         // the operator reads that from its `expired` event.
         let deadline = gateway.config.operator.ack_wait;
+        let _waiting = gateway.registry.acknowledgements.wait();
         let _ = gateway.unless_draining(tokio::time::timeout(deadline, acknowledged)).await;
     }
     Ok(answer(&sent, waits))
+}
+
+/// How full an outbox is, in thousandths: of its messages or of its bytes, whichever is more.
+fn per_mille(fill: OutboxFill, limits: &Limits) -> u64 {
+    let of = |used: u64, limit: usize| used.saturating_mul(1000) / (limit as u64).max(1);
+    of(fill.messages, limits.outbox_messages).max(of(fill.bytes, limits.outbox_bytes))
 }
 
 fn answer(sent: &Sent, waited: bool) -> HttpResponse {

@@ -2,14 +2,20 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
 
-/// The waiting requests, by device. A device without one takes no memory.
+/// The requests that may wait, by device. A device without one takes no memory.
 #[derive(Default)]
-pub struct Acknowledgements(Mutex<HashMap<Arc<str>, Subscribers>>);
+pub struct Acknowledgements {
+    devices: Mutex<HashMap<Arc<str>, Subscribers>>,
+    waiting: AtomicU64,
+}
 
 #[derive(Default)]
 struct Subscribers {
@@ -17,7 +23,7 @@ struct Subscribers {
     count: usize,
 }
 
-/// One request that waits. Dropping it ends the subscription.
+/// One request that may wait. Dropping it ends the subscription.
 pub struct Subscription<'a> {
     acknowledgements: &'a Acknowledgements,
     device: Arc<str>,
@@ -25,9 +31,25 @@ pub struct Subscription<'a> {
     pub notify: Arc<Notify>,
 }
 
+/// A request that waits now, until this is dropped.
+pub struct Waiting<'a>(&'a AtomicU64);
+
 impl Acknowledgements {
+    /// How many requests wait now.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Counts one request that waits.
+    #[must_use]
+    pub fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Subscribers>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Subscribes to the acknowledgements of `device`.
@@ -54,6 +76,12 @@ impl Acknowledgements {
         for subscribers in self.lock().values() {
             subscribers.notify.notify_waiters();
         }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,10 @@ pub mod acknowledgements;
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use engine::{ConnectionId, EndReason, EngineListener};
@@ -24,6 +27,7 @@ pub struct Registry {
     pub acknowledgements: Acknowledgements,
     /// Wakes the event streams.
     pub events: Notify,
+    expired_messages: AtomicU64,
 }
 
 #[derive(Default)]
@@ -111,6 +115,12 @@ impl Registry {
         self.lock().controls.get(connection).cloned()
     }
 
+    /// How many messages have expired since the start.
+    #[must_use]
+    pub fn expired_messages(&self) -> u64 {
+        self.expired_messages.load(Ordering::Relaxed)
+    }
+
     /// Whether no socket is registered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -162,6 +172,10 @@ impl EngineListener for Registry {
 
     fn events_appended(&self) {
         self.events.notify_waiters();
+    }
+
+    fn messages_expired(&self, count: u64) {
+        self.expired_messages.fetch_add(count, Ordering::Relaxed);
     }
 
     fn notifications_missed(&self) {

@@ -6,6 +6,7 @@
 pub mod close_code;
 pub mod codec;
 pub mod handshake;
+mod in_flight;
 mod rate;
 mod session;
 mod stream;

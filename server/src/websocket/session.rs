@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{
     close_code::{self, CloseCode},
     codec::{Opcode, Received},
+    in_flight::InFlight,
     rate::{Pace, Throttle},
     stream::{FrameStream, SocketEnd},
 };
@@ -133,6 +134,7 @@ struct Conversation<'a> {
     throttle: Throttle,
     /// The highest `seq` that was sent on this socket.
     sent: u64,
+    in_flight: InFlight,
     /// When the next ping is due, or the pong that answers the last one.
     deadline: Instant,
     awaits_pong: bool,
@@ -155,6 +157,7 @@ impl<'a> Conversation<'a> {
             stream,
             throttle: Throttle::new(gateway.config.sockets.frames_per_second, THROTTLE_TOLERANCE),
             sent: 0,
+            in_flight: InFlight::default(),
             deadline: now + gateway.config.sockets.heartbeat,
             awaits_pong: false,
             read_after: now,
@@ -231,6 +234,8 @@ impl<'a> Conversation<'a> {
             };
             self.stream.send(&ServerFrame::Message(frame)).await?;
             self.sent = message.seq;
+            self.in_flight.push(message.seq, message.data.len());
+            self.gateway.metrics.written.add(message.data.len());
         }
         Ok(has_more)
     }
@@ -272,13 +277,19 @@ impl<'a> Conversation<'a> {
             Ok(ClientFrame::Ack(ack)) if ack.seq > self.sent => {
                 self.send_error(None, ProblemKind::AckNotSent.into()).await
             }
-            Ok(ClientFrame::Ack(ack)) => engine
-                .acknowledge(device, connection, ack.seq)
-                .await
-                .map_err(|error| self.end_of(error)),
+            Ok(ClientFrame::Ack(ack)) => {
+                let acknowledged = engine.acknowledge(device, connection, ack.seq).await;
+                acknowledged.map_err(|error| self.end_of(error))?;
+                let metrics = &self.gateway.metrics;
+                self.in_flight.acknowledge(ack.seq, |bytes, after| {
+                    metrics.message_acknowledged(bytes, after);
+                });
+                Ok(())
+            }
             Ok(ClientFrame::Message(ProspectMessageFrame { id, data, .. })) => {
                 match engine.accept(device, connection, &id, data.get()).await {
                     Ok(()) => {
+                        self.gateway.metrics.accepted.add(data.get().len());
                         let r#type = AcceptedType::Accepted;
                         let accepted = ServerFrame::Accepted(AcceptedFrame { r#type, id });
                         self.stream.send(&accepted).await

@@ -21,6 +21,7 @@ struct Recorded {
     queued: Vec<ConnectionId>,
     settled: Vec<String>,
     events_appended: bool,
+    expired: u64,
 }
 
 impl Notifications {
@@ -51,6 +52,11 @@ impl Notifications {
         mem::take(&mut self.recorded().settled)
     }
 
+    /// Takes how many messages expired.
+    pub fn take_expired(&self) -> u64 {
+        mem::take(&mut self.recorded().expired)
+    }
+
     /// Takes whether events were appended.
     pub fn take_events_appended(&self) -> bool {
         mem::take(&mut self.recorded().events_appended)
@@ -73,5 +79,9 @@ impl EngineListener for Notifications {
     fn events_appended(&self) {
         drop(self.delivery.read());
         self.recorded().events_appended = true;
+    }
+
+    fn messages_expired(&self, count: u64) {
+        self.recorded().expired += count;
     }
 }

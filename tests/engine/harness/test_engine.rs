@@ -197,6 +197,11 @@ impl TestEngine {
         self.notifications.take_settled()
     }
 
+    /// How many messages were notified as expired since the last call.
+    pub fn notified_of_expired_messages(&self) -> u64 {
+        self.notifications.take_expired()
+    }
+
     /// Whether there was a notification of events since the last call.
     pub fn notified_of_events(&self) -> bool {
         self.notifications.take_events_appended()

@@ -1,7 +1,9 @@
 //! The thread that commits entries, and recovers the state when a commit fails.
 
 use std::{
-    io, mem, process,
+    fs, io, mem,
+    path::PathBuf,
+    process,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -13,7 +15,7 @@ use super::{
     settling::{Confirmation, Settling},
     store::Store,
 };
-use crate::{EngineError, EngineListener, Millis, memory::state::Given};
+use crate::{EngineError, EngineListener, Histogram, JournalStats, Millis, memory::state::Given};
 
 /// Pause between two probes of a journal that failed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,6 +36,9 @@ type Reload = Box<dyn Fn(&Store) -> Option<Journaled> + Send>;
 pub struct Journal {
     queue: Arc<Queue>,
     settling: Settling,
+    files: [PathBuf; 2],
+    /// How long each commit took.
+    commits: Arc<Histogram>,
     thread: JoinHandle<()>,
 }
 
@@ -47,6 +52,9 @@ impl Journal {
         reload: impl Fn(&Store) -> Option<Journaled> + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
+        let files = store.files();
+        // From 50 microseconds to 13 seconds.
+        let commits = Arc::new(Histogram::of_durations(Duration::from_micros(50), 19));
         let committer = Committer {
             queue: Arc::clone(&queue),
             store,
@@ -54,10 +62,11 @@ impl Journal {
             listener,
             reload: Box::new(reload),
             compaction_began: None,
+            commits: Arc::clone(&commits),
         };
         let thread =
             thread::Builder::new().name("journal".into()).spawn(move || committer.run())?;
-        Ok(Self { queue, settling: Settling::default(), thread })
+        Ok(Self { queue, settling: Settling::default(), files, commits, thread })
     }
 
     /// Whether an operation may begin: the journal has not failed and keeps up.
@@ -91,6 +100,21 @@ impl Journal {
     /// Revokes what is unconfirmed: no client was given it.
     pub fn settle(&self, journaled: &mut Journaled, now: Millis) -> Result<(), EngineError> {
         self.settling.settle(journaled, &self.queue, now)
+    }
+
+    /// The journal's numbers; `journaled` is its state.
+    pub fn stats(&self, journaled: &Journaled) -> JournalStats {
+        let length = |file| fs::metadata(file).map_or(0, |metadata| metadata.len());
+        let (entries, bytes) = self.queue.waiting();
+        let mut stats = JournalStats {
+            file_bytes: self.files.iter().map(length).sum(),
+            waiting_entries: entries as u64,
+            waiting_bytes: bytes as u64,
+            commits: self.commits.stats(),
+            ..JournalStats::default()
+        };
+        journaled.add_stats(&mut stats);
+        stats
     }
 
     /// Why operations fail, if they do.
@@ -127,6 +151,8 @@ struct Committer {
     reload: Reload,
     /// The number of the commit with which the compaction under way began.
     compaction_began: Option<i64>,
+    /// How long each commit took.
+    commits: Arc<Histogram>,
 }
 
 /// Fails what is queued, so that no operation waits for a thread that ended. A panic ends the
@@ -185,7 +211,10 @@ impl Committer {
             self.store.follow_clock();
             self.store.check()
         } else {
-            self.store.commit(&changes).map(|n| self.track_compaction(&batch, n))
+            let began = Instant::now();
+            let committed = self.store.commit(&changes);
+            self.commits.observe_duration(began.elapsed());
+            committed.map(|n| self.track_compaction(&batch, n))
         };
         if let Err(error) = written {
             tracing::error!(%error, "the journal cannot be written");

@@ -10,11 +10,19 @@
 //! to time, a share at a time, and begins a compaction when the journal is much longer than the
 //! state. It continues every compaction, so that one ends also where no step follows.
 
-use std::{borrow::Cow, convert::Infallible};
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    time::{Instant, SystemTime},
+};
 
-use crate::memory::{
-    change::{Change, RecordImage},
-    state::State,
+use super::progress::Progress;
+use crate::{
+    CompactionStats, JournalStats,
+    memory::{
+        change::{Change, RecordImage},
+        state::State,
+    },
 };
 
 /// The share of a compaction that one step writes, at most, in bytes.
@@ -49,6 +57,9 @@ struct Compaction {
     obsolete: usize,
     under_way: Option<Cursor>,
     survey: Option<Cursor>,
+    /// Compactions that have ended.
+    ended: u64,
+    last: Option<CompactionStats>,
     /// Whether anything changed since the last survey began.
     is_changed: bool,
     /// Calls of the housekeeping until the next survey may begin.
@@ -63,6 +74,10 @@ struct Cursor {
     events: (u64, u64),
     /// Bytes written so far.
     bytes: usize,
+    /// How many things there were when the visit began.
+    things: u64,
+    began: Instant,
+    progress: Progress,
 }
 
 /// What an entry means for the entries before it.
@@ -85,6 +100,8 @@ impl Journaled {
             obsolete: 0,
             under_way: None,
             survey: None,
+            ended: 0,
+            last: None,
             is_changed: true,
             survey_pause: 0,
         };
@@ -110,7 +127,7 @@ impl Journaled {
         while compaction.is_under_way() && state.changes.len() < own + share {
             compaction.write_next(state);
         }
-        (compaction.take(state), CompactionStep { begins, ends: compaction.finish() })
+        (compaction.take(state), CompactionStep { begins, ends: compaction.progress() })
     }
 
     /// Takes a share of a compaction that is under way, or that is due because the state is much
@@ -124,7 +141,7 @@ impl Journaled {
         while compaction.is_under_way() && state.changes.len() < SHARE_BYTES {
             compaction.write_next(state);
         }
-        (compaction.take(state), CompactionStep { begins, ends: compaction.finish() })
+        (compaction.take(state), CompactionStep { begins, ends: compaction.progress() })
     }
 
     /// Sets the counters for a journal of `bytes` bytes; returns whether it is longer than
@@ -140,6 +157,15 @@ impl Journaled {
         self.compaction.written = bytes.saturating_sub(live);
         self.compaction.length = bytes;
         bytes > self.compaction.threshold + 4 * live
+    }
+
+    /// Adds how long the journal is and how far its compaction is.
+    pub fn add_stats(&self, stats: &mut JournalStats) {
+        let compaction = &self.compaction;
+        stats.entry_bytes = compaction.length as u64;
+        stats.state_bytes = compaction.live as u64;
+        stats.compaction = compaction.under_way.as_ref().map(Cursor::share);
+        (stats.compactions, stats.last_compaction) = (compaction.ended, compaction.last);
     }
 
     /// The length of the state when it was last written or counted, in bytes.
@@ -213,6 +239,24 @@ impl Compaction {
         self.under_way.as_ref().is_some_and(|cursor| !cursor.is_at_end())
     }
 
+    /// Logs how far a compaction is, and ends one that has written everything; returns whether it did.
+    fn progress(&mut self) -> bool {
+        let Some(cursor) = &mut self.under_way else { return false };
+        cursor.progress.log(cursor.things.saturating_sub(cursor.left()), cursor.things);
+        let (began, was_logged) = (cursor.began, cursor.progress.was_logged());
+        if !self.finish() {
+            return false;
+        }
+        let took = began.elapsed();
+        self.ended += 1;
+        self.last = Some(CompactionStats { ended: SystemTime::now(), took });
+        if was_logged {
+            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(bytes = self.live, millis, "journal compacted");
+        }
+        true
+    }
+
     /// Ends a compaction that has written everything; returns whether there was one.
     fn finish(&mut self) -> bool {
         let Some(cursor) = self.under_way.take_if(|cursor| cursor.is_at_end()) else {
@@ -233,12 +277,30 @@ impl Compaction {
 
 impl Cursor {
     fn new(state: &State) -> Self {
-        Self {
+        let oldest = state.events.first_from(0).map(|oldest| oldest.event.n);
+        let mut cursor = Self {
             records: state.records.len(),
             half_refs: state.half_refs.len(),
-            events: (0, state.events.next()),
+            events: (oldest.unwrap_or_default(), state.events.next()),
             bytes: 0,
-        }
+            things: 0,
+            began: Instant::now(),
+            progress: Progress::begin("compacting the journal"),
+        };
+        cursor.things = cursor.left();
+        cursor
+    }
+
+    /// How many things are left, at most.
+    const fn left(&self) -> u64 {
+        (self.records + self.half_refs) as u64 + self.events.1.saturating_sub(self.events.0)
+    }
+
+    /// How far the visit is, from 0 to 1.
+    fn share(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share is for people")]
+        let share = self.left() as f64 / self.things.max(1) as f64;
+        1.0 - share.min(1.0)
     }
 
     const fn is_at_end(&self) -> bool {

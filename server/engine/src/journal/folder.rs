@@ -72,6 +72,11 @@ impl Folder {
         options.open(self.path.join(name))
     }
 
+    /// The database and its log, to be measured.
+    pub fn files(&self) -> [PathBuf; 2] {
+        [DATABASE, FILES[1]].map(|name| self.path.join(name))
+    }
+
     /// Makes the folder's entries survive a power cut.
     pub fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()

@@ -9,19 +9,25 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Progress {
     what: &'static str,
     logged: Instant,
+    was_logged: bool,
 }
 
 impl Progress {
     /// Begins `what`, such as "reading the journal".
     pub fn begin(what: &'static str) -> Self {
-        Self { what, logged: Instant::now() }
+        Self { what, logged: Instant::now(), was_logged: false }
     }
 
     /// Logs, once a second, how much is done.
     pub fn log(&mut self, done: u64, of: u64) {
         if self.logged.elapsed() >= INTERVAL {
             tracing::info!(done, of, "{}", self.what);
-            self.logged = Instant::now();
+            (self.logged, self.was_logged) = (Instant::now(), true);
         }
+    }
+
+    /// Whether it took so long that there was a line.
+    pub const fn was_logged(&self) -> bool {
+        self.was_logged
     }
 }

@@ -86,6 +86,12 @@ impl Queue {
         !inner.hangs() && !inner.failed && inner.bytes < QUEUE_BYTES
     }
 
+    /// How many entries wait for their commit, and the bytes of their changes.
+    pub fn waiting(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.entries.len(), inner.bytes)
+    }
+
     /// Why no operation may begin.
     pub fn failure(&self) -> Option<String> {
         let inner = self.lock();

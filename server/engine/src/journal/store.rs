@@ -4,7 +4,11 @@
 //! is cut off at the next start, a full disk undoes one commit and no more, and one process owns
 //! the file. A row per batch, rather than per changed thing, makes a commit cost a few microseconds.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rusqlite::{Connection, Error, TransactionBehavior, config::DbConfig, params};
 
@@ -146,6 +150,11 @@ impl Store {
         self.write_mark();
         run::record(&self.database, self.durability, true)?;
         self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// The files that hold the commits.
+    pub fn files(&self) -> [PathBuf; 2] {
+        self.folder.files()
     }
 
     /// The number of the next commit.

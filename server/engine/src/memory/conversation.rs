@@ -27,7 +27,7 @@ impl State {
             if let Some(key) = conversation.find_key(request, now)? {
                 let (seq, connected) = (key.seq, key.connected);
                 let acknowledged = key.outcome == Outcome::Acknowledged;
-                return Ok(Sent { epoch, seq, connected, acknowledged });
+                return Ok(Sent { epoch, seq, connected, acknowledged, outbox: None });
             }
             conversation.check_room_for_key(&self.limits, now)?;
         }
@@ -37,6 +37,7 @@ impl State {
         }
         self.events.reserve(expired_size);
         let (seq, expires) = conversation.enqueue(data, ttl, now);
+        let outbox = Some(conversation.fill());
         let key = idempotency.map(|request| {
             let expires = now + millis(self.limits.idempotency_memory);
             conversation.remember_key(request, connected, expires);
@@ -54,7 +55,7 @@ impl State {
         });
         self.deadlines.messages.insert((expires, Arc::clone(&device), seq));
         self.extend_record(&device, now);
-        Ok(Sent { epoch, seq, connected, acknowledged: false })
+        Ok(Sent { epoch, seq, connected, acknowledged: false, outbox })
     }
 
     pub fn acknowledgement(&self, device: &str, epoch: &str, seq: u64) -> Acknowledgement {
@@ -167,6 +168,7 @@ impl State {
         let data = EventData::Expired { epoch: Arc::clone(epoch), seq };
         self.events.unreserve(data.size(device, None));
         self.append_event(device, None, data, now);
+        self.notifications.message_expired();
     }
 
     /// The device's name, if the connection is its socket.

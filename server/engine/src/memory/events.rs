@@ -104,6 +104,16 @@ impl EventLog {
         self.events.push_back(stored);
     }
 
+    /// How many events there are, their bytes, and the bytes that are reserved.
+    pub fn fill(&self) -> (usize, usize, usize) {
+        (self.events.len(), self.bytes, self.reserved)
+    }
+
+    /// When the oldest event was appended, by the engine's timeline.
+    pub fn oldest(&self) -> Option<Millis> {
+        self.events.front().map(|oldest| oldest.appended)
+    }
+
     /// The number of the next event.
     pub const fn next(&self) -> u64 {
         self.next

@@ -6,7 +6,10 @@ use crate::{ConnectionId, EndReason, EngineListener};
 
 /// Notifications in their order.
 #[derive(Default)]
-pub struct Notifications(Vec<Notification>);
+pub struct Notifications {
+    list: Vec<Notification>,
+    expired_messages: u64,
+}
 
 #[derive(PartialEq, Eq)]
 enum Notification {
@@ -18,11 +21,11 @@ enum Notification {
 
 impl Notifications {
     pub fn end(&mut self, connection: &ConnectionId, reason: EndReason) {
-        self.0.push(Notification::End(connection.clone(), reason));
+        self.list.push(Notification::End(connection.clone(), reason));
     }
 
     pub fn message_queued(&mut self, connection: &ConnectionId) {
-        self.0.push(Notification::MessageQueued(connection.clone()));
+        self.list.push(Notification::MessageQueued(connection.clone()));
     }
 
     pub fn messages_settled(&mut self, device: &Arc<str>) {
@@ -33,17 +36,21 @@ impl Notifications {
         self.push_once(Notification::EventsAppended);
     }
 
+    pub const fn message_expired(&mut self) {
+        self.expired_messages += 1;
+    }
+
     /// Adds a notification, unless it is one of the last two: messages that expire together cause
     /// two in turns.
     fn push_once(&mut self, notification: Notification) {
-        if !self.0.iter().rev().take(2).any(|last| *last == notification) {
-            self.0.push(notification);
+        if !self.list.iter().rev().take(2).any(|last| *last == notification) {
+            self.list.push(notification);
         }
     }
 
     /// Delivers all notifications, in order.
     pub fn deliver(self, listener: &dyn EngineListener) {
-        for notification in self.0 {
+        for notification in self.list {
             match notification {
                 Notification::End(connection, reason) => listener.end(&connection, reason),
                 Notification::MessageQueued(connection) => listener.message_queued(&connection),
@@ -52,6 +59,9 @@ impl Notifications {
                 }
                 Notification::EventsAppended => listener.events_appended(),
             }
+        }
+        if self.expired_messages > 0 {
+            listener.messages_expired(self.expired_messages);
         }
     }
 }

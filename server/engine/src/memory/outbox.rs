@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::{IdempotencyKey, IdempotencyKeys, Outcome};
-use crate::{Acknowledgement, Idempotency, Limits, Message, Millis, SendError, millis};
+use crate::{Acknowledgement, Idempotency, Limits, Message, Millis, OutboxFill, SendError, millis};
 
 /// The conversation between one prospect and the operator.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -40,6 +40,11 @@ impl Conversation {
     /// How many messages are not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.queue.len()
+    }
+
+    /// How full the outbox is.
+    pub fn fill(&self) -> OutboxFill {
+        OutboxFill { messages: self.queue.len() as u64, bytes: self.bytes as u64 }
     }
 
     /// Whether message `seq` is known to be acknowledged, or is still queued.

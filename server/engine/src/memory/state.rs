@@ -17,8 +17,8 @@ use super::{
     record::{HalfRef, Holder, Record, Socket, Token},
 };
 use crate::{
-    ConnectionId, Digest, DisconnectCause, EndReason, EventData, Limits, Millis, RateState,
-    RedeemError, RequestTokenError, millis, new_id,
+    ConnectionId, Digest, DisconnectCause, EndReason, EngineFill, EventData, Limits, Millis,
+    RateState, RedeemError, RequestTokenError, millis, new_id,
 };
 
 /// Things that expire in one entry, at most: so an entry stays far below what the journal takes, and
@@ -359,6 +359,20 @@ impl State {
         let stream =
             Change::Stream { name: Cow::Borrowed(&self.events.stream), next: self.events.next() };
         self.changes.push(&stream);
+    }
+
+    /// How full the engine is at `now`.
+    pub fn fill(&self, now: Millis) -> EngineFill {
+        let (events, event_bytes, reserved_bytes) = self.events.fill();
+        EngineFill {
+            devices: self.records.len() as u64,
+            connected: self.connected.len() as u64,
+            queued_messages: self.deadlines.messages.len() as u64,
+            events: events as u64,
+            event_bytes: event_bytes as u64,
+            reserved_bytes: reserved_bytes as u64,
+            oldest_event: self.events.oldest().map(|appended| now.saturating_sub(appended)),
+        }
     }
 
     /// Takes the changes of the step, complete, out.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connect_error::{cause, changed_nothing, late, refused_for_now},
     function_library::FunctionLibrary,
+    measures::Measures,
     options::RedisOptions,
     protocol::Reply,
     push::PushRouter,
@@ -38,6 +39,7 @@ pub struct Shared {
     pub unconfirmed: Unconfirmed<Digest>,
     /// Why Redis could not serve an operation, the last time.
     pub failure: Mutex<String>,
+    pub measures: Measures,
 }
 
 /// A connection to Redis under a gateway's name.
@@ -75,6 +77,7 @@ impl Connection {
     /// it did not answer or the answer cannot be read. The connection is closed unless it is good.
     pub async fn call(&self, shared: &Shared, command: Cmd) -> Result<Reply, EngineError> {
         let give_up = Instant::now() + shared.options.timeout;
+        let began = time::Instant::now();
         let answer = match self.try_call(shared, command.clone(), give_up).await {
             // Redis's clock was set forward, which the refusal has shown.
             Err(error) if late(&error).is_some() && Instant::now() < give_up => {
@@ -82,6 +85,7 @@ impl Connection {
             }
             answer => answer,
         };
+        shared.measures.called(began, answer.is_ok());
         let reply = match answer {
             Ok(value) => Reply::read(value).ok_or_else(|| {
                 tracing::error!("Redis gave a reply of an unexpected shape");
@@ -151,12 +155,20 @@ impl Connection {
 }
 
 impl Shared {
+    /// The connection, where there is one now.
+    pub fn connected(&self) -> Option<Arc<Connection>> {
+        match &*self.state.borrow() {
+            ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
+                Some(Arc::clone(connection))
+            }
+            _ => None,
+        }
+    }
+
     /// The connection. Where there is none, waits for one, up to the timeout after the last failed.
     pub async fn connection(&self) -> Result<Arc<Connection>, EngineError> {
-        if let ConnectionState::Up(connection) = &*self.state.borrow()
-            && !connection.closed.is_cancelled()
-        {
-            return Ok(Arc::clone(connection));
+        if let Some(connection) = self.connected() {
+            return Ok(connection);
         }
         let mut state = self.state.subscribe();
         loop {

@@ -63,6 +63,7 @@ pub async fn maintain(shared: Arc<Shared>) {
         match connected.unwrap_or(Err(ConnectError::TimedOut)) {
             Ok((connection, info, waiting)) => {
                 let connection = Arc::new(connection);
+                shared.measures.connected();
                 shared.state.send_replace(ConnectionState::Up(Arc::clone(&connection)));
                 if let Some(warning) = info.warning()
                     && previous.warning != Some(warning)

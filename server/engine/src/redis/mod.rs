@@ -32,6 +32,7 @@ mod connector;
 mod event;
 mod function_library;
 mod local_sockets;
+mod measures;
 mod operations;
 mod options;
 mod protocol;
@@ -53,6 +54,7 @@ pub use server_info::{RedisWarning, Unfit};
 
 use connection::{ConnectionState, Shared};
 use function_library::FunctionLibrary;
+use measures::Measures;
 use protocol::Reply;
 use push::PushRouter;
 
@@ -85,6 +87,7 @@ impl Redis {
             state: watch::Sender::new(ConnectionState::Down(Instant::now())),
             unconfirmed: Unconfirmed::default(),
             failure: Mutex::default(),
+            measures: Measures::default(),
         });
         let connector = tokio::spawn(connector::maintain(Arc::clone(&shared)));
         Self { shared, connector }

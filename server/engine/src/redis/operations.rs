@@ -8,19 +8,22 @@ use tokio::time::timeout;
 
 use super::{
     Redis,
-    connection::Shared,
+    connection::{Connection, Shared},
     event,
     protocol::{self, Reply, link, stored_link},
 };
 use crate::{
     Acknowledgement, Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason,
-    Engine, EngineError, Events, Message, Opened, Outgoing, RedeemError, ReleaseError,
-    RequestTokenError, Requester, SendError, Sent, SocketError, SocketState, TokenError, millis,
-    new_id,
+    Engine, EngineError, EngineFill, EngineStats, Events, Message, Opened, OutboxFill, Outgoing,
+    RedeemError, ReleaseError, RequestTokenError, Requester, SendError, Sent, SocketError,
+    SocketState, TokenError, millis, new_id,
 };
 
 /// Lua has doubles for numbers, which are exact up to here. No number that is given out is as large.
 const LARGEST: u64 = 1 << 53;
+
+/// How long Redis may take to tell how full it is.
+const STATS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// At most this many batches are expired before others may use Redis.
 const EXPIRE_CALLS: usize = 1000;
@@ -44,6 +47,26 @@ impl Redis {
             _ => Err(reply.unexpected().into()),
         }
     }
+
+    /// How full Redis is.
+    async fn fill(&self, connection: &Connection) -> Result<EngineFill, EngineError> {
+        let reply = connection.call(&self.shared, self.command("stats")).await?;
+        Ok(EngineFill {
+            devices: reply.int(0)?,
+            connected: reply.int(1)?,
+            queued_messages: reply.int(2)?,
+            events: reply.int(3)?,
+            event_bytes: reply.int(4)?,
+            reserved_bytes: reply.int(5)?,
+            oldest_event: reply.values().get(6).and_then(protocol::int),
+        })
+    }
+}
+
+/// How full the outbox is in which a message was queued; `None` where it was queued before.
+fn outbox_fill(reply: &Reply) -> Option<OutboxFill> {
+    let [messages, bytes] = [5, 6].map(|index| reply.values().get(index).and_then(protocol::int));
+    Some(OutboxFill { messages: messages?, bytes: bytes? })
 }
 
 #[async_trait]
@@ -170,6 +193,7 @@ impl Engine for Redis {
                     seq: reply.int(2)?,
                     connected: reply.int(3)? == 1,
                     acknowledged: reply.int(4)? == 1,
+                    outbox: outbox_fill(&reply),
                 });
             }
             "unknown-device" => SendError::UnknownDevice,
@@ -299,6 +323,7 @@ impl Engine for Redis {
                 }
                 return Err(EngineError::Unavailable);
             };
+            self.shared.measures.renewed();
             if !reply.is_partial() {
                 break;
             }
@@ -311,6 +336,18 @@ impl Engine for Redis {
         self.read(self.command("ready"), |_| Ok(())).await?;
         let heartbeat = timeout(self.shared.options.timeout, heartbeats.changed()).await;
         heartbeat.map_err(|_| EngineError::Unavailable)?.map_err(|_| EngineError::Unavailable)
+    }
+
+    async fn stats(&self) -> EngineStats {
+        let connection = self.shared.connected();
+        let connected = connection.is_some();
+        let fill = match connection {
+            Some(connection) => timeout(STATS_TIMEOUT, self.fill(&connection)).await.ok(),
+            None => None,
+        };
+        let fill = fill.and_then(Result::ok);
+        let redis = self.shared.measures.stats(connected, self.shared.options.lease);
+        EngineStats { serves: fill.is_some(), fill, journal: None, redis: Some(redis) }
     }
 
     fn failure(&self) -> Option<String> {

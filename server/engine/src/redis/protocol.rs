@@ -22,7 +22,7 @@
 //! | `check_token` | `ok`, `unknown`, `expired` |
 //! | `authorise` | `ok`, `unknown`, `expired`, `device-mismatch`, `half-ref-foreign`, `half-ref-spent`, `too-many` µs, `full` ms |
 //! | `redeem` | `ok` device epoch link, `unknown`, `spent`, `expired`, `revoked`, `events-full` |
-//! | `send` | `ok` epoch seq connected acknowledged, `unknown-device`, `outbox-full` ms, `events-full`, `key-reused`, `keys-full` ms |
+//! | `send` | `ok` epoch seq connected acknowledged \[messages bytes\], `unknown-device`, `outbox-full` ms, `events-full`, `key-reused`, `keys-full` ms |
 //! | `outbox` | `ok` seq data seq data …, `stale` reason |
 //! | `acknowledge` | `ok`, `stale` reason |
 //! | `accept` | `ok`, `events-full`, `stale` reason |
@@ -35,6 +35,7 @@
 //! | `list_sockets` | cursor device connection device connection … |
 //! | `disconnect`, `revoke_token`, `revoke_unconfirmed` | `ok`, or `more`: repeat the call |
 //! | `close`, `leave`, `ready` | `ok` |
+//! | `stats` | devices connected queued events bytes reserved \[age\] |
 //!
 //! `join` has no gateway yet: its reply is stream, gateway and writes. A reason is a word of
 //! [`reason`]. A link is stored after `=`, so that an empty one differs from none. Device data is empty
@@ -48,6 +49,7 @@
 //! | `events` | [`EngineListener::events_appended`](crate::EngineListener::events_appended) |
 //! | `settled` device | [`EngineListener::messages_settled`](crate::EngineListener::messages_settled) |
 //! | `queued` connection | [`EngineListener::message_queued`](crate::EngineListener::message_queued) |
+//! | `expired` count | [`EngineListener::messages_expired`](crate::EngineListener::messages_expired); for the caller alone |
 //! | `end` reason connection | [`EngineListener::end`](crate::EngineListener::end) |
 
 use std::{sync::Arc, time::Duration};
@@ -73,14 +75,16 @@ const HEARTBEAT: &str = "heartbeat";
 const EVENTS_APPENDED: &str = "events";
 const MESSAGES_SETTLED: &str = "settled";
 const MESSAGE_QUEUED: &str = "queued";
+const MESSAGES_EXPIRED: &str = "expired";
 const END_SOCKET: &str = "end";
 
 /// The kinds of notifications, with the names that Lua has for them.
-pub const NOTIFICATIONS: [(&str, &str); 5] = [
+pub const NOTIFICATIONS: [(&str, &str); 6] = [
     ("heartbeat", HEARTBEAT),
     ("events_appended", EVENTS_APPENDED),
     ("messages_settled", MESSAGES_SETTLED),
     ("message_queued", MESSAGE_QUEUED),
+    ("messages_expired", MESSAGES_EXPIRED),
     ("end_socket", END_SOCKET),
 ];
 
@@ -91,6 +95,7 @@ pub enum Notification<'a> {
     EventsAppended,
     MessagesSettled { device: &'a str },
     MessageQueued { connection: &'a str },
+    MessagesExpired { count: u64 },
     EndSocket { reason: EndReason, connection: &'a str },
 }
 
@@ -103,6 +108,7 @@ impl<'a> Notification<'a> {
             (EVENTS_APPENDED, "") => Self::EventsAppended,
             (MESSAGES_SETTLED, device) => Self::MessagesSettled { device },
             (MESSAGE_QUEUED, connection) => Self::MessageQueued { connection },
+            (MESSAGES_EXPIRED, count) => Self::MessagesExpired { count: count.parse().ok()? },
             (END_SOCKET, end) => {
                 let (word, connection) = end.split_once(' ')?;
                 Self::EndSocket { reason: reason(word)?, connection }

@@ -62,6 +62,9 @@ impl PushRouter {
             Some(Notification::MessageQueued { connection }) => {
                 self.listener.message_queued(&ConnectionId(connection.into()));
             }
+            Some(Notification::MessagesExpired { count }) => {
+                self.listener.messages_expired(count);
+            }
             Some(Notification::EndSocket { reason, connection }) => {
                 self.end(&ConnectionId(connection.into()), reason);
             }

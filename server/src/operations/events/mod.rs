@@ -61,6 +61,12 @@ pub struct Streams(Arc<AtomicUsize>);
 struct OpenStream(Arc<AtomicUsize>);
 
 impl Streams {
+    /// How many are open now.
+    #[must_use]
+    pub fn open_now(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
     fn open(&self, at_most: u32) -> Option<OpenStream> {
         let opened = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
             (open < at_most as usize).then_some(open + 1)
@@ -230,15 +236,15 @@ impl Reader {
             }
             if let Some(last) = found.events.last() {
                 self.from = last.n + 1;
-                return Some(
-                    found
-                        .events
-                        .iter()
-                        .map(|event| {
-                            server_sent(Some(&cursor(&self.name, event.n)), &operator_event(event))
-                        })
-                        .collect(),
-                );
+                let written: String = found
+                    .events
+                    .iter()
+                    .map(|event| {
+                        server_sent(Some(&cursor(&self.name, event.n)), &operator_event(event))
+                    })
+                    .collect();
+                gateway.metrics.events_written.add_all(found.events.len(), written.len());
+                return Some(written);
             }
             if !begun {
                 return Some(COMMENT.to_owned());

@@ -15,9 +15,9 @@ local prefix, server_time, now, caller, connection_number, writes
 local generation
 
 -- What the call has read and changed: records by device (false where there is none), the devices
--- whose record has to be written, notifications by gateway, the head of the event log, and whether
--- events were appended.
-local loaded, dirty, notifications, event_log, has_appended
+-- whose record has to be written, notifications by gateway, the head of the event log, whether events
+-- were appended, and how many messages expired.
+local loaded, dirty, notifications, event_log, has_appended, expired_messages
 
 local Call, Notifications, Records, Events, Sockets, State = {}, {}, {}, {}, {}, {}
 local Tokens, Authorisations, Outbox, Idempotency, Gateways, Deadlines = {}, {}, {}, {}, {}, {}
@@ -61,7 +61,7 @@ function Call.begin(at_prefix, clock, deadline, gateway, at_connection, seen_wri
     if late then
         return late
     end
-    loaded, dirty, notifications, event_log, has_appended = {}, {}, {}, nil, false
+    loaded, dirty, notifications, event_log, has_appended, expired_messages = {}, {}, {}, nil, false, 0
     generation, connection_number, writes = Call.decode_gateway(redis.call('HGET', key('meta'), 'gateway:' .. caller))
     if not generation then
         local has_expired = redis.call('EXISTS', key('expired-gateway', caller)) == 1
@@ -82,6 +82,9 @@ end
 function Call.finish(outcome, kind)
     if has_appended then
         Notifications.events_appended()
+    end
+    if expired_messages > 0 then
+        Notifications.messages_expired()
     end
     if kind.saves then
         Records.save_dirty()

@@ -32,7 +32,7 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
     if record.socket then
         Notifications.message_queued(record.socket)
     end
-    return { 'ok', record.epoch, seq, connected, 0 }
+    return { 'ok', record.epoch, seq, connected, 0, record.count, record.bytes }
 end)
 
 -- A gateway that finds a message pending is notified when messages of the device are settled.

@@ -41,6 +41,9 @@ function Events.append(kind, device, connection, detail, body)
     redis.call('HINCRBY', key('event-bytes'), device, size)
     events.next, events.bytes, events.has_changed = events.next + 1, events.bytes + size, true
     has_appended = true
+    if kind == 'expired' then
+        expired_messages = expired_messages + 1
+    end
 end
 
 local function reserve(bytes)
@@ -152,4 +155,18 @@ Call.operation('release', MAKE_ROOM, function(stream, through)
     through = tonumber(through)
     local dropped = Events.drop_oldest(BATCH, function(n) return n <= through end)
     return { dropped == BATCH and 'more' or 'ok' }
+end)
+
+-- How full everything is: devices, those with a socket, queued messages, events, their bytes, the bytes
+-- that are reserved, and the age of the oldest event, if there is one.
+Call.operation('stats', READ, function()
+    local fill = {
+        redis.call('ZCARD', key('due:records')), redis.call('ZCARD', key('connected')),
+        redis.call('ZCARD', key('due:messages')), redis.call('XLEN', key('events')), log().bytes, log().reserved,
+    }
+    local oldest = redis.call('XRANGE', key('events'), '-', '+', 'COUNT', 1)[1]
+    if oldest then
+        table.insert(fill, math.max(now - tonumber(oldest[2][8]), 0))
+    end
+    return fill
 end)

@@ -44,6 +44,11 @@ function Notifications.events_appended()
     end
 end
 
+-- Tells the caller, who counts them, how many messages expired in this call.
+function Notifications.messages_expired()
+    notify(caller, NOTIFICATION.messages_expired, string.format('%d', expired_messages))
+end
+
 -- A notification is a hint: a gateway that misses one compares its sockets with Redis when it joins
 -- again. So a failure to publish must not undo the operation.
 local function publish(gateway, message)
