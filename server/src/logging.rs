@@ -3,21 +3,25 @@
 //! A reader of the log that stops reading holds up nothing: lines that no longer fit into the buffer
 //! are dropped and counted.
 
+mod fields;
+mod lines;
+
 use std::{
+    fmt,
     io::{self, IsTerminal},
     sync::{Mutex, OnceLock},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
 use crate::config::{ConfigError, LogConfig, LogFormat};
 
-/// Lines that wait to be written; at about 200 bytes each, 3 MiB.
-const BUFFERED_LINES: usize = 16 * 1024;
+use fields::PlainFields;
+use lines::Lines;
 
-/// Counts the lines of this process's log that were dropped, once it has started.
-static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+/// The lines of this process's log, once it has started.
+static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// Why the log cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +29,30 @@ pub enum LogError {
     /// The filter is malformed.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The operating system refuses its thread.
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// The process has a log already.
     #[error(transparent)]
     Subscriber(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The running log. Dropping it writes the lines that are left, for at most about a second.
-pub struct Log {
-    _writer: WorkerGuard,
-    dropped: ErrorCounter,
+pub struct Log(Lines);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The time of a line, as tracing writes it at several times the cost.
+struct Time;
+
+impl FormatTime for Time {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", humantime::format_rfc3339_micros(SystemTime::now()))
+    }
 }
 
 /// Starts the log of this process.
@@ -41,57 +60,56 @@ pub struct Log {
 /// # Errors
 /// The filter is malformed, or the process has a log already.
 pub fn start(config: &LogConfig) -> Result<Log, LogError> {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(BUFFERED_LINES)
-        .lossy(true)
-        .thread_name("log")
-        .finish(io::stderr());
-    let dropped = writer.error_counter();
-    let _ = DROPPED.set(dropped.clone());
+    let lines = Lines::start(io::stderr())?;
+    let _ = LINES.set(lines.clone());
+    let writer = lines.clone();
+    let has_colours = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(config.filter()?)
-        .with_writer(writer)
+        .with_timer(Time)
+        .with_writer(move || writer.clone())
         // They would be written to the same place that cannot be written to.
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(has_colours);
     match config.format {
-        LogFormat::Text => log.try_init(),
+        LogFormat::Text if has_colours => log.try_init(),
+        LogFormat::Text => log.fmt_fields(PlainFields).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     }
     .map_err(LogError::Subscriber)?;
-    Ok(Log { _writer: guard, dropped })
+    Ok(Log(lines))
 }
 
 /// How many lines of the log were dropped since the process began.
 #[must_use]
 pub fn dropped_lines() -> u64 {
-    DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
+    LINES.get().map_or(0, Lines::dropped)
 }
 
 impl Log {
     /// The count of dropped lines, for the log itself.
     #[must_use]
     pub fn dropped_lines(&self) -> DroppedLines {
-        DroppedLines { counter: self.dropped.clone(), reported: 0 }
+        DroppedLines { lines: self.0.clone(), reported: 0 }
     }
 }
 
 /// Reports lines that were dropped.
 pub struct DroppedLines {
-    counter: ErrorCounter,
-    reported: usize,
+    lines: Lines,
+    reported: u64,
 }
 
 impl DroppedLines {
     /// Logs how many lines were dropped since the last report, if any.
     pub fn report(&mut self) {
-        let dropped = self.counter.dropped_lines();
+        let dropped = self.lines.dropped();
         if dropped == self.reported {
             return;
         }
         tracing::warn!(lines = dropped - self.reported, "log lines dropped: nothing reads the log");
         // The report may be dropped itself; then the next one counts for both.
-        if self.counter.dropped_lines() == dropped {
+        if self.lines.dropped() == dropped {
             self.reported = dropped;
         }
     }

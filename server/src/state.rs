@@ -114,7 +114,7 @@ impl Gateway {
     #[must_use]
     pub fn is_operator_key(&self, key: &str) -> bool {
         let key = Digest::of(key.as_bytes());
-        self.operator_keys.iter().filter(|operator| **operator == key).count() > 0
+        self.operator_keys.iter().filter(|operator| operator.matches(&key)).count() > 0
     }
 
     /// Whether a client with this `Origin` may open sockets: one that the operator allows, or the

@@ -1,0 +1,120 @@
+//! The fields of a line of text, as tracing writes them where there are no colours, at a third of the
+//! cost: it writes each through the formatting of colours and of debug output.
+
+use std::fmt::{self, Debug};
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{
+    field::RecordFields,
+    fmt::{FormatFields, format::Writer},
+};
+
+/// Writes `message name=value name=value`.
+pub struct PlainFields;
+
+impl<'writer> FormatFields<'writer> for PlainFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = Line { writer, is_empty: true, result: Ok(()) };
+        fields.record(&mut line);
+        line.result
+    }
+}
+
+struct Line<'writer> {
+    writer: Writer<'writer>,
+    is_empty: bool,
+    result: fmt::Result,
+}
+
+impl Line<'_> {
+    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.result.is_err() {
+            return;
+        }
+        self.result = self.write_name(field).and_then(|()| value(&mut self.writer));
+    }
+
+    fn write_name(&mut self, field: &Field) -> fmt::Result {
+        if !self.is_empty {
+            self.writer.write_char(' ')?;
+        }
+        self.is_empty = false;
+        if field.name() == "message" {
+            return Ok(());
+        }
+        let name = field.name();
+        self.writer.write_str(name.strip_prefix("r#").unwrap_or(name))?;
+        self.writer.write_char('=')
+    }
+}
+
+/// Whether `{:?}` writes the text as it is between quotes.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+}
+
+impl Visit for Line<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let is_message = field.name() == "message";
+        self.write(field, |writer| {
+            if !is_plain(value) {
+                return write!(writer, "{value:?}");
+            }
+            if is_message {
+                return writer.write_str(value);
+            }
+            writer.write_char('"')?;
+            writer.write_str(value)?;
+            writer.write_char('"')
+        });
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.write(field, |writer| write!(writer, "{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log() {
+        let (none, some) = (None::<&str>, Some("a\tb\"c\\d"));
+        tracing::info!(text = "plain text", none, some, number = 7, shown = %"as it is", "said");
+        tracing::info!(empty = "", ratio = 0.5, yes = true, r#type = ?some, "unicode: \u{e9}");
+        tracing::info!(only = "fields");
+    }
+
+    #[test]
+    fn fields_are_written_as_tracing_writes_them_without_colours() {
+        let [ours, theirs] = [Written::default(), Written::default()];
+        let format = || tracing_subscriber::fmt().without_time().with_ansi(false);
+        let writer = ours.clone();
+        let plain = format().fmt_fields(PlainFields).with_writer(move || writer.clone());
+        with_default(plain.finish(), log);
+        let writer = theirs.clone();
+        with_default(format().with_writer(move || writer.clone()).finish(), log);
+        let text = |written: Written| String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text(ours), text(theirs));
+    }
+}
