@@ -17,6 +17,9 @@
 //!  return
 //! ```
 //!
+//! An idle thread begins once the event loop has had its turn, so that what was ready goes into one
+//! batch.
+//!
 //! Without a journal the notifications are delivered after the lock is released, and nothing waits.
 
 use std::{
@@ -171,16 +174,11 @@ impl Embedded {
     }
 }
 
-/// Waits until a step is committed, or for [`COMMIT_DEADLINE`].
+/// Waits until a step is committed.
 async fn wait_for(committed: Option<Committed>) -> Result<(), EngineError> {
     match committed {
         None => Ok(()),
-        Some(committed) => match timeout(COMMIT_DEADLINE, committed).await {
-            Ok(Ok(())) => Ok(()),
-            // The commit failed, which changes nothing.
-            Ok(Err(_)) => Err(EngineError::Unavailable),
-            Err(_) => Err(EngineError::OutcomeUnknown),
-        },
+        Some(committed) => committed.wait().await,
     }
 }
 
@@ -336,25 +334,5 @@ impl Engine for Embedded {
             // A disk that takes longer leaves a journal as after a crash.
             let _ = timeout(COMMIT_DEADLINE, journal.shut_down()).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_commit_that_takes_too_long_has_an_unknown_outcome() {
-        let (_committed, answer) = oneshot::channel();
-        assert_eq!(wait_for(Some(answer)).await, Err(EngineError::OutcomeUnknown));
-    }
-
-    #[tokio::test]
-    async fn a_failed_commit_changes_nothing() {
-        let (committed, answer) = oneshot::channel();
-        drop(committed);
-        assert_eq!(wait_for(Some(answer)).await, Err(EngineError::Unavailable));
     }
 }

@@ -15,7 +15,10 @@ use super::{
     settling::{Confirmation, Settling},
     store::Store,
 };
-use crate::{EngineError, EngineListener, Histogram, JournalStats, Millis, memory::state::Given};
+use crate::{
+    EngineError, EngineListener, Histogram, JournalStats, Millis,
+    memory::{notifications::Notifications, state::Given},
+};
 
 /// Pause between two probes of a journal that failed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -221,10 +224,14 @@ impl Committer {
             self.queue.note_failure(&error);
             return false;
         }
-        for Entry { notifications, committed, .. } in batch {
-            notifications.deliver(&*self.listener);
+        let mut notifications = Notifications::default();
+        for entry in &mut batch {
+            notifications.append(&mut entry.notifications);
+        }
+        notifications.deliver(&*self.listener);
+        for entry in batch {
             // The receiver is dropped where the operation was given up.
-            let _ = committed.send(());
+            let _ = entry.committed.send(());
         }
         true
     }

@@ -2,11 +2,11 @@
 
 use std::{
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::yield_now, time::timeout};
 
 use super::{
     JournalError,
@@ -21,15 +21,52 @@ pub const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
 /// Changes in one batch, at most, in bytes. A larger entry is a batch of its own.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// How long the thread waits for entries before it checks the journal's files.
+/// How long the thread waits for entries before it checks the journal's files. It takes a batch then
+/// whose end was not announced: see [`Gathering`].
 pub const IDLE: Duration = Duration::from_secs(1);
 
 /// Changes in the queue from which operations fail, in bytes.
 const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
+/// A queued step, to wait for its commit.
+pub struct Committed {
+    pub answer: Answer,
+    gathering: Option<Gathering>,
+}
+
 /// Receives when the step is committed. An error means that it is not: it is undone, or its outcome
 /// is unknown.
-pub type Committed = oneshot::Receiver<()>;
+pub type Answer = oneshot::Receiver<()>;
+
+/// The first step of a batch has this: the idle thread begins to commit when it is dropped.
+struct Gathering(Arc<Queue>);
+
+impl Committed {
+    /// Waits for the commit, for at most [`COMMIT_DEADLINE`].
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] where the commit failed, which changes nothing.
+    pub async fn wait(self) -> Result<(), EngineError> {
+        if let Some(gathering) = self.gathering {
+            // The steps of this turn of the event loop come into one batch. Without that, each would
+            // wake the thread and get a batch of its own.
+            yield_now().await;
+            drop(gathering);
+        }
+        match timeout(COMMIT_DEADLINE, self.answer).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(EngineError::Unavailable),
+            Err(_) => Err(EngineError::OutcomeUnknown),
+        }
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.0.lock().is_gathering = false;
+        self.0.changed.notify_one();
+    }
+}
 
 /// What one step changed, and what follows from its commit.
 pub struct Entry {
@@ -60,6 +97,8 @@ struct Inner {
     entries: Vec<Entry>,
     /// Bytes of the entries' changes.
     bytes: usize,
+    /// Whether more entries are to come before the idle thread begins to commit.
+    is_gathering: bool,
     /// When the batch that is being committed was taken.
     committing_since: Option<Instant>,
     end: Option<End>,
@@ -110,14 +149,20 @@ impl Queue {
     }
 
     /// Queues what a step changed, under the lock of its state.
-    pub fn push_step(&self, journaled: &mut Journaled) -> Result<Option<Committed>, EngineError> {
+    pub fn push_step(
+        self: &Arc<Self>,
+        journaled: &mut Journaled,
+    ) -> Result<Option<Committed>, EngineError> {
         let notifications = journaled.state.take_notifications();
         let (changes, compaction) = journaled.take_entry();
         self.push(changes, compaction, notifications)
     }
 
     /// Queues a share of a compaction that is due without a step, under the lock of the state.
-    pub fn push_share(&self, journaled: &mut Journaled) -> Result<Option<Committed>, EngineError> {
+    pub fn push_share(
+        self: &Arc<Self>,
+        journaled: &mut Journaled,
+    ) -> Result<Option<Committed>, EngineError> {
         let (changes, compaction) = journaled.take_share();
         self.push(changes, compaction, Notifications::default())
     }
@@ -125,7 +170,7 @@ impl Queue {
     /// Queues a step's changes. A step without changes waits for the entries before it, because it
     /// may have read what they changed; `None` where there are none.
     fn push(
-        &self,
+        self: &Arc<Self>,
         changes: Vec<u8>,
         compaction: CompactionStep,
         notifications: Notifications,
@@ -139,11 +184,12 @@ impl Queue {
         }
         let (committed, answer) = oneshot::channel();
         inner.bytes += changes.len();
+        let is_first = inner.entries.is_empty() && inner.committing_since.is_none();
         inner.entries.push(Entry { changes, compaction, notifications, committed });
-        if inner.entries.len() == 1 {
-            self.changed.notify_one();
-        }
-        Ok(Some(answer))
+        inner.is_gathering |= is_first;
+        drop(inner);
+        let gathering = is_first.then(|| Gathering(Arc::clone(self)));
+        Ok(Some(Committed { answer, gathering }))
     }
 
     /// Waits for the next batch, which is empty after `idle_after`. The batch before it is committed.
@@ -152,7 +198,8 @@ impl Queue {
         inner.committing_since = None;
         let mut idle = false;
         loop {
-            if idle || !inner.entries.is_empty() {
+            let gathers = inner.is_gathering && inner.end.is_none();
+            if idle || !(inner.entries.is_empty() || gathers) {
                 let mut bytes = 0;
                 let fits = inner.entries.iter().take_while(|entry| {
                     bytes += entry.changes.len();
@@ -160,6 +207,7 @@ impl Queue {
                 });
                 let fits = fits.count().max(inner.entries.len().min(1));
                 inner.committing_since = Some(Instant::now());
+                inner.is_gathering = false;
                 let batch: Vec<_> = if fits == inner.entries.len() {
                     mem::take(&mut inner.entries)
                 } else {
@@ -183,7 +231,7 @@ impl Queue {
         let mut inner = self.lock();
         inner.failed = true;
         inner.entries.clear();
-        (inner.bytes, inner.committing_since) = (0, None);
+        (inner.bytes, inner.committing_since, inner.is_gathering) = (0, None, false);
     }
 
     /// Accepts entries again.
@@ -204,5 +252,25 @@ impl Queue {
             .wait_timeout_while(self.lock(), timeout, |inner| inner.end.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         inner.end.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_takes_too_long_has_an_unknown_outcome() {
+        let (_committed, answer) = oneshot::channel();
+        let committed = Committed { answer, gathering: None };
+        assert_eq!(committed.wait().await, Err(EngineError::OutcomeUnknown));
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_changes_nothing() {
+        let (committed, answer) = oneshot::channel();
+        drop(committed);
+        let committed = Committed { answer, gathering: None };
+        assert_eq!(committed.wait().await, Err(EngineError::Unavailable));
     }
 }

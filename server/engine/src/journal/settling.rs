@@ -6,14 +6,14 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{
     compaction::Journaled,
-    queue::{Committed, Queue},
+    queue::{Answer, Committed, Queue},
 };
 use crate::{EngineError, Millis, memory::state::Given, unconfirmed::Unconfirmed};
 
@@ -25,7 +25,7 @@ const REVOKED_PER_ENTRY: usize = 1000;
 pub struct Settling {
     unconfirmed: Unconfirmed<Given>,
     /// The revocations that wait for their commit: how many outcomes each has, the oldest first.
-    revocations: Mutex<VecDeque<(usize, Committed)>>,
+    revocations: Mutex<VecDeque<(usize, Answer)>>,
 }
 
 /// Makes what a client is to be given unconfirmed, unless it is confirmed.
@@ -44,12 +44,12 @@ impl Settling {
     pub fn settle(
         &self,
         journaled: &mut Journaled,
-        queue: &Queue,
+        queue: &Arc<Queue>,
         now: Millis,
     ) -> Result<(), EngineError> {
         let mut revocations = self.revocations.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((count, committed)) = revocations.front_mut() {
-            match committed.try_recv() {
+        while let Some((count, answer)) = revocations.front_mut() {
+            match answer.try_recv() {
                 Ok(()) => {
                     self.unconfirmed.remove_oldest(*count);
                     revocations.pop_front();
@@ -70,7 +70,7 @@ impl Settling {
             }
             tracing::info!(count = outcomes.len(), "unconfirmed tokens and sockets revoked");
             match queue.push_step(journaled)? {
-                Some(committed) => revocations.push_back((outcomes.len(), committed)),
+                Some(Committed { answer, .. }) => revocations.push_back((outcomes.len(), answer)),
                 None => self.unconfirmed.remove_oldest(outcomes.len()),
             }
         }

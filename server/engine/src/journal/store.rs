@@ -199,18 +199,22 @@ impl Store {
     pub fn commit(&mut self, changes: &[u8]) -> Result<i64, JournalError> {
         self.check()?;
         let n = self.last + 1;
-        let transaction = self.database.transaction()?;
-        transaction
-            .prepare_cached("INSERT INTO commits VALUES (?1, ?2)")?
-            .execute(params![n, changes])?;
         if self.oldest < self.obsolete_before {
+            let transaction = self.database.transaction()?;
+            insert(&transaction, n, changes)?;
             // More than is written, so that the journal becomes shorter also while it is never idle.
             let bytes = i64::try_from(2 * changes.len() + COMMIT_BYTES).unwrap_or(i64::MAX);
             shrinking::delete_obsolete(&transaction, self.obsolete_before, bytes)?;
+            let oldest = oldest_commit(&transaction)?;
+            transaction.commit()?;
+            self.oldest = oldest;
+        } else {
+            // One statement is a transaction by itself, without the cost of two more.
+            insert(&self.database, n, changes)?;
+            if self.oldest == 0 {
+                self.oldest = n;
+            }
         }
-        let oldest = oldest_commit(&transaction)?;
-        transaction.commit()?;
-        self.oldest = oldest;
         self.last = n;
         self.log_bytes += changes.len() + COMMIT_BYTES;
         if self.running {
@@ -295,6 +299,13 @@ pub fn read(
         expected = Some(n + 1);
     }
     Ok(())
+}
+
+fn insert(database: &Connection, n: i64, changes: &[u8]) -> Result<(), Error> {
+    database
+        .prepare_cached("INSERT INTO commits VALUES (?1, ?2)")?
+        .execute(params![n, changes])
+        .map(|_| ())
 }
 
 /// The number of the oldest commit; 0 where there is none.

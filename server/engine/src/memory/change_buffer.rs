@@ -4,6 +4,9 @@ use std::mem;
 
 use super::change::Change;
 
+/// Bytes that are allocated for the next changes, at most.
+const MAX_RESERVED: usize = 1024;
+
 /// Encoded changes, in the order in which they were made.
 pub struct ChangeBuffer {
     bytes: Vec<u8>,
@@ -38,8 +41,9 @@ impl ChangeBuffer {
         self.bytes.len()
     }
 
-    /// Takes the encoded changes out.
+    /// Takes the encoded changes out. Those of the next step are likely to be as long.
     pub fn take(&mut self) -> Vec<u8> {
-        mem::take(&mut self.bytes)
+        let capacity = self.bytes.len().min(MAX_RESERVED);
+        mem::replace(&mut self.bytes, Vec::with_capacity(capacity))
     }
 }

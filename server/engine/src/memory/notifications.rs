@@ -48,6 +48,14 @@ impl Notifications {
         }
     }
 
+    /// Takes the notifications of a later step over.
+    pub fn append(&mut self, later: &mut Self) {
+        for notification in later.list.drain(..) {
+            self.push_once(notification);
+        }
+        self.expired_messages += later.expired_messages;
+    }
+
     /// Delivers all notifications, in order.
     pub fn deliver(self, listener: &dyn EngineListener) {
         for notification in self.list {
