@@ -2,7 +2,7 @@
 //!
 //! What an idle socket does not do is boxed, so that its state takes no memory in an idle socket.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use actix_web::rt::net::TcpStream;
 use api_types::{
@@ -167,8 +167,10 @@ impl<'a> Conversation<'a> {
     /// Runs until something ends the socket.
     async fn run(&mut self) -> Result<Infallible, SocketEnd> {
         Box::pin(self.send_hello()).await?;
+        let mut is_queued = true;
+        let mut timer = pin!(sleep_until(self.deadline));
         loop {
-            let has_more = Box::pin(self.deliver()).await?;
+            let has_more = is_queued && Box::pin(self.deliver()).await?;
             Box::pin(self.handle_received()).await?;
             if has_more {
                 // Gives the thread's other sockets a turn before the next batch.
@@ -178,17 +180,25 @@ impl<'a> Conversation<'a> {
             // One timer for both: a second would take memory in every idle socket.
             let wake_at =
                 if is_throttled { self.deadline.min(self.read_after) } else { self.deadline };
-            tokio::select! {
+            if timer.deadline() != wake_at {
+                timer.as_mut().reset(wake_at);
+            }
+            // The outbox is asked only where something may have been added to it.
+            is_queued = tokio::select! {
                 biased;
-                () = self.session.registration.control.message_queued() => {}
-                () = sleep_until(wake_at) => {
+                () = self.session.registration.control.message_queued() => true,
+                () = &mut timer => {
                     if self.deadline <= Instant::now() {
                         Box::pin(self.ping()).await?;
                     }
+                    has_more
                 }
-                () = std::future::ready(()), if has_more => {}
-                read = self.stream.read(), if !is_throttled => read?,
-            }
+                () = std::future::ready(()), if has_more => true,
+                read = self.stream.read(), if !is_throttled => {
+                    read?;
+                    false
+                }
+            };
         }
     }
 

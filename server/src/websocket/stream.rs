@@ -4,11 +4,21 @@
 //! buffer. Bytes are read into one buffer that all sockets of a thread share, and only what the
 //! decoder keeps of an incomplete message stays.
 
-use std::{cell::RefCell, future::poll_fn, io, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use actix_web::rt::net::TcpStream;
 use api_types::frame::{ByeFrame, ByeType, ServerFrame};
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    time::timeout,
+};
 
 use super::{
     close_code::{self, CloseCode},
@@ -85,23 +95,20 @@ impl FrameStream {
 
     /// Waits for bytes and reads them.
     pub async fn read(&mut self) -> Result<(), SocketEnd> {
-        loop {
-            // Not `readable()`: that leaves in place the waker of the task which actix had the
-            // connection in, and with it that task's memory, 2.8 KB a socket.
-            poll_fn(|context| self.stream.poll_read_ready(context))
-                .await
-                .map_err(|_| SocketEnd::ConnectionLost)?;
-            let read: io::Result<usize> = READ.with_borrow_mut(|buffer| {
-                let read = self.stream.try_read(buffer)?;
-                self.decoder.push(&buffer[..read]);
-                Ok(read)
-            });
-            match read {
-                Ok(0) => return Err(SocketEnd::ConnectionLost),
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(SocketEnd::ConnectionLost),
-            }
+        // Not `readable()`: that leaves in place the waker of the task which actix had the connection
+        // in, and with it that task's memory, 2.8 KB a socket. Nor `try_read()`, which does not note
+        // that a short read took everything: the next one would ask the system in vain.
+        let read = poll_fn(|context| {
+            READ.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+                self.decoder.push(buffer.filled());
+                Poll::Ready(io::Result::Ok(buffer.filled().len()))
+            })
+        });
+        match read.await {
+            Ok(0) | Err(_) => Err(SocketEnd::ConnectionLost),
+            Ok(_) => Ok(()),
         }
     }
 
@@ -126,14 +133,15 @@ impl FrameStream {
         let mut rest = frame.bytes();
         self.is_mid_frame = true;
         while !rest.is_empty() {
-            let ready = poll_fn(|context| self.stream.poll_write_ready(context));
-            match timeout(self.write_deadline, ready).await {
-                Err(_) => return Err(SocketEnd::ByGateway(CloseCode::TooSlow)),
-                Ok(ready) => ready.map_err(|_| SocketEnd::ConnectionLost)?,
-            }
             match self.stream.try_write(rest) {
                 Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = poll_fn(|context| self.stream.poll_write_ready(context));
+                    match timeout(self.write_deadline, ready).await {
+                        Err(_) => return Err(SocketEnd::ByGateway(CloseCode::TooSlow)),
+                        Ok(ready) => ready.map_err(|_| SocketEnd::ConnectionLost)?,
+                    }
+                }
                 Err(_) => return Err(SocketEnd::ConnectionLost),
             }
         }
