@@ -21,7 +21,8 @@ use crate::{
     problem::{FieldCode, FieldError},
 };
 
-/// A type that a client sends as a request body or as a frame.
+/// A type that a client sends as a request body or as a frame. It is closed: it has
+/// `#[serde(deny_unknown_fields)]`.
 pub trait RequestBody: DeserializeOwned + Validate + ToSchema {}
 
 /// Why a body is refused.
@@ -79,16 +80,43 @@ pub enum NotJson {
 /// wrong type. Otherwise [`BodyError::InvalidFields`].
 pub fn parse<T: RequestBody>(bytes: &[u8]) -> Result<T, BodyError> {
     let text = std::str::from_utf8(bytes).map_err(|error| NotJson::NotUtf8(error.valid_up_to()))?;
-    let Members(members) =
-        serde_json::from_str(text).map_err(|error| not_an_object(text, &error))?;
-    match (duplicates(&members), serde_json::from_str::<T>(text)) {
-        (duplicates, _) if !duplicates.is_empty() => Err(BodyError::InvalidFields(duplicates)),
-        (_, Ok(value)) => match value.validate() {
+    match parse_object::<T>(text) {
+        Ok(value) => match value.validate() {
             Ok(()) => Ok(value),
             Err(errors) => Err(BodyError::InvalidFields(broken_rules(errors))),
         },
-        (_, Err(_)) => Err(BodyError::InvalidFields(type_errors::<T>(&members, text))),
+        Err(_) => Err(why_refused::<T>(text)),
     }
+}
+
+/// Parses a JSON object with known fields, none of them twice: serde checks both by itself, but takes
+/// an array for an object.
+fn parse_object<T: RequestBody>(text: &str) -> Result<T, serde_json::Error> {
+    if text.trim_ascii_start().starts_with('{') {
+        serde_json::from_str(text)
+    } else {
+        Err(serde_json::Error::custom("not an object"))
+    }
+}
+
+/// Parses and validates a body that is to be refused without a reason.
+pub(crate) fn parse_valid<T: RequestBody>(bytes: &[u8]) -> Option<T> {
+    let value: T = parse_object(std::str::from_utf8(bytes).ok()?).ok()?;
+    value.validate().is_ok().then_some(value)
+}
+
+/// Why a text is not a `T`: it is parsed again, for all errors at once.
+fn why_refused<T: RequestBody>(text: &str) -> BodyError {
+    let members = match serde_json::from_str(text) {
+        Ok(Members(members)) => members,
+        Err(error) => return not_an_object(text, &error),
+    };
+    let duplicates = duplicates(&members);
+    BodyError::InvalidFields(if duplicates.is_empty() {
+        type_errors::<T>(&members, text)
+    } else {
+        duplicates
+    })
 }
 
 /// Why a text is not a JSON object. serde stops at the first token of the wrong type, so the rest is
