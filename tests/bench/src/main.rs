@@ -3,6 +3,7 @@
 //! the medians. The table goes to the terminal and into `docs/performance.md`.
 
 mod client;
+mod instructions;
 mod measure;
 mod process;
 mod report;
@@ -43,6 +44,12 @@ struct Arguments {
     /// A gateway in place of the release build.
     #[arg(long)]
     gateway: Option<PathBuf>,
+    /// Counts instructions instead, with valgrind; nothing is written.
+    #[arg(long)]
+    instructions: bool,
+    /// Another gateway whose instructions stand beside.
+    #[arg(long, requires = "instructions")]
+    before: Option<PathBuf>,
     /// The core of the servers.
     #[arg(long, default_value_t = 0)]
     server_core: usize,
@@ -90,6 +97,10 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     };
     let cores = Cores { server: arguments.server_core, load: arguments.load_core };
     cores.pin_load()?;
+    if arguments.instructions {
+        println!("{}", instructions::table(&gateway, arguments.before.as_ref(), cores)?);
+        return Ok(());
+    }
     let programs = Programs { gateway, bench: env::current_exe()?, cores };
     let load = load(arguments);
     let rounds = if arguments.smoke { 1 } else { arguments.rounds };

@@ -37,7 +37,7 @@ pub struct Server {
     child: Child,
     pub port: u16,
     /// Its log and its journal.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -68,7 +68,14 @@ impl Server {
             let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
             io::Error::other(format!("the server does not start: {log}"))
         })?;
-        Ok(Self { child, port, _folder: folder })
+        Ok(Self { child, port, folder })
+    }
+
+    /// Ends it in its own time, and returns what is in a file of its folder then.
+    pub fn end(mut self, file: &str) -> io::Result<String> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait()?;
+        fs::read_to_string(self.folder.path().join(file))
     }
 
     /// The CPU time that its threads have used, to the nanosecond: `stat` counts in hundredths of a

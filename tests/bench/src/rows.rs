@@ -86,6 +86,12 @@ impl Row {
         matches!(self, Self::PostJournaled | Self::AcceptedJournaled)
     }
 
+    /// The flags of its gateway.
+    pub fn gateway_flags(self) -> Vec<String> {
+        let journal: &[&str] = if self.has_journal() { &["--data-dir", "%/journal"] } else { &[] };
+        GATEWAY_FLAGS.iter().chain(journal).map(ToString::to_string).collect()
+    }
+
     /// Measures the gateway, or else the yardstick.
     pub fn measure(
         self,
@@ -94,10 +100,7 @@ impl Row {
         of_gateway: bool,
     ) -> io::Result<Measured> {
         let server = if of_gateway {
-            let journal: &[&str] =
-                if self.has_journal() { &["--data-dir", "%/journal"] } else { &[] };
-            let flags = GATEWAY_FLAGS.iter().chain(journal).map(ToString::to_string);
-            Server::start(&programs.gateway, &flags.collect::<Vec<_>>(), programs.cores)?
+            Server::start(&programs.gateway, &self.gateway_flags(), programs.cores)?
         } else {
             let arguments = ["yardstick".to_owned(), self.yardstick().to_owned()];
             Server::start(&programs.bench, &arguments, programs.cores)?
@@ -141,14 +144,14 @@ const GATEWAY_FLAGS: [&str; 20] = [
 
 /// A server under load.
 #[derive(Clone, Copy)]
-struct Subject<'a> {
-    server: &'a Server,
-    of_gateway: bool,
-    load: Load,
+pub struct Subject<'a> {
+    pub server: &'a Server,
+    pub of_gateway: bool,
+    pub load: Load,
 }
 
 /// A device with its token; a yardstick knows neither.
-struct Device {
+pub struct Device {
     number: usize,
     token: String,
 }
@@ -159,7 +162,7 @@ impl Device {
     }
 
     /// The documented request, and where in it the `halfRef` has its 16 last digits.
-    fn authorisation(&self) -> (Vec<u8>, usize) {
+    pub fn authorisation(&self) -> (Vec<u8>, usize) {
         let body = format!(
             r#"{{"halfRef":"{}","deviceTag":"{}","linkinjected":"https://www.example.com/?from=bench"}}"#,
             self.half_ref(0),
@@ -192,7 +195,7 @@ impl Device {
 }
 
 /// Writes `count` over 16 digits.
-fn write_count(request: &mut [u8], at: usize, mut count: usize) {
+pub fn write_count(request: &mut [u8], at: usize, mut count: usize) {
     for digit in request[at..at + 16].iter_mut().rev() {
         *digit = b'0' + u8::try_from(count % 10).unwrap_or(0);
         count /= 10;
@@ -220,7 +223,7 @@ impl Subject<'_> {
     }
 
     /// Devices, each with a token of the test channel.
-    async fn devices(&self, count: usize) -> io::Result<Vec<Device>> {
+    pub async fn devices(&self, count: usize) -> io::Result<Vec<Device>> {
         let mut http = Http::open(self.server.port).await?;
         let mut devices = Vec::with_capacity(count);
         for number in 0..count {
@@ -239,7 +242,7 @@ impl Subject<'_> {
     }
 
     /// Authorises a socket for each device.
-    async fn handshakes(&self, devices: &[Device]) -> io::Result<Vec<Vec<u8>>> {
+    pub async fn handshakes(&self, devices: &[Device]) -> io::Result<Vec<Vec<u8>>> {
         let mut http = Http::open(self.server.port).await?;
         let mut handshakes = Vec::with_capacity(devices.len());
         for device in devices {
@@ -253,7 +256,7 @@ impl Subject<'_> {
     }
 
     /// Opens a socket, up to the gateway's first frame.
-    async fn open(&self, handshake: &[u8]) -> io::Result<Socket> {
+    pub async fn open(&self, handshake: &[u8]) -> io::Result<Socket> {
         let mut socket = Socket::open(self.server.port, handshake).await?;
         if self.of_gateway {
             socket.next_like(br#"{"type":"hello""#).await?;
@@ -318,15 +321,11 @@ impl Subject<'_> {
             sockets.push(self.open(&handshake).await?);
         }
         self.check_books("connectsocket_sockets", sockets.len()).await?;
-        let answer: &'static [u8] =
-            if self.of_gateway { br#"{"type":"accepted""# } else { br#"{"type":"message""# };
+        let answer = if self.of_gateway { ACCEPTED } else { MESSAGE };
         for mut socket in sockets {
             let window = Rc::clone(&window);
             tasks.spawn_local(async move {
-                let start = r#"{"type":"message","id":""#;
-                let data = "x".repeat(100);
-                let mut frame = text(&format!(r#"{start}{:016}","data":"{data}"}}"#, 0));
-                let at = 8 + start.len();
+                let (mut frame, at) = message_from();
                 let mut now = Instant::now();
                 let mut count = 0;
                 while now < end {
@@ -418,7 +417,7 @@ impl Subject<'_> {
                     window.borrow_mut().count(due(after(br#""data":"#)));
                     if of_gateway {
                         let seq = after(br#""seq":"#);
-                        socket.send(&text(&format!(r#"{{"type":"ack","seq":{seq}}}"#))).await?;
+                        socket.send(&acknowledgement(seq)).await?;
                     }
                 }
             });
@@ -429,16 +428,13 @@ impl Subject<'_> {
             let (next, devices, port) = (Rc::clone(&next), Rc::clone(&devices), self.server.port);
             tasks.spawn_local(async move {
                 let mut http = Http::open(port).await?;
-                let key = format!("authorization: Bearer {OPERATOR_KEY}\r\n");
                 loop {
                     let n = next.get();
                     next.set(n + 1);
                     if due(n) >= end {
                         return Ok(());
                     }
-                    let device = devices[n % devices.len()].name();
-                    let path = format!("POST /operator/prospects/{device}/messages");
-                    let message = request(&path, &key, &format!(r#"{{"data":{n}}}"#));
+                    let message = message_to(&devices[n % devices.len()], n);
                     tokio::time::sleep_until(due(n).into()).await;
                     http.ask(&message, 202).await?;
                 }
@@ -448,4 +444,23 @@ impl Subject<'_> {
     }
 }
 
-const MESSAGE: &[u8] = br#"{"type":"message""#;
+pub const MESSAGE: &[u8] = br#"{"type":"message""#;
+pub const ACCEPTED: &[u8] = br#"{"type":"accepted""#;
+
+/// A prospect's message of 100 bytes, and where in it the id is.
+pub fn message_from() -> (Vec<u8>, usize) {
+    let start = r#"{"type":"message","id":""#;
+    let frame = text(&format!(r#"{start}{:016}","data":"{}"}}"#, 0, "x".repeat(100)));
+    (frame, 8 + start.len())
+}
+
+/// The operator's message to a device.
+pub fn message_to(device: &Device, n: usize) -> Vec<u8> {
+    let key = format!("authorization: Bearer {OPERATOR_KEY}\r\n");
+    let path = format!("POST /operator/prospects/{}/messages", device.name());
+    request(&path, &key, &format!(r#"{{"data":{n}}}"#))
+}
+
+pub fn acknowledgement(seq: usize) -> Vec<u8> {
+    text(&format!(r#"{{"type":"ack","seq":{seq}}}"#))
+}
