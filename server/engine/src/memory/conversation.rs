@@ -83,7 +83,7 @@ impl State {
         connection: &ConnectionId,
         seq: u64,
     ) -> Result<(), SocketError> {
-        let device = self.device_with_socket(device, connection)?;
+        let device = Arc::clone(self.record_with_socket(device, connection)?.0);
         let Some(record) = self.records.get_mut_clean(&device) else { return Ok(()) };
         let expired_size = record.expired_size(&device);
         let Some(conversation) = record.conversation.as_mut() else { return Ok(()) };
@@ -105,16 +105,16 @@ impl State {
         data: &str,
         now: Millis,
     ) -> Result<(), SocketError> {
-        let device = self.device_with_socket(device, connection)?;
-        if self.conversation(&device).is_some_and(|conversation| conversation.has_accepted(id)) {
+        let (device, record) = self.record_with_socket(device, connection)?;
+        if record.conversation.as_ref().is_some_and(|it| it.has_accepted(id)) {
             return Ok(());
         }
         let event = EventData::Message { id: id.into(), data: data.into() };
-        let size = event.size(&device, Some(connection));
-        let reserved = self.records.get(&device).map_or(0, |record| record.reserved(&device));
-        if !self.events.has_room(&device, reserved, size, &self.limits) {
+        let size = event.size(device, Some(connection));
+        if !self.events.has_room(device, record.reserved(device), size, &self.limits) {
             return Err(SocketError::EventsFull);
         }
+        let device = Arc::clone(device);
         let remembered = self.limits.remembered_ids;
         if let Some(record) = self.records.get_mut_clean(&device) {
             record.conversation.get_or_insert_default().accept(id, remembered);
@@ -171,16 +171,14 @@ impl State {
         self.notifications.message_expired();
     }
 
-    /// The device's name, if the connection is its socket.
-    fn device_with_socket(
+    /// The device's name and record, if the connection is its socket.
+    fn record_with_socket(
         &self,
         device: &str,
         connection: &ConnectionId,
-    ) -> Result<Arc<str>, SocketError> {
-        match self.records.get_key_value(device) {
-            Some((device, record)) if has_socket(record, connection) => Ok(Arc::clone(device)),
-            Some(_) | None => Err(SocketError::Stale),
-        }
+    ) -> Result<(&Arc<str>, &Record), SocketError> {
+        let known = self.records.get_key_value(device);
+        known.filter(|(_, record)| has_socket(record, connection)).ok_or(SocketError::Stale)
     }
 
     pub fn conversation(&mut self, device: &str) -> Option<&mut Conversation> {

@@ -3,6 +3,7 @@
 //! A step knows no disk and no lock. It leaves its changes in a [`change_buffer::ChangeBuffer`] and
 //! what the gateway must learn in [`notifications::Notifications`]; the caller takes both.
 
+mod accepted_ids;
 mod authorisations;
 pub(crate) mod change;
 mod change_buffer;

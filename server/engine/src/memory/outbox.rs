@@ -5,7 +5,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::idempotency::{IdempotencyKey, IdempotencyKeys, Outcome};
+use super::{
+    accepted_ids::AcceptedIds,
+    idempotency::{IdempotencyKey, IdempotencyKeys, Outcome},
+};
 use crate::{Acknowledgement, Idempotency, Limits, Message, Millis, OutboxFill, SendError, millis};
 
 /// The conversation between one prospect and the operator.
@@ -24,8 +27,8 @@ pub struct Conversation {
     /// The highest number that was dropped from `expired`; of messages up to it is not known
     /// whether they were acknowledged.
     unknown_seq: u64,
-    /// The ids of the prospect's messages that were accepted last, the latest at the end.
-    accepted_ids: VecDeque<Box<str>>,
+    /// The ids of the prospect's messages that were accepted last.
+    accepted_ids: AcceptedIds,
     keys: IdempotencyKeys,
 }
 
@@ -168,15 +171,12 @@ impl Conversation {
 
     /// Whether the prospect's message with this id is one of those accepted last.
     pub fn has_accepted(&self, id: &str) -> bool {
-        self.accepted_ids.iter().any(|accepted| &**accepted == id)
+        self.accepted_ids.contains(id)
     }
 
     /// Remembers the id of an accepted message, and at most `remembered` of them.
     pub fn accept(&mut self, id: &str, remembered: usize) {
-        if self.accepted_ids.len() >= remembered {
-            self.accepted_ids.pop_front();
-        }
-        self.accepted_ids.push_back(id.into());
+        self.accepted_ids.insert(id, remembered);
     }
 }
 
