@@ -58,6 +58,16 @@ pub struct OperatorMessageFrame {
     pub data: Box<RawValue>,
 }
 
+impl OperatorMessageFrame {
+    /// The frame as JSON. `data` is JSON already, and `epoch` an id without anything to escape: so
+    /// neither is looked at again.
+    #[must_use]
+    pub fn json(epoch: &str, seq: u64, data: &str) -> String {
+        let kind = MessageType::TEXT;
+        format!(r#"{{"type":"{kind}","epoch":"{epoch}","seq":{seq},"data":{data}}}"#)
+    }
+}
+
 /// The prospect's message is in the event stream. Do not send it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"type": "accepted", "id": "9f0c2f4e-7d0b-4c36-9a53-2f1f3e1d7a10"}))]
@@ -282,6 +292,19 @@ mod tests {
 
     fn refused(text: &str) -> FrameError {
         ClientFrame::parse(text.as_bytes()).expect_err("refused")
+    }
+
+    #[test]
+    fn a_message_is_written_like_any_other_frame() {
+        let data = r#"{"text": "Hello"}"#;
+        let frame = OperatorMessageFrame {
+            r#type: MessageType::Message,
+            epoch: "i-bGa_LkeDY6SVqcjXTRLQ".to_owned(),
+            seq: 43,
+            data: RawValue::from_string(data.to_owned()).expect("JSON"),
+        };
+        let json = serde_json::to_string(&ServerFrame::Message(frame)).expect("written");
+        assert_eq!(OperatorMessageFrame::json("i-bGa_LkeDY6SVqcjXTRLQ", 43, data), json);
     }
 
     #[test]

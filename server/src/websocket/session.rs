@@ -8,13 +8,12 @@ use actix_web::rt::net::TcpStream;
 use api_types::{
     frame::{
         AcceptedFrame, AcceptedType, ClientFrame, ErrorFrame, ErrorType, FrameError, HelloFrame,
-        HelloType, MessageType, OperatorMessageFrame, PongFrame, ProspectMessageFrame, ServerFrame,
+        HelloType, OperatorMessageFrame, PongFrame, ProspectMessageFrame, ServerFrame,
     },
     problem::ProblemKind,
 };
 use bytes::BytesMut;
 use engine::{Opened, SocketError};
-use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
@@ -234,15 +233,8 @@ impl<'a> Conversation<'a> {
             .map_err(|error| self.end_of(error))?;
         let has_more = !messages.is_empty();
         for message in messages {
-            let data = RawValue::from_string(message.data.to_string())
-                .map_err(|_| SocketEnd::ConnectionLost)?;
-            let frame = OperatorMessageFrame {
-                r#type: MessageType::Message,
-                epoch: self.opened.epoch.to_string(),
-                seq: message.seq,
-                data,
-            };
-            self.stream.send(&ServerFrame::Message(frame)).await?;
+            let json = OperatorMessageFrame::json(&self.opened.epoch, message.seq, &message.data);
+            self.stream.send_text(&json).await?;
             self.sent = message.seq;
             self.in_flight.push(message.seq, message.data.len());
             self.gateway.metrics.written.add(message.data.len());

@@ -123,6 +123,11 @@ impl FrameStream {
         self.write(&frame).await
     }
 
+    /// Sends a frame of the contract that is JSON already.
+    pub async fn send_text(&mut self, json: &str) -> Result<(), SocketEnd> {
+        self.write(&EncodedFrame::new(Opcode::Text, json.as_bytes())).await
+    }
+
     /// Sends a ping, or the pong that answers one.
     pub async fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SocketEnd> {
         self.write(&EncodedFrame::new(opcode, payload)).await
