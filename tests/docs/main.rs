@@ -2,6 +2,7 @@
 //! as printed, and every file, test, flag and link that it names exists.
 
 mod commands;
+mod monitoring;
 mod references;
 mod tables;
 
