@@ -13,6 +13,9 @@ use crate::{
 /// The longest `halfRef`, in characters.
 pub const MAX_HALF_REF_LENGTH: usize = 512;
 
+/// The longest `linkinjected`, in characters.
+pub const MAX_LINK_LENGTH: usize = 2048;
+
 rule! {
     /// A long random string
     HalfRef: &str, Text = Text::new(32..=MAX_HALF_REF_LENGTH).of("[!-~]")
@@ -20,7 +23,7 @@ rule! {
 
 rule! {
     /// A link to another user
-    LinkInjected: &str, Text = Text::new(0..=2048).or_null()
+    LinkInjected: &str, Text = Text::new(0..=MAX_LINK_LENGTH).or_null()
 }
 
 /// The device that wants a websocket, and the one-use secret that opens it.

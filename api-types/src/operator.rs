@@ -74,7 +74,7 @@ pub struct SendMessageResponse {
 /// The state of one device.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(example = json!({"deviceTag": "my_deviceTag", "connected": true, "since": "2026-01-31T12:00:00.000Z", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "deviceData": {"platform": "test"}, "unacknowledged": 0}))]
+#[schema(example = json!({"deviceTag": "my_deviceTag", "connected": true, "since": "2026-01-31T12:00:00.000Z", "connectionId": "kS2fXw9QbT6hYpLr0aVn3g", "deviceData": {"platform": "test"}, "lastSeen": "2026-01-31T12:30:00.000Z", "unacknowledged": 0}))]
 pub struct Prospect {
     /// The device tag (id)
     pub device_tag: DeviceTag,
@@ -96,6 +96,12 @@ pub struct Prospect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub device_data: Option<DeviceData>,
+    /// When the device was last there, in UTC (RFC 3339): now where it is connected, otherwise when its
+    /// last socket ended or when it last got a token by `requestToken`, whichever is later. Absent where
+    /// neither has happened, because the operator issued its token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    pub last_seen: Option<String>,
     /// Messages that the prospect has not acknowledged.
     pub unacknowledged: u64,
 }

@@ -1,6 +1,7 @@
 //! The rules of parameters: what headers and queries may hold. Their descriptions are at the operations.
 
 use crate::{
+    connect_socket::MAX_LINK_LENGTH,
     event::MAX_CURSOR_LENGTH,
     rule::{Text, WholeNumber, rule},
 };
@@ -18,6 +19,11 @@ rule! {
 rule! {
     /// The `id` of an event, or `0`.
     EventId: &str, Text = Text::new(0..=MAX_CURSOR_LENGTH)
+}
+
+rule! {
+    /// The `linkinjected` that a list is filtered by.
+    LinkFilter: &str, Text = Text::new(0..=MAX_LINK_LENGTH)
 }
 
 rule! {

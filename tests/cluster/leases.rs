@@ -45,7 +45,7 @@ async fn each_socket_of_a_dead_gateway_is_disconnected_once() {
     assert_eq!(ends(&b).await, expected);
     cluster.pass(3 * LEASE, &[&b]).await;
     assert_eq!(ends(&b).await, expected);
-    let connected = b.engine.connected("", 10).await.unwrap();
+    let connected = b.engine.connected(None, "", 10).await.unwrap();
     assert_eq!(connected.iter().map(|state| &*state.device).collect::<Vec<_>>(), ["other"]);
 }
 

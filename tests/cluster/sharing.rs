@@ -206,7 +206,7 @@ async fn all_gateways_have_one_stream_and_one_list_of_connected_devices() {
         member.claim(device).await;
         member.open(device, device).await;
     }
-    let connected = a.engine.connected("", 10).await.unwrap();
+    let connected = a.engine.connected(None, "", 10).await.unwrap();
     assert_eq!(connected.iter().map(|state| &*state.device).collect::<Vec<_>>(), ["one", "two"]);
-    assert_eq!(b.engine.connected("", 10).await, Ok(connected));
+    assert_eq!(b.engine.connected(None, "", 10).await, Ok(connected));
 }

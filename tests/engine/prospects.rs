@@ -1,7 +1,7 @@
 //! What the operator sees of devices, and how it ends one.
 
 use engine::{
-    DeviceState, EndReason, Limits, RedeemError, RequestTokenError, SocketState, TokenError,
+    DeviceState, EndReason, Limits, Millis, RedeemError, RequestTokenError, SocketState, TokenError,
 };
 
 use crate::harness::{
@@ -37,8 +37,13 @@ conformance!(a_device_without_a_record_is_unknown, async |backend| {
 conformance!(a_device_without_a_socket_is_known, async |backend| {
     let engine = TestEngine::new(backend).await;
     engine.request_test_token("phone", "token").await.unwrap();
-    let expected =
-        DeviceState { device: "phone".into(), socket: None, unacknowledged: 0, device_data: None };
+    let expected = DeviceState {
+        device: "phone".into(),
+        socket: None,
+        unacknowledged: 0,
+        device_data: None,
+        last_seen: Some(engine.now()),
+    };
     assert_eq!(engine.device("phone").await, Some(expected));
 });
 
@@ -109,6 +114,92 @@ conformance!(expired_messages_are_not_counted, async |backend| {
     assert_eq!(unacknowledged(&engine).await, 1);
 });
 
+// When a device was last seen.
+
+/// When the phone was last seen.
+async fn last_seen(engine: &TestEngine) -> Option<Millis> {
+    engine.device("phone").await.expect("there is a record").last_seen
+}
+
+conformance!(a_connected_device_is_seen_now, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(MOMENT).await;
+    assert_eq!(last_seen(&engine).await, Some(engine.now()));
+});
+
+conformance!(a_device_was_seen_when_its_socket_ended, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.advance(MOMENT).await;
+    let ended = engine.now();
+    engine.close("phone", "connection").await;
+    engine.advance(MOMENT).await;
+    assert_eq!(last_seen(&engine).await, Some(ended));
+});
+
+conformance!(a_device_was_seen_when_it_asked_for_a_token, async |backend| {
+    let engine = open_phone(backend).await;
+    engine.close("phone", "connection").await;
+    engine.advance(MOMENT).await;
+    let asked = engine.now();
+    engine.renew("phone", "token", "newer").await.unwrap();
+    engine.advance(MOMENT).await;
+    engine.issue("phone", "issued").await.unwrap();
+    engine.claim("phone", "refused").await.unwrap_err();
+    assert_eq!(last_seen(&engine).await, Some(asked));
+});
+
+conformance!(a_device_with_a_token_of_the_operator_was_never_seen, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    engine.issue("phone", "issued").await.unwrap();
+    assert_eq!(last_seen(&engine).await, None);
+});
+
+#[tokio::test]
+async fn when_a_device_was_seen_outlives_a_restart() {
+    let mut engine = open_phone(Backend::Journal).await;
+    engine.advance(MOMENT).await;
+    let ended = engine.now();
+    engine.close("phone", "connection").await;
+    engine.advance(MOMENT).await;
+    engine.restart(false).await;
+    assert_eq!(last_seen(&engine).await, Some(ended));
+}
+
+// Those whose socket came with a link.
+
+/// Opens the socket of a device with a link.
+async fn open_with(engine: &TestEngine, device: &str, link: Option<&str>) {
+    let token = format!("token of {device}");
+    engine.claim(device, &token).await.unwrap();
+    engine.authorise_with_link(&token, device, device, link).await.unwrap();
+    engine.redeem(device, device).await.unwrap();
+}
+
+conformance!(connected_devices_of_one_link_are_listed, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    let links = [Some("a"), Some("b"), Some("a"), None, Some(""), Some("ab"), Some("a")];
+    for (device, link) in ["6", "5", "4", "3", "2", "1", "0"].into_iter().zip(links) {
+        open_with(&engine, device, link).await;
+    }
+    assert_eq!(engine.connected_with("a", "", 10).await, ["0", "4", "6"]);
+    assert_eq!(engine.connected_with("a", "", 2).await, ["0", "4"]);
+    assert_eq!(engine.connected_with("a", "4", 2).await, ["6"]);
+    assert_eq!(engine.connected_with("", "", 10).await, ["2"]);
+    assert!(engine.connected_with("c", "", 10).await.is_empty());
+});
+
+conformance!(a_device_leaves_the_list_of_its_link_with_its_socket, async |backend| {
+    let engine = TestEngine::new(backend).await;
+    for device in ["closed", "superseded", "disconnected", "open"] {
+        open_with(&engine, device, Some("a")).await;
+    }
+    engine.close("closed", "closed").await;
+    engine.authorise("token of superseded", "superseded", "half").await.unwrap();
+    engine.redeem("half", "newer").await.unwrap();
+    engine.disconnect("disconnected").await;
+    assert_eq!(engine.connected_with("a", "", 10).await, ["open"]);
+});
+
 // Those with a socket.
 
 conformance!(no_device_is_connected_at_first, async |backend| {
@@ -125,7 +216,7 @@ conformance!(a_device_is_listed_with_the_same_state, async |backend| {
     let engine = open_phone(backend).await;
     engine.send("phone", "0").await.unwrap();
     let expected: Vec<_> = engine.device("phone").await.into_iter().collect();
-    assert_eq!(engine.inner.connected("", 10).await, Ok(expected));
+    assert_eq!(engine.inner.connected(None, "", 10).await, Ok(expected));
 });
 
 conformance!(the_list_begins_after_a_name, async |backend| {

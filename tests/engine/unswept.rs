@@ -67,7 +67,7 @@ conformance!(an_expired_message_is_not_counted, async |backend| {
     engine.advance_unswept(MESSAGE);
     let state = engine.device("phone").await.unwrap();
     assert_eq!(state.unacknowledged, 1);
-    assert_eq!(engine.inner.connected("", 10).await, Ok(vec![state]));
+    assert_eq!(engine.inner.connected(None, "", 10).await, Ok(vec![state]));
 });
 
 conformance!(an_expired_message_is_not_acknowledged, async |backend| {

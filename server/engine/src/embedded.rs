@@ -276,11 +276,16 @@ impl Engine for Embedded {
     }
 
     async fn device(&self, device: &str) -> Result<Option<DeviceState>, EngineError> {
-        self.read(|state, _| state.device(device)).await
+        self.read(|state, now| state.device(device, now)).await
     }
 
-    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, EngineError> {
-        self.read(|state, _| state.connected(after, limit)).await
+    async fn connected(
+        &self,
+        linkinjected: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<DeviceState>, EngineError> {
+        self.read(|state, now| state.connected(linkinjected, after, limit, now)).await
     }
 
     async fn disconnect(&self, device: &str) -> Result<(), EngineError> {

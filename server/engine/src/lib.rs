@@ -160,8 +160,15 @@ pub trait Engine: Send + Sync {
     /// The state of a device; `None` where it has no record.
     async fn device(&self, device: &str) -> Result<Option<DeviceState>, EngineError>;
 
-    /// Up to `limit` devices with a socket whose name is above `after`, ordered by name.
-    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, EngineError>;
+    /// Up to `limit` devices with a socket whose name is above `after`, ordered by name: all, or those
+    /// whose socket came with this link. The cost grows with what is returned, not with what is
+    /// stored.
+    async fn connected(
+        &self,
+        linkinjected: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<DeviceState>, EngineError>;
 
     /// Disconnects a device: closes its socket, revokes its tokens and deletes its record. What is
     /// in its outbox becomes `expired` events. Repeatable: an unknown device is no error.

@@ -275,6 +275,10 @@ pub struct DeviceState {
     pub unacknowledged: usize,
     /// What the device has said of itself: JSON, byte for byte.
     pub device_data: Option<Arc<str>>,
+    /// When the device was last there: now where it has a socket, otherwise when that ended or when it
+    /// last got a token that it asked for. `None` where it never was there, because the operator
+    /// asked for its token.
+    pub last_seen: Option<Millis>,
 }
 
 /// The state of a socket, for the operator.

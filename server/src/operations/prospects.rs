@@ -5,7 +5,7 @@ use api_types::{
     device_data::DeviceData,
     device_tag::DeviceTag,
     operator::{Prospect, ProspectList},
-    parameter::PageSize,
+    parameter::{LinkFilter, PageSize},
     problem::ProblemKind,
 };
 use engine::{DeviceState, rfc3339};
@@ -38,12 +38,16 @@ struct ListParameters {
     /// The `nextCursor` of the page before.
     #[param(inline, nullable = false)]
     cursor: Option<DeviceTag>,
+    /// Only devices whose socket was authorised with exactly this link.
+    #[param(inline, nullable = false, value_type = Option<LinkFilter>)]
+    linkinjected: Option<String>,
 }
 
 /// List connected prospects
 ///
-/// The devices with an open socket, in the order of their tags. A device that stays connected while
-/// the pages are read is on exactly one of them.
+/// The devices with an open socket, in the order of their tags; with `linkinjected`, those whose socket
+/// was authorised with this link. A device that stays connected while the pages are read is on exactly
+/// one of them. A page costs the same however many devices are connected.
 #[utoipa::path(
     operation_id = "listProspects",
     tag = "operator",
@@ -59,12 +63,13 @@ pub async fn list_prospects(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = parameters.limit.unwrap_or(DEFAULT_PAGE);
-    if !PageSize::accepts(limit) {
+    let link = parameters.linkinjected.as_deref();
+    if !PageSize::accepts(limit) || !link.is_none_or(LinkFilter::accepts) {
         return Err(ProblemKind::InvalidParameter.into());
     }
     let after = parameters.cursor.map_or_else(String::new, DeviceTag::into_string);
     // One more than the limit shows whether there is another page.
-    let mut found = gateway.engine.connected(&after, limit + 1).await?;
+    let mut found = gateway.engine.connected(link, &after, limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| more);
@@ -84,6 +89,7 @@ fn prospect(state: &DeviceState) -> Option<Prospect> {
             .and_then(|socket| socket.linkinjected.as_deref())
             .map(ToOwned::to_owned),
         device_data: state.device_data.as_deref().and_then(DeviceData::from_json),
+        last_seen: state.last_seen.map(rfc3339),
         unacknowledged: state.unacknowledged as u64,
     })
 }

@@ -8,7 +8,11 @@ fn a_device_without_a_socket_is_not_connected() {
     let gateway = Gateway::trial();
     let _ = gateway.token(DEVICE);
     let shown = Operator::of(&gateway).prospect(DEVICE).ok();
-    assert_eq!(shown, json!({"deviceTag": DEVICE, "connected": false, "unacknowledged": 0}));
+    let seen = &shown["lastSeen"];
+    assert!(seen.is_string(), "{shown}");
+    let expected =
+        json!({"deviceTag": DEVICE, "connected": false, "lastSeen": seen, "unacknowledged": 0});
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -26,6 +30,7 @@ fn a_device_with_a_socket_is_connected() {
             "connected": true,
             "since": since,
             "connectionId": prospect.hello["connectionId"],
+            "lastSeen": shown["lastSeen"],
             "unacknowledged": 0
         })
     );
@@ -87,9 +92,14 @@ fn a_device_whose_socket_closed_is_not_connected() {
     let gateway = Gateway::trial();
     drop(Prospect::open(&gateway, DEVICE));
     let operator = Operator::of(&gateway);
-    operator.events_after("0").until(|event| event.kind == "disconnected");
+    let events = operator.events_after("0").until(|event| event.kind == "disconnected");
     let shown = operator.prospect(DEVICE).ok();
-    assert_eq!(shown, json!({"deviceTag": DEVICE, "connected": false, "unacknowledged": 0}));
+    assert_eq!(shown["lastSeen"], events.last().expect("it").json()["at"]);
+    let seen = &shown["lastSeen"];
+    assert!(seen.is_string(), "{shown}");
+    let expected =
+        json!({"deviceTag": DEVICE, "connected": false, "lastSeen": seen, "unacknowledged": 0});
+    assert_eq!(shown, expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `GET /operator/prospects`.
 
 use serde_json::{Value, json};
-use tests::{Answer, DEVICE, Gateway, Operator, Prospect};
+use tests::{Answer, DEVICE, Gateway, Operator, Prospect, half_ref};
 
 use crate::unlimited;
 
@@ -36,8 +36,12 @@ fn a_device_is_listed_as_it_is_shown() {
     let _prospect = Prospect::open(&gateway, DEVICE);
     let operator = Operator::of(&gateway);
     operator.queue(DEVICE, "1");
-    let listed = operator.prospects("").ok();
-    assert_eq!(listed, json!({"items": [operator.prospect(DEVICE).ok()]}));
+    let mut listed = operator.prospects("").ok();
+    let shown = operator.prospect(DEVICE).ok();
+    // A connected device is seen now.
+    assert!(listed["items"][0]["lastSeen"].as_str() <= shown["lastSeen"].as_str(), "{listed}");
+    listed["items"][0]["lastSeen"] = shown["lastSeen"].clone();
+    assert_eq!(listed, json!({"items": [shown]}));
 }
 
 #[test]
@@ -57,6 +61,33 @@ fn devices_are_in_the_order_of_their_tags() {
     let _open = open(&gateway, &["b", "a.b", "~", "B", "a", "10", "9", "ab"]);
     let listed = read_page(&Operator::of(&gateway).prospects("")).0;
     assert_eq!(listed, ["10", "9", "B", "a", "a.b", "ab", "b", "~"]);
+}
+
+#[test]
+fn devices_are_listed_by_their_link() {
+    let gateway = unlimited();
+    let links =
+        [("a", "https://x/?y=1&z=é"), ("b", "other"), ("c", "https://x/?y=1&z=é"), ("d", "")];
+    let _open: Vec<_> = links
+        .into_iter()
+        .map(|(device, link)| {
+            let half_ref = half_ref();
+            let body = json!({"halfRef": half_ref, "deviceTag": device, "linkinjected": link});
+            let call = gateway.call("POST", "/prospect/connectsocket");
+            call.header("token", &gateway.token(device)).json(&body).send().succeeds();
+            Prospect::redeem(&gateway, &half_ref)
+        })
+        .collect();
+    let list = |query: &str| read_page(&Operator::of(&gateway).prospects(query));
+    let link = "?linkinjected=https%3A%2F%2Fx%2F%3Fy%3D1%26z%3D%C3%A9";
+    assert_eq!(list(link).0, ["a", "c"]);
+    assert_eq!(list(&format!("{link}&limit=1")), (vec!["a".to_owned()], Some("a".to_owned())));
+    assert_eq!(list(&format!("{link}&limit=1&cursor=a")), (vec!["c".to_owned()], None));
+    assert_eq!(list("?linkinjected=").0, ["d"]);
+    assert_eq!(list("?linkinjected=https%3A").0, Vec::<String>::new());
+    let too_long = format!("?linkinjected={}", "x".repeat(2049));
+    let refused = Operator::of(&gateway).prospects(&too_long);
+    assert_eq!(refused.problem_name(), "invalid-parameter");
 }
 
 #[test]

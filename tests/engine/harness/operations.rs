@@ -202,7 +202,13 @@ impl TestEngine {
 
     /// The names of the connected devices.
     pub async fn connected(&self, after: &str, limit: usize) -> Vec<String> {
-        let devices = self.inner.connected(after, limit).await.expect(AVAILABLE);
+        let devices = self.inner.connected(None, after, limit).await.expect(AVAILABLE);
+        devices.into_iter().map(|state| state.device.to_string()).collect()
+    }
+
+    /// The names of the connected devices whose socket came with this link.
+    pub async fn connected_with(&self, link: &str, after: &str, limit: usize) -> Vec<String> {
+        let devices = self.inner.connected(Some(link), after, limit).await.expect(AVAILABLE);
         devices.into_iter().map(|state| state.device.to_string()).collect()
     }
 

@@ -183,7 +183,8 @@ impl Run {
         };
         let answer = engine.request_token(device, requester, data, &token).await;
         if self.same(operation, answer, &expected).is_ok() {
-            self.model.describe(device, data);
+            let asks = !matches!(requester, engine::Requester::Operator);
+            self.model.granted(device, asks, data);
             self.tokens.push((token, device));
         }
     }
@@ -413,8 +414,10 @@ impl Run {
 
     async fn inspect(&mut self, device: Device, seq: u64) {
         assert_eq!(self.engine.device(device).await, self.model.device(device), "device");
-        let connected = self.engine.inner.connected("", 10).await;
-        assert_eq!(connected, Ok(self.model.connected()), "connected");
+        for link in [None, Some("one"), Some("two"), Some("none")] {
+            let connected = self.engine.inner.connected(link, "", 10).await;
+            assert_eq!(connected, Ok(self.model.connected(link)), "connected with {link:?}");
+        }
         let Some(record) = self.model.record(device) else { return };
         if let Some(epoch) = &record.epoch {
             let seq = record.conversation.newest.saturating_sub(seq) + 2;

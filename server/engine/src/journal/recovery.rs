@@ -231,6 +231,7 @@ impl Replay {
             epoch: (*image.epoch).into(),
             holder,
             device_data,
+            last_seen: image.last_seen,
             pending: Vec::new(),
             socket: image.socket.map(Cow::into_owned),
             conversation,
@@ -255,8 +256,11 @@ impl Replay {
         state.events.restore(events.into_values());
         for (device, record) in state.records.iter() {
             state.deadlines.records.insert((record.expires, Arc::clone(device)));
-            if record.socket.is_some() {
+            if let Some(socket) = &record.socket {
                 state.connected.insert(Arc::clone(device));
+                if let Some(link) = &socket.linkinjected {
+                    state.linked.insert((Arc::clone(link), Arc::clone(device)));
+                }
             }
             state.events.reserve(record.reserved(device));
             for (seq, expires) in record.conversation.iter().flat_map(|it| it.deadlines()) {

@@ -106,6 +106,9 @@ impl State {
             self.notifications.end(&older.connection, EndReason::Superseded);
         }
         self.connected.insert(Arc::clone(&device));
+        if let Some(link) = &linkinjected {
+            self.linked.insert((Arc::clone(link), Arc::clone(&device)));
+        }
         self.events.reserve(disconnected_size);
         self.append_event(&device, Some(connection), connected, now);
         Ok(Opened { device, epoch, linkinjected })

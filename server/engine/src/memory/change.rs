@@ -90,6 +90,7 @@ pub struct RecordImage<'a> {
     /// In the order of [`Holder::tokens`].
     pub tokens: Vec<TokenImage>,
     pub socket: Option<Cow<'a, Socket>>,
+    pub last_seen: Option<Millis>,
     pub expires: Millis,
 }
 
@@ -106,6 +107,7 @@ impl<'a> RecordImage<'a> {
             claimed: matches!(record.holder, Holder::Claim(_)),
             tokens: record.holder.tokens().iter().map(image).collect(),
             socket: record.socket.as_ref().map(Cow::Borrowed),
+            last_seen: record.last_seen,
             expires: record.expires,
         }
     }
@@ -168,6 +170,7 @@ mod tests {
                     TokenImage { token: digest, expires: 6, key: Some(digest) },
                 ],
                 socket: Some(Cow::Owned(socket)),
+                last_seen: Some(7),
                 expires: 6,
             }),
             Change::RecordDeleted { device: "phone".into() },

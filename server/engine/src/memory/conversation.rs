@@ -125,14 +125,44 @@ impl State {
         Ok(())
     }
 
-    pub fn device(&self, device: &str) -> Option<DeviceState> {
-        self.records.get_key_value(device).map(device_state)
+    pub fn device(&self, device: &str, now: Millis) -> Option<DeviceState> {
+        let (device, record) = self.records.get_key_value(device)?;
+        let socket = record.socket.as_ref().map(|socket| SocketState {
+            connection: socket.connection.clone(),
+            since: socket.since,
+            linkinjected: socket.linkinjected.clone(),
+        });
+        let last_seen = socket.is_some().then(|| self.wall(now)).or(record.last_seen);
+        Some(DeviceState {
+            device: Arc::clone(device),
+            socket,
+            unacknowledged: record.conversation.as_ref().map_or(0, |it| it.unacknowledged()),
+            device_data: record.device_data.clone(),
+            last_seen,
+        })
     }
 
-    pub fn connected(&self, after: &str, limit: usize) -> Vec<DeviceState> {
-        let names = self.connected.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
-        let records = names.filter_map(|name| self.records.get_key_value(name));
-        records.take(limit).map(device_state).collect()
+    pub fn connected(
+        &self,
+        linkinjected: Option<&str>,
+        after: &str,
+        limit: usize,
+        now: Millis,
+    ) -> Vec<DeviceState> {
+        let names: Vec<_> = match linkinjected {
+            None => {
+                let names =
+                    self.connected.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+                names.take(limit).collect()
+            }
+            Some(link) => {
+                let start = (Arc::from(link), Arc::from(after));
+                let entries = self.linked.range((Bound::Excluded(start), Bound::Unbounded));
+                let of_link = entries.take_while(|(its_link, _)| **its_link == *link);
+                of_link.map(|(_, name)| name).take(limit).collect()
+            }
+        };
+        names.into_iter().filter_map(|name| self.device(name, now)).collect()
     }
 
     pub fn release(&mut self, stream: &str, through: u64) -> Result<(), ReleaseError> {
@@ -188,15 +218,4 @@ impl State {
 
 fn has_socket(record: &Record, connection: &ConnectionId) -> bool {
     record.socket.as_ref().is_some_and(|socket| socket.connection == *connection)
-}
-
-fn device_state((device, record): (&Arc<str>, &Record)) -> DeviceState {
-    let socket = record.socket.as_ref().map(|socket| SocketState {
-        connection: socket.connection.clone(),
-        since: socket.since,
-        linkinjected: socket.linkinjected.clone(),
-    });
-    let unacknowledged = record.conversation.as_ref().map_or(0, |it| it.unacknowledged());
-    let device_data = record.device_data.clone();
-    DeviceState { device: Arc::clone(device), socket, unacknowledged, device_data }
 }

@@ -14,6 +14,9 @@ pub struct Record {
     pub holder: Holder,
     /// What the device has said of itself: JSON, byte for byte.
     pub device_data: Option<Arc<str>>,
+    /// When the device last got a token that it asked for, or its socket ended, by the wall clock;
+    /// `None` where neither has happened yet.
+    pub last_seen: Option<Millis>,
     /// The `halfRef`s that can be redeemed, the oldest first.
     pub pending: Vec<Digest>,
     pub socket: Option<Socket>,

@@ -68,6 +68,8 @@ pub struct State {
     pub described: Vec<Arc<str>>,
     /// The devices with a socket, ordered by name.
     pub connected: BTreeSet<Arc<str>>,
+    /// Those whose socket came with a link: link and device, in this order.
+    pub linked: BTreeSet<(Arc<str>, Arc<str>)>,
     pub events: EventLog,
     /// Every token of every record, live or expired.
     pub tokens: HashMap<Digest, Token>,
@@ -89,6 +91,7 @@ impl State {
             records: DirtyMap::default(),
             described: Vec::new(),
             connected: BTreeSet::new(),
+            linked: BTreeSet::new(),
             events: EventLog::new(),
             tokens: HashMap::new(),
             half_refs: DirtyMap::default(),
@@ -139,6 +142,7 @@ impl State {
             epoch: new_id().into(),
             holder: holder(),
             device_data: None,
+            last_seen: None,
             pending: Vec::new(),
             socket: None,
             conversation: None,
@@ -197,9 +201,21 @@ impl State {
     ) {
         // The device is in the set as long as its record has a socket.
         let Some(device) = self.connected.take(device) else { return };
+        if let Some(link) = &socket.linkinjected {
+            self.linked.remove(&(Arc::clone(link), Arc::clone(&device)));
+        }
+        self.seen(&device, now);
         self.events.unreserve(socket.disconnected_size(&device));
         let data = EventData::Disconnected { cause };
         self.append_event(&device, Some(&socket.connection), data, now);
+    }
+
+    /// Records that the device was there.
+    pub(super) fn seen(&mut self, device: &str, now: Millis) {
+        let at = self.wall(now);
+        if let Some(record) = self.records.get_mut(device) {
+            record.last_seen = Some(at);
+        }
     }
 
     /// Lets the record live for its whole lifetime after `at`.

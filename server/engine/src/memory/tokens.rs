@@ -57,6 +57,10 @@ impl State {
             }
             (Requester::Test, Some(_)) => return Err(RequestTokenError::DeviceClaimed),
         }
+        match requester {
+            Requester::Claim { .. } | Requester::Test => self.seen(device, now),
+            Requester::Operator => {}
+        }
         if let Some(data) = device_data {
             self.describe(device, data);
         }

@@ -273,9 +273,14 @@ impl Engine for Redis {
         self.read(command, device).await
     }
 
-    async fn connected(&self, after: &str, limit: usize) -> Result<Vec<DeviceState>, EngineError> {
+    async fn connected(
+        &self,
+        linkinjected: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<DeviceState>, EngineError> {
         let mut command = self.command("connected");
-        command.arg(after).arg((limit as u64).min(LARGEST));
+        command.arg(stored_link(linkinjected)).arg(after).arg((limit as u64).min(LARGEST));
         let devices =
             |reply: &Reply| reply.values().iter().map(|state| device_state(state, reply)).collect();
         self.read(command, devices).await
@@ -400,23 +405,24 @@ fn opened(reply: &Reply) -> Result<Opened, RedeemError> {
     })
 }
 
-/// Reads the state of a device: its name, its number of unacknowledged messages, its device data and,
-/// if there is one, its socket.
+/// Reads the state of a device: its name, its number of unacknowledged messages, its device data, when
+/// it was last seen and, if there is one, its socket.
 fn device_state(state: &Value, reply: &Reply) -> Result<DeviceState, EngineError> {
     let Value::Array(parts) = state else { return Err(reply.unexpected()) };
     let text = |index: usize| parts.get(index).and_then(protocol::text);
     let int =
         |index: usize| parts.get(index).and_then(protocol::int).ok_or_else(|| reply.unexpected());
-    let socket = match text(3) {
+    let socket = match text(4) {
         None => None,
         Some(connection) => Some(SocketState {
             connection: ConnectionId(connection.into()),
-            since: int(4)?,
-            linkinjected: link(text(5).unwrap_or_default()),
+            since: int(5)?,
+            linkinjected: link(text(6).unwrap_or_default()),
         }),
     };
     let device = text(0).ok_or_else(|| reply.unexpected())?.into();
     let unacknowledged = usize::try_from(int(1)?).unwrap_or(usize::MAX);
     let device_data = text(2).filter(|data| !data.is_empty()).map(Into::into);
-    Ok(DeviceState { device, socket, unacknowledged, device_data })
+    let last_seen = parts.get(3).and_then(protocol::int);
+    Ok(DeviceState { device, socket, unacknowledged, device_data, last_seen })
 }

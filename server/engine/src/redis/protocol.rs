@@ -27,7 +27,7 @@
 //! | `acknowledge` | `ok`, `stale` reason |
 //! | `accept` | `ok`, `events-full`, `stale` reason |
 //! | `acknowledgement` | `pending`, `acknowledged`, `never` |
-//! | `device`, `connected` | for each device an array: device unacknowledged data \[connection since link\] |
+//! | `device`, `connected` | for each device an array: device unacknowledged data last-seen \[connection since link\] |
 //! | `events` | oldest next entries |
 //! | `release` | `ok`, `more`, `other-stream` |
 //! | `expire` | `ok`, `more` |
@@ -39,7 +39,7 @@
 //!
 //! `join` has no gateway yet: its reply is stream, gateway and writes. A reason is a word of
 //! [`reason`]. A link is stored after `=`, so that an empty one differs from none. Device data is empty
-//! where there is none.
+//! where there is none, as is the time when a device was last seen.
 //!
 //! Notifications for another gateway are published on its channel, one a line:
 //!

@@ -50,6 +50,8 @@ pub struct Record {
     pub claimed: bool,
     /// What the device has said of itself.
     pub device_data: Option<String>,
+    /// When it last asked for a token, or its socket ended.
+    pub last_seen: Option<Millis>,
     /// The oldest first: of a claim, one that the device is known to have, then unused ones.
     pub tokens: Vec<Token>,
     pub socket: Option<Socket>,
@@ -124,14 +126,33 @@ impl Model {
     }
 
     pub fn device(&self, device: &str) -> Option<DeviceState> {
-        self.record(device).map(described)
+        self.record(device).map(|record| self.described(record))
     }
 
-    pub fn connected(&self) -> Vec<DeviceState> {
-        let connected = self.records.iter().filter(|record| record.socket.is_some());
-        let mut states: Vec<_> = connected.map(described).collect();
+    /// The connected devices: all, or those whose socket came with this link.
+    pub fn connected(&self, link: Option<&str>) -> Vec<DeviceState> {
+        let is_listed = |socket: &Socket| link.is_none() || socket.linkinjected.as_deref() == link;
+        let connected =
+            self.records.iter().filter(|record| record.socket.as_ref().is_some_and(is_listed));
+        let mut states: Vec<_> = connected.map(|record| self.described(record)).collect();
         states.sort_by(|one, other| one.device.cmp(&other.device));
         states
+    }
+
+    fn described(&self, record: &Record) -> DeviceState {
+        let socket = record.socket.as_ref().map(|socket| SocketState {
+            connection: connection(&socket.connection),
+            since: socket.since,
+            linkinjected: socket.linkinjected.as_deref().map(Into::into),
+        });
+        let last_seen = socket.is_some().then_some(self.now).or(record.last_seen);
+        DeviceState {
+            device: record.device.as_str().into(),
+            socket,
+            unacknowledged: record.conversation.outbox.len(),
+            device_data: record.device_data.as_deref().map(Into::into),
+            last_seen,
+        }
     }
 
     /// A record lives for `record_ttl` after `at`, if not longer.
@@ -152,6 +173,7 @@ impl Model {
     fn end_socket(&mut self, place: usize, cause: Option<DisconnectCause>) {
         let record = &mut self.records[place];
         let Some(socket) = record.socket.take() else { return };
+        record.last_seen = Some(self.now);
         if let Some(DisconnectCause::Engine(reason)) = cause {
             self.ended.push((socket.connection.clone(), reason));
         }
@@ -281,19 +303,5 @@ impl HalfRef {
 impl Record {
     pub fn is_connection(&self, name: &str) -> bool {
         self.socket.as_ref().is_some_and(|socket| socket.connection == name)
-    }
-}
-
-fn described(record: &Record) -> DeviceState {
-    let socket = record.socket.as_ref().map(|socket| SocketState {
-        connection: connection(&socket.connection),
-        since: socket.since,
-        linkinjected: socket.linkinjected.as_deref().map(Into::into),
-    });
-    DeviceState {
-        device: record.device.as_str().into(),
-        socket,
-        unacknowledged: record.conversation.outbox.len(),
-        device_data: record.device_data.as_deref().map(Into::into),
     }
 }

@@ -94,9 +94,13 @@ impl Model {
         Ok(())
     }
 
-    /// Keeps what a device has said of itself with a request that was granted.
-    pub fn describe(&mut self, device: &str, data: Option<&str>) {
+    /// Keeps what a request says of a device: that it was there, where it asks itself, and what it says
+    /// of itself.
+    pub fn granted(&mut self, device: &str, asks: bool, data: Option<&str>) {
         let place = self.place(device).expect("who has a token has a record");
+        if asks {
+            self.records[place].last_seen = Some(self.now);
+        }
         if let Some(data) = data {
             self.records[place].device_data = Some(data.to_owned());
         }
@@ -113,6 +117,7 @@ impl Model {
             epoch: None,
             claimed,
             device_data: None,
+            last_seen: None,
             tokens: Vec::new(),
             socket: None,
             conversation: Conversation::default(),

@@ -10,6 +10,7 @@ local function encode(record)
         record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
         record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys, record.reserved,
         record.first_expires or false, record.has_data or false,
+        record.last_seen or false,
     })
 end
 
@@ -40,6 +41,7 @@ function Records.decode(device, packed)
         reserved = it[17] or 0, -- bytes reserved for the events that the record is certain to cause
         first_expires = it[18] or nil, -- when the first message of the outbox expires, where it is known
         has_data = it[19] or nil, -- whether the device has said something of itself, which has its own key
+        last_seen = it[20] or nil, -- when the device last got a token that it asked for, or its socket ended
     }
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.
@@ -113,6 +115,9 @@ local function save(device, record)
     end
     for _, token in ipairs(record.tokens) do
         Records.limit_ttl(record, key('token', token))
+    end
+    if record.socket then
+        Sockets.keep_link(record.socket)
     end
     redis.call('SET', key('device', device), encode(record), 'PX', math.max(record.keys_expire - now, 1))
 end

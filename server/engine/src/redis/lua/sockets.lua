@@ -1,10 +1,34 @@
 -- The socket of a device: opened, checked by each operation of its connection, and ended.
 
+-- How long Redis keeps the set of a link at least: beyond the time after which a record with a socket
+-- is written again.
+local LINK_TTL = LIMITS.token_ttl + LIMITS.record_ttl + 2 * SAFETY_TTL
+
+-- The key of the devices whose socket came with this link.
+function Sockets.key_of_link(link)
+    return key('link', redis.sha1hex(link))
+end
+
+local function has_link(socket)
+    return socket.link and socket.link ~= ''
+end
+
+-- Keeps the set of the socket's link for as long as the record, which is written now.
+function Sockets.keep_link(socket)
+    if has_link(socket) then
+        redis.call('PEXPIRE', Sockets.key_of_link(socket.link), LINK_TTL)
+    end
+end
+
 function Sockets.open(device, record, socket, data)
     record.socket, record.last_end = socket, nil
     Records.touch(device)
     -- All have one score, so that the set is in the order of the names.
     redis.call('ZADD', key('connected'), 0, device)
+    if has_link(socket) then
+        redis.call('ZADD', Sockets.key_of_link(socket.link), 0, device)
+        Sockets.keep_link(socket)
+    end
     redis.call('SADD', key('sockets', caller), device)
     redis.call('PEXPIRE', key('sockets', caller), LEASE + SAFETY_TTL)
     Events.append('connected', device, socket.connection, socket.link, data)
@@ -14,9 +38,12 @@ end
 -- gateway's close code, or nothing where no one closed it.
 function Sockets.remove(device, record, cause)
     local socket = record.socket
-    record.socket = nil
+    record.socket, record.last_seen = nil, now
     Records.touch(device)
     redis.call('ZREM', key('connected'), device)
+    if has_link(socket) then
+        redis.call('ZREM', Sockets.key_of_link(socket.link), device)
+    end
     redis.call('SREM', key('sockets', socket.gateway), device)
     Events.append('disconnected', device, socket.connection, cause)
     return socket

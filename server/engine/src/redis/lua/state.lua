@@ -111,20 +111,27 @@ local function describe(device)
     local record = Records.load(device)
     if not record then
         return nil
-    elseif not record.socket then
-        return { device, Outbox.count(device, record), Records.description(device, record) }
     end
-    local socket, data = record.socket, Records.description(device, record)
-    return { device, Outbox.count(device, record), data, socket.connection, socket.since, socket.link }
+    local state = { device, Outbox.count(device, record), Records.description(device, record) }
+    local socket = record.socket
+    if not socket then
+        table.insert(state, record.last_seen or '')
+        return state
+    end
+    for _, field in ipairs({ now, socket.connection, socket.since, socket.link }) do
+        table.insert(state, field)
+    end
+    return state
 end
 
 Call.operation('device', READ, function(device)
     return { describe(device) }
 end)
 
-Call.operation('connected', READ, function(after, limit)
+Call.operation('connected', READ, function(link, after, limit)
+    local name = link == '' and key('connected') or Sockets.key_of_link(link)
     local from = after == '' and '-' or '(' .. after
-    local devices = redis.call('ZRANGE', key('connected'), from, '+', 'BYLEX', 'LIMIT', 0, limit)
+    local devices = redis.call('ZRANGE', name, from, '+', 'BYLEX', 'LIMIT', 0, limit)
     local found = {}
     for _, device in ipairs(devices) do
         table.insert(found, describe(device))

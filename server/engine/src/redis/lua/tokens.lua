@@ -140,6 +140,14 @@ local function renew(device, record, shown, token, request_key)
     end
 end
 
+-- Records what a request that was granted says of the device.
+local function granted(device, record, requester, data)
+    Records.describe(device, record, data)
+    if requester ~= 'operator' then
+        record.last_seen = now
+    end
+end
+
 -- The idempotency key and the device data are empty where the request has none.
 Call.operation('request_token', WRITE, function(device, requester, shown, request_key, token, epoch, data)
     request_key = request_key ~= '' and request_key or nil
@@ -157,7 +165,7 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
         else
             return { 'device-claimed' }
         end
-        Records.describe(device, record, data)
+        granted(device, record, requester, data)
         return { 'ok' }
     end
     if requester == 'test' then
@@ -182,7 +190,7 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
         end
     end
     add(device, record, token, request_key)
-    Records.describe(device, record, data)
+    granted(device, record, requester, data)
     return { 'ok' }
 end)
 
