@@ -9,11 +9,10 @@ use tests::RedisServer;
 use crate::cluster::{Cluster, LEASE, Member, SERVER, connection, secret};
 
 /// The keys without a TTL: there is one of each, and the limits bound its size.
-const BOUNDED: [&str; 12] = [
+const BOUNDED: [&str; 11] = [
     "meta",
     "gateways",
     "expired-gateways",
-    "readers",
     "connected",
     "events",
     "event-bytes",

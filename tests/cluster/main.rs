@@ -4,6 +4,7 @@
 mod check;
 mod cluster;
 mod connecting;
+mod cost;
 mod faults;
 mod gateways;
 mod keys;

@@ -177,6 +177,33 @@ async fn a_great_many_due_messages_expire_in_the_order_of_their_deadlines() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
+async fn a_great_many_messages_are_acknowledged_batch_by_batch() {
+    const MANY: u64 = 250;
+    let server = RedisServer::start();
+    let cluster = Cluster::on(&server.url());
+    let a = cluster.join().await;
+    a.claim("phone").await;
+    let mut epoch = None;
+    for number in 0..MANY {
+        let ttl = if number % 2 == 0 { TTL } else { 2 * TTL };
+        epoch = Some(send(&a, "1", ttl).await.unwrap().epoch);
+    }
+    a.open("phone", "c").await;
+    cluster.jump(TTL);
+    let before = runs(&server, "fcall");
+    a.engine.acknowledge("phone", &connection("c"), MANY - 1).await.unwrap();
+    assert_eq!(runs(&server, "fcall") - before, 3);
+    assert_eq!(a.waiting("phone", "c").await, [MANY]);
+    let epoch = epoch.unwrap();
+    let found = async |seq| a.engine.acknowledgement("phone", &epoch, seq).await.unwrap();
+    assert_eq!(found(MANY - 1).await, Acknowledgement::Never, "it had expired");
+    assert_eq!(found(MANY - 2).await, Acknowledgement::Acknowledged);
+    let expired = a.events().await.into_iter().filter(|event| event.contains("expired")).count();
+    assert_eq!(expired as u64, MANY / 2);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_message_that_expired_is_never_reported_as_acknowledged() {
     // More messages expire than are remembered by number.
     let cluster = cluster_with(Limits { outbox_messages: MESSAGES, ..Limits::default() });

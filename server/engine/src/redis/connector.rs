@@ -79,7 +79,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                 (failures, pause) = (0, FIRST_PAUSE);
                 last_why.clear();
                 for connection in waiting {
-                    shared.router.listener.message_queued(&connection);
+                    shared.router.message_queued(&connection);
                 }
                 shared.router.listener.notifications_missed();
                 watch(&connection, &info).await;

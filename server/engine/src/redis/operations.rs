@@ -229,14 +229,29 @@ impl Engine for Redis {
         after: u64,
         bytes: usize,
     ) -> Result<Vec<Message>, SocketError> {
+        let local_sockets = &self.shared.router.local_sockets;
+        // A socket wakes for other reasons than messages, such as a ping.
+        if local_sockets.is_empty_after(connection, after) {
+            return Ok(Vec::new());
+        }
+        local_sockets.begin_reading(connection, after);
         let mut command = self.command("outbox");
         command.arg(device).arg(&*connection.0).arg(after.min(LARGEST));
         command.arg((bytes as u64).min(LARGEST));
-        let reply = self.call(command).await?;
-        self.socket_outcome(connection, &reply)?;
+        let reply = self.call(command).await;
+        let reply = reply.inspect_err(|_| local_sockets.may_have_messages(connection))?;
         let messages = (1..reply.values().len()).step_by(2);
         let message = |index| Ok(Message { seq: reply.int(index)?, data: reply.text(index + 1)? });
-        messages.map(message).collect()
+        let read = || messages.map(message).collect::<Result<Vec<_>, SocketError>>();
+        if reply.is_partial() {
+            local_sockets.may_have_messages(connection);
+            return read();
+        }
+        self.socket_outcome(connection, &reply)?;
+        let messages = read().inspect_err(|_| local_sockets.may_have_messages(connection))?;
+        let last = messages.last().map_or(after, |message| message.seq);
+        local_sockets.end_reading(connection, after, last);
+        Ok(messages)
     }
 
     async fn acknowledge(

@@ -23,8 +23,8 @@
 //! | `authorise` | `ok`, `unknown`, `expired`, `device-mismatch`, `half-ref-foreign`, `half-ref-spent`, `too-many` µs, `full` ms |
 //! | `redeem` | `ok` device epoch link, `unknown`, `spent`, `expired`, `revoked`, `events-full` |
 //! | `send` | `ok` epoch seq connected acknowledged \[messages bytes\], `unknown-device`, `outbox-full` ms, `events-full`, `key-reused`, `keys-full` ms |
-//! | `outbox` | `ok` seq data seq data …, `stale` reason |
-//! | `acknowledge` | `ok`, `stale` reason |
+//! | `outbox` | `ok` seq data seq data …, `more` seq data …, `stale` reason |
+//! | `acknowledge` | `ok`, `more`, `stale` reason |
 //! | `accept` | `ok`, `events-full`, `stale` reason |
 //! | `acknowledgement` | `pending`, `acknowledged`, `never` |
 //! | `device`, `connected` | for each device an array: device unacknowledged data last-seen \[connection since link\] |

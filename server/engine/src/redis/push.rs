@@ -60,7 +60,7 @@ impl PushRouter {
                 self.listener.messages_settled(device);
             }
             Some(Notification::MessageQueued { connection }) => {
-                self.listener.message_queued(&ConnectionId(connection.into()));
+                self.message_queued(&ConnectionId(connection.into()));
             }
             Some(Notification::MessagesExpired { count }) => {
                 self.listener.messages_expired(count);
@@ -70,6 +70,12 @@ impl PushRouter {
             }
             None => tracing::warn!("Redis pushed a notification of an unknown kind"),
         }
+    }
+
+    /// A message was queued for a connection.
+    pub fn message_queued(&self, connection: &ConnectionId) {
+        self.local_sockets.may_have_messages(connection);
+        self.listener.message_queued(connection);
     }
 
     /// Ends a connection that is not its device's socket any more.

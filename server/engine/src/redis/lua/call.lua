@@ -19,6 +19,11 @@ local generation
 -- were appended, and how many messages expired.
 local loaded, dirty, notifications, event_log, has_appended, expired_messages
 
+-- Fields of `meta`, which every call reads at once, because a command costs more than a field: the
+-- number of the next event, the bytes of events and those that are reserved, and the gateways that wait
+-- for events. Then those that have changed, names and values by turns: every call writes them at once.
+local meta, changed_meta
+
 local Call, Notifications, Records, Events, Sockets, State = {}, {}, {}, {}, {}, {}
 local Tokens, Authorisations, Outbox, Idempotency, Gateways, Deadlines = {}, {}, {}, {}, {}, {}
 
@@ -62,7 +67,9 @@ function Call.begin(at_prefix, clock, deadline, gateway, at_connection, seen_wri
         return late
     end
     loaded, dirty, notifications, event_log, has_appended, expired_messages = {}, {}, {}, nil, false, 0
-    generation, connection_number, writes = Call.decode_gateway(redis.call('HGET', key('meta'), 'gateway:' .. caller))
+    meta = redis.call('HMGET', key('meta'), 'next', 'bytes', 'reserved', 'readers', 'gateway:' .. caller)
+    changed_meta = {}
+    generation, connection_number, writes = Call.decode_gateway(meta[5])
     if not generation then
         local has_expired = redis.call('EXISTS', key('expired-gateway', caller)) == 1
         return has_expired and 'GATEWAY expired' or 'GATEWAY data lost'
@@ -73,9 +80,14 @@ function Call.begin(at_prefix, clock, deadline, gateway, at_connection, seen_wri
     end
 end
 
-function Call.store_gateway()
-    local packed = string.format('%.0f %.0f %.0f', generation, connection_number, writes)
-    redis.call('HSET', key('meta'), 'gateway:' .. caller, packed)
+-- The caller as `meta` keeps it.
+function Call.encode_gateway()
+    return string.format('%.0f %.0f %.0f', generation, connection_number, writes)
+end
+
+function Call.change_meta(name, value)
+    table.insert(changed_meta, name)
+    table.insert(changed_meta, value)
 end
 
 -- Writes back what the call changed, publishes notifications, and makes the reply.
@@ -92,7 +104,10 @@ function Call.finish(outcome, kind)
     end
     if kind.counts then
         writes = writes + 1
-        Call.store_gateway()
+        Call.change_meta('gateway:' .. caller, Call.encode_gateway())
+    end
+    if #changed_meta > 0 then
+        redis.call('HSET', key('meta'), unpack(changed_meta))
     end
     Notifications.publish()
     return { writes, server_time, notifications[caller] or {}, outcome }

@@ -54,10 +54,13 @@ Call.operation('acknowledge', MAKE_ROOM, function(device, connection, seq)
     if not record then
         return stale
     end
-    Outbox.acknowledge(device, record, tonumber(seq))
+    local has_more = Outbox.acknowledge(device, record, tonumber(seq))
     Notifications.messages_settled(device)
-    return { 'ok' }
+    return { has_more and 'more' or 'ok' }
 end)
+
+-- Of the ids, a few more are kept than are compared, so that the list is not trimmed each time.
+local ID_SLACK = 32
 
 Call.operation('accept', WRITE, function(device, connection, id, data)
     local record, stale = Sockets.record_of(device, connection)
@@ -65,7 +68,8 @@ Call.operation('accept', WRITE, function(device, connection, id, data)
         return stale
     end
     local accepted = key('accepted', device)
-    if redis.call('LPOS', accepted, id) then
+    local known = LIMITS.remembered_ids
+    if known > 0 and redis.call('LPOS', accepted, id, 'RANK', -1, 'MAXLEN', known) then
         return { 'ok' }
     elseif not Events.has_room_for_event(device, record, connection, id, data) then
         return { 'events-full' }
@@ -73,8 +77,8 @@ Call.operation('accept', WRITE, function(device, connection, id, data)
     local remembered = redis.call('RPUSH', accepted, id)
     if remembered == 1 then
         Records.limit_ttl(record, accepted)
-    elseif remembered > LIMITS.remembered_ids then
-        redis.call('LTRIM', accepted, -LIMITS.remembered_ids, -1)
+    elseif remembered >= known + ID_SLACK then
+        redis.call('LTRIM', accepted, -known, -1)
     end
     Events.append('message', device, connection, id, data)
     return { 'ok' }

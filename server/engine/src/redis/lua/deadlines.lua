@@ -32,6 +32,9 @@ Call.operation('expire', MAKE_ROOM, function()
     end
     left = expire_each('due:authorisations', left, Authorisations.expire)
     left = expire_each('due:half-refs', left, Authorisations.forget)
+    if left > 0 and State.moves_due_records(left) then
+        left = 0
+    end
     left = expire_each('due:records', left, State.expire_record)
     return { left <= 0 and 'more' or 'ok' }
 end)

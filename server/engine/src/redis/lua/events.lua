@@ -18,8 +18,7 @@ end
 -- those that the records are certain to cause.
 local function log()
     if not event_log then
-        local found = redis.call('HMGET', key('meta'), 'next', 'bytes', 'reserved')
-        event_log = { next = tonumber(found[1]), bytes = tonumber(found[2]), reserved = tonumber(found[3] or 0) }
+        event_log = { next = tonumber(meta[1]), bytes = tonumber(meta[2]), reserved = tonumber(meta[3] or 0) }
     end
     return event_log
 end
@@ -27,7 +26,9 @@ end
 function Events.store_log()
     local log = event_log
     if log and log.has_changed then
-        redis.call('HSET', key('meta'), 'next', log.next, 'bytes', log.bytes, 'reserved', log.reserved)
+        Call.change_meta('next', log.next)
+        Call.change_meta('bytes', log.bytes)
+        Call.change_meta('reserved', log.reserved)
     end
 end
 
@@ -82,6 +83,8 @@ local function has_room(device, record, bytes)
     Events.reserve(device, record)
     if log().bytes + log().reserved + bytes > LIMITS.event_bytes then
         return false
+    elseif log().bytes + record.reserved + bytes <= LIMITS.event_bytes_per_device then
+        return true -- the events of all devices would fit
     end
     local of_device = tonumber(redis.call('HGET', key('event-bytes'), device) or 0)
     return of_device + record.reserved + bytes <= LIMITS.event_bytes_per_device
@@ -142,7 +145,7 @@ Call.operation('events', SUBSCRIBE, function(from, limit)
     if from < next and tonumber(limit) > 0 then
         found = redis.call('XRANGE', key('events'), math.max(from, oldest) .. '-0', '+', 'COUNT', limit)
     elseif from >= next then
-        redis.call('SADD', key('readers'), caller)
+        Notifications.add_reader()
     end
     return { oldest, next, found }
 end)

@@ -5,7 +5,6 @@ function Gateways.expire(gateway)
     redis.call('ZREM', key('gateways'), gateway)
     redis.call('ZADD', key('expired-gateways'), now, gateway)
     redis.call('HDEL', key('meta'), 'gateway:' .. gateway)
-    redis.call('SREM', key('readers'), gateway)
     redis.call('SET', key('expired-gateway', gateway), 1, 'PX', EXPIRED_GATEWAY_TTL)
 end
 
@@ -110,7 +109,7 @@ redis.register_function({
         if not writes then
             generation, writes = tonumber(redis.call('HGET', key('meta'), 'generation')), 0
         end
-        Call.store_gateway()
+        redis.call('HSET', key('meta'), 'gateway:' .. caller, Call.encode_gateway())
         Gateways.renew_lease()
         return { stream, caller, writes }
     end,

@@ -30,18 +30,27 @@ function Notifications.messages_settled(device)
     end
 end
 
+-- The caller has looked for events and found none. Names of gateways have no spaces.
+function Notifications.add_reader()
+    local readers = meta[4] or ''
+    if not string.find(' ' .. readers, ' ' .. caller .. ' ', 1, true) then
+        Call.change_meta('readers', readers .. caller .. ' ')
+    end
+end
+
 -- Notifies the caller and every gateway that has looked for events and found none.
 function Notifications.events_appended()
     notify(caller, NOTIFICATION.events_appended)
-    local readers = redis.call('SMEMBERS', key('readers'))
-    for _, gateway in ipairs(readers) do
+    local readers = meta[4] or ''
+    if readers == '' then
+        return
+    end
+    for gateway in string.gmatch(readers, '%S+') do
         if gateway ~= caller then
             notify(gateway, NOTIFICATION.events_appended)
         end
     end
-    if #readers > 0 then
-        redis.call('DEL', key('readers'))
-    end
+    Call.change_meta('readers', '')
 end
 
 -- Tells the caller, who counts them, how many messages expired in this call.

@@ -206,20 +206,25 @@ function Outbox.push(device, record, data, ttl, request)
     return message.seq
 end
 
--- Removes all messages up to a number. Those that are due expire: they were not acknowledged in time.
+-- Removes the messages up to a number, a batch at most. Those that are due expire: they were not
+-- acknowledged in time. Returns whether there may be more; then the call is to be repeated.
 function Outbox.acknowledge(device, record, seq)
     seq = math.min(seq, record.last_seq)
+    local messages = record.count > 0 and Outbox.messages(device, '-inf', seq, BATCH) or {}
+    local has_more = #messages == BATCH
+    if has_more then
+        seq = messages[BATCH].seq
+    end
     if seq > record.acknowledged_seq then
         record.acknowledged_seq = seq
         Records.touch(device)
     end
-    if record.count > 0 then
-        local due, acknowledged = split_due(Outbox.messages(device, '-inf', seq))
-        for first = 1, #due, BATCH do
-            expire({ unpack(due, first, math.min(first + BATCH - 1, #due)) })
-        end
+    if #messages > 0 then
+        local due, acknowledged = split_due(messages)
+        expire(due)
         remove(device, record, acknowledged)
     end
+    return has_more
 end
 
 -- Whether the prospect is known to have acknowledged a message ('acknowledged'), can do so ('pending')
@@ -236,7 +241,7 @@ function Outbox.acknowledgement(device, record, seq)
 end
 
 -- The messages after a number: at least one, then up to `bytes` bytes of them; numbers and data by
--- turns.
+-- turns, after 'more' where there are further ones.
 Call.operation('outbox', READ, function(device, connection, after, bytes)
     local record, stale = Sockets.record_of(device, connection)
     if not record then
@@ -248,6 +253,7 @@ Call.operation('outbox', READ, function(device, connection, after, bytes)
         for _, message in ipairs(page) do
             if message.expires > now then
                 if total > 0 and total + message.size > tonumber(bytes) then
+                    outcome[1] = 'more'
                     return outcome
                 end
                 total = total + math.max(message.size, 1)

@@ -1,14 +1,30 @@
 -- The lifecycle of a device: its record and its socket (with records.lua, the twin of
 -- memory/state.rs).
 
--- Extends the life of the record to its full time after `at`.
+-- Extends the life of the record to its full time after `at`. In `due:records` it stays where it is:
+-- when it comes up there, it is put where it belongs, so that the many that extend a record cost nothing
+-- there.
 function State.extend_record(device, record, at)
     local expires = at + LIMITS.record_ttl
     if expires > record.expires then
         record.expires = expires
-        redis.call('ZADD', key('due:records'), expires, device)
         Records.touch(device)
     end
+end
+
+-- Puts the records that are due by `due:records`, up to `at_most`, where they belong in it. Returns
+-- whether any was moved; then the call is to be repeated, so that records expire in their order.
+function State.moves_due_records(at_most)
+    local due = redis.call('ZRANGE', key('due:records'), '-inf', now, 'BYSCORE', 'LIMIT', 0, at_most, 'WITHSCORES')
+    local has_moved = false
+    for place = 1, #due, 2 do
+        local record = Records.load(due[place])
+        if record and record.expires > tonumber(due[place + 1]) then
+            redis.call('ZADD', key('due:records'), record.expires, due[place])
+            has_moved = true
+        end
+    end
+    return has_moved
 end
 
 -- A new record; nil at the limit of devices.
