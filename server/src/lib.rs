@@ -26,6 +26,7 @@ mod request_id;
 pub mod routes;
 pub mod secret;
 mod server;
+mod service_manager;
 mod shutdown;
 mod spread;
 pub mod start;

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::state::Gateway;
+use crate::{service_manager, state::Gateway};
 
 /// How many sockets are closed at a time, and the pause between two batches: clients that come back
 /// at once do so spread over time.
@@ -70,6 +70,7 @@ fn hangup_is_ignored() -> bool {
 pub async fn on_signal(mut signals: Signals, gateway: &Gateway, server: &ServerHandle) {
     signals.next().await;
     tracing::info!("draining");
+    service_manager::stopping(gateway.config.http.drain_timeout);
     gateway.drain();
     let deadline = Instant::now() + gateway.config.http.drain_timeout;
     let gracefully = async {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use actix_web::{
-    rt::{System, spawn},
+    rt::{
+        System, spawn,
+        task::{JoinHandle, spawn_blocking},
+    },
     web::Data,
 };
 
@@ -16,8 +19,10 @@ use tokio::time;
 use crate::{
     config::{Config, ConfigError, OperatorKeys, Switch},
     descriptors::{Descriptors, DescriptorsError},
+    healthcheck,
     logging::{self, DroppedLines, LogError, Repeated},
     server::{self, ListenError},
+    service_manager,
     shutdown::{self, Signals},
     state::{Gateway, GatewayError},
 };
@@ -66,6 +71,8 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let server = server::serve(&gateway, listener)?;
         let signals = Signals::install()?;
         announce(&gateway, &keys, local);
+        service_manager::ready(&format!("Listening on {local}"));
+        let watchdog = service_manager::watchdog().map(|within| spawn(feed(within, local)));
         let housekeeping = spawn(run_housekeeping(gateway.clone(), log.dropped_lines()));
         let handle = server.handle();
         let ended = tokio::select! {
@@ -73,6 +80,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             () = shutdown::on_signal(signals, &gateway, &handle) => Ok(()),
         };
         housekeeping.abort();
+        watchdog.inspect(JoinHandle::abort);
         gateway.engine.end().await;
         tracing::info!("ended");
         ended
@@ -105,6 +113,20 @@ fn announce(gateway: &Gateway, keys: &OperatorKeys, local: SocketAddr) {
     }
     if has_pages {
         let _ = writeln!(terminal, "Try it: {url}/try/");
+    }
+}
+
+/// Tells the service manager, more often than `within`, that the gateway answers requests.
+async fn feed(within: Duration, local: SocketAddr) {
+    let mut ticks = time::interval(within / 3);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match spawn_blocking(move || healthcheck::ask(local)).await {
+            Ok(Ok(())) => service_manager::alive(),
+            Ok(Err(error)) => tracing::warn!(%error, "the gateway does not answer itself"),
+            Err(_) => return,
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub const CRATES: [Crate; 4] = [
                 "origin",
                 "request_id",
                 "secret",
+                "service_manager",
                 "spread",
             ],
         ],

@@ -3,6 +3,7 @@
 
 mod bench;
 mod connect_socket_js;
+mod deployment;
 mod lint;
 mod pages;
 mod proxies;

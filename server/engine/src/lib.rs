@@ -66,6 +66,10 @@ pub trait EngineListener: Send + Sync {
     /// Notifications of acknowledgements and events may have been missed: everything that waits for
     /// one must ask the engine again. The embedded engine never calls this.
     fn notifications_missed(&self) {}
+
+    /// An engine that starts from a journal is still busy with `what`: once a second, until it has
+    /// started.
+    fn recovery_progressed(&self, _what: &str, _done: u64, _of: u64) {}
 }
 
 /// The state of a gateway. Secrets never reach an engine: the caller passes their digests.

@@ -18,6 +18,7 @@ use engine::{ConnectionId, EndReason, EngineListener};
 use tokio::sync::Notify;
 
 use self::acknowledgements::Acknowledgements;
+use crate::service_manager;
 
 /// Passes the engine's notifications to the open sockets and to the requests of this process.
 #[derive(Default)]
@@ -176,6 +177,10 @@ impl EngineListener for Registry {
 
     fn messages_expired(&self, count: u64) {
         self.expired_messages.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn recovery_progressed(&self, what: &str, done: u64, of: u64) {
+        service_manager::starting(&format!("{what}: {done} of {of}"));
     }
 
     fn notifications_missed(&self) {

@@ -77,7 +77,7 @@ struct Cursor {
     /// How many things there were when the visit began.
     things: u64,
     began: Instant,
-    progress: Progress,
+    progress: Progress<'static>,
 }
 
 /// What an entry means for the entries before it.
@@ -285,7 +285,7 @@ impl Cursor {
             bytes: 0,
             things: 0,
             began: Instant::now(),
-            progress: Progress::begin("compacting the journal"),
+            progress: Progress::begin("compacting the journal", &|_, _, _| {}),
         };
         cursor.things = cursor.left();
         cursor

@@ -9,8 +9,12 @@ use std::{
 };
 
 use super::{
-    committer::Journal, compaction::Journaled, error::JournalError, progress::Progress,
-    run::Durability, store::Store,
+    committer::Journal,
+    compaction::Journaled,
+    error::JournalError,
+    progress::{Progress, Report},
+    run::Durability,
+    store::Store,
 };
 use crate::{
     Clock, EngineListener, Limits, RateState,
@@ -37,7 +41,8 @@ pub fn open(
 ) -> Result<(Arc<Mutex<Journaled>>, Timeline, Journal), JournalError> {
     let began = Instant::now();
     let (mut store, lost_tail) = Store::open(folder, durability, clock)?;
-    let (mut journaled, too_long) = load(limits, compaction_threshold, &store)?;
+    let report: Report<'_> = &|what: &str, done, of| listener.recovery_progressed(what, done, of);
+    let (mut journaled, too_long) = load(limits, compaction_threshold, &store, report)?;
     if store.next() > 1 {
         tracing::info!(
             folder = %folder.display(),
@@ -48,11 +53,11 @@ pub fn open(
         );
     }
     let timeline = store.timeline().clone();
-    prepare(&mut journaled, &mut store, lost_tail, too_long)?;
+    prepare(&mut journaled, &mut store, lost_tail, too_long, report)?;
     let state = Arc::new(Mutex::new(journaled));
     let limits = limits.clone();
     let reload = move |store: &Store| {
-        load(&limits, compaction_threshold, store)
+        load(&limits, compaction_threshold, store, &|_, _, _| {})
             .map_err(|error| tracing::error!(%error, "the journal cannot be read"))
             .map(|(journaled, _)| journaled)
             .ok()
@@ -67,10 +72,11 @@ fn load(
     limits: &Limits,
     compaction_threshold: usize,
     store: &Store,
+    report: Report<'_>,
 ) -> Result<(Journaled, bool), JournalError> {
     let mut replay = Replay { state: State::journaled(limits.clone()), events: BTreeMap::new() };
     let mut length = 0;
-    let mut progress = Progress::begin("reading the journal");
+    let mut progress = Progress::begin("reading the journal", report);
     let (mut commits, all) = (0, store.commits());
     store.read(|n, changes| {
         progress.log(commits, all);
@@ -107,6 +113,7 @@ fn prepare(
     store: &mut Store,
     lost_tail: bool,
     too_long: bool,
+    report: Report<'_>,
 ) -> Result<(), JournalError> {
     if lost_tail {
         tracing::warn!(
@@ -117,7 +124,7 @@ fn prepare(
     }
     if lost_tail || too_long {
         let before = store.next();
-        let mut progress = Progress::begin("compacting the journal");
+        let mut progress = Progress::begin("compacting the journal", report);
         let (mut bytes, all) = (0, journaled.live_bytes());
         journaled.write_all(|changes| {
             bytes += changes.len() as u64;
