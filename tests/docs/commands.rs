@@ -78,6 +78,27 @@ kill $! && wait $!"#,
 }
 
 #[test]
+#[ignore = "needs openssl"]
+fn a_check_finds_what_the_page_says() {
+    let page = page("docs/deployment.md");
+    let port = free_port().to_string();
+    let check = commands_below(&page, "## Before a start")
+        .replace("cargo run --", &binary().to_string_lossy())
+        .replace("8080", &port);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "bash", "-c", &check]).current_dir(folder.path());
+    let printed = succeed(&mut shell, "");
+    let block = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
+    // How many descriptors there are is up to the machine.
+    let kept = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with("ok       descriptors: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&printed), kept(&block.expect("findings").replace("8080", &port)));
+}
+
+#[test]
 #[ignore = "needs redis-server and curl"]
 fn two_gateways_on_one_machine_share_their_devices() {
     let mut session = commands_below(&page("docs/operations.md"), "## Many gateways");
