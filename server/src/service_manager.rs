@@ -4,7 +4,7 @@
 use std::{env, ffi::OsStr, io, os::unix::net::UnixDatagram, process, time::Duration};
 
 /// How long the next step of a start, after a report of progress, may take.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// How long the engine may take to end after the drain.
 const ENDING: Duration = Duration::from_secs(15);

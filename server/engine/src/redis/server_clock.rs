@@ -56,37 +56,41 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn before(now: Instant, ago: Duration) -> Instant {
+        now.checked_sub(ago).expect("the machine is up longer")
+    }
+
     /// A clock that started ten seconds ago, by an answer that took a second.
     fn clock() -> (ServerClock, Instant) {
         let now = Instant::now();
-        (ServerClock { started: now - 10 * SECOND, offset: AtomicI64::new(99_000) }, now)
+        (ServerClock { started: before(now, 10 * SECOND), offset: AtomicI64::new(99_000) }, now)
     }
 
     #[test]
     fn a_quicker_answer_improves_the_clock() {
         let (clock, now) = clock();
         assert_eq!(clock.at(now), 109_000);
-        clock.note(now - SECOND / 10, 109_950);
+        clock.note(before(now, SECOND / 10), 109_950);
         assert!((109_800..=109_950).contains(&clock.at(now)), "{}", clock.at(now));
     }
 
     #[test]
     fn a_slower_answer_changes_nothing() {
         let (clock, now) = clock();
-        clock.note(now - 5 * SECOND, 106_000);
+        clock.note(before(now, 5 * SECOND), 106_000);
         assert_eq!(clock.at(now), 109_000);
     }
 
     #[test]
     fn a_clock_that_was_set_back_is_followed() {
         let (clock, now) = clock();
-        clock.note(now - SECOND / 10, 50_000);
+        clock.note(before(now, SECOND / 10), 50_000);
         assert!((49_800..=50_000).contains(&clock.at(now)), "{}", clock.at(now));
     }
 
     #[test]
     fn a_deadline_is_never_later_than_here() {
-        let asked = Instant::now() - SECOND;
+        let asked = before(Instant::now(), SECOND);
         let clock = ServerClock::new(asked, 5000);
         // Redis's clock showed 5000 at any time since.
         assert!(clock.at(Instant::now()) <= 5001);
