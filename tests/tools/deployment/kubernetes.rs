@@ -46,12 +46,11 @@ fn with_pods(check: impl Fn(&Yaml<'_>, &Yaml<'_>, Config)) {
         let pod = &workload["spec"]["template"]["spec"];
         let container = &pod["containers"][0];
         let variables = list(&container["env"]).iter().map(|variable| {
-            let value = match at(variable, &["value"]) {
-                Some(value) => text(value),
-                None => {
-                    let key = text(&variable["valueFrom"]["secretKeyRef"]["key"]);
-                    SECRETS.iter().find(|(name, _)| *name == key).expect("a known secret").1
-                }
+            let value = if let Some(value) = at(variable, &["value"]) {
+                text(value)
+            } else {
+                let key = text(&variable["valueFrom"]["secretKeyRef"]["key"]);
+                SECRETS.iter().find(|(name, _)| *name == key).expect("a known secret").1
             };
             (text(&variable["name"]), value)
         });

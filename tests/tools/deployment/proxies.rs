@@ -1,4 +1,4 @@
-//! nginx, HAProxy and Caddy with the configurations of `docs/deploy`: TLS, traffic in both directions
+//! nginx, `HAProxy` and Caddy with the configurations of `docs/deploy`: TLS, traffic in both directions
 //! through reloads that cut every socket, and the client's address.
 
 use std::{
