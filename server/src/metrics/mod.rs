@@ -1,7 +1,7 @@
 //! The metrics for Prometheus. Labels come from closed lists only, which bounds their number.
 //!
 //! What happens is counted where it happens, by atomic additions. What merely is, such as how full the
-//! event stream is, is read when a scrape asks: see [`sample`]. `docs/monitoring.md` lists them all.
+//! event stream is, is read when a scrape asks: see `sample`. `docs/monitoring.md` lists them all.
 
 mod exposition;
 mod histogram;
