@@ -149,9 +149,9 @@ pub enum Error {
         lowest: Version,
     },
 
-    /// The workspace's manifest has no version to change.
-    #[error("{} has no `version` in [workspace.package]", path.display())]
-    NoWorkspaceVersion {
+    /// A manifest has no version to change.
+    #[error("{} has no version of its own", path.display())]
+    NoVersion {
         /// The manifest.
         path: PathBuf,
     },

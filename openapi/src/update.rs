@@ -20,6 +20,9 @@ use crate::{
     version,
 };
 
+/// The package of the client, which has the version of the contract.
+const CLIENT_PACKAGE: &str = "server/web/package.json";
+
 /// Crates outside the workspace. Their lock files name the workspace's version too.
 const NESTED_CRATES: [&str; 2] = ["tests/fuzz", "tests/clients/rust"];
 
@@ -72,7 +75,8 @@ impl Display for Step<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(next) => {
-                write!(out, "version {} -> {next} in Cargo.toml", server::contract::VERSION)
+                let current = server::contract::VERSION;
+                write!(out, "version {current} -> {next} in Cargo.toml and {CLIENT_PACKAGE}")
             }
             Self::Documents(changed) => write!(out, "write openapi/{}", changed.join(", openapi/")),
             Self::LockFile(folder) => write!(out, "cargo update --workspace in {folder}"),
@@ -173,12 +177,19 @@ impl Update<'_> {
     }
 
     fn write_version(&self, version: &Version) -> Result<(), Error> {
-        let path = self.root.join("Cargo.toml");
+        self.rewrite("Cargo.toml", |text| with_workspace_version(text, version))?;
+        self.rewrite(CLIENT_PACKAGE, |text| with_package_version(text, version))
+    }
+
+    fn rewrite(
+        &self,
+        file: &str,
+        change: impl FnOnce(&str) -> Option<String>,
+    ) -> Result<(), Error> {
+        let path = self.root.join(file);
         let text = fs::read_to_string(&path)
             .map_err(|source| Error::Read { path: path.clone(), source })?;
-        let Some(text) = with_version(&text, version) else {
-            return Err(Error::NoWorkspaceVersion { path });
-        };
+        let Some(text) = change(&text) else { return Err(Error::NoVersion { path }) };
         fs::write(&path, text).map_err(|source| Error::Write { path, source })
     }
 
@@ -208,23 +219,35 @@ impl Update<'_> {
 }
 
 /// A workspace's manifest with another version.
-fn with_version(manifest: &str, version: &Version) -> Option<String> {
-    let mut section = "";
+fn with_workspace_version(manifest: &str, version: &Version) -> Option<String> {
+    let mut in_package = false;
+    replace_line(manifest, |line| {
+        if line.starts_with('[') {
+            in_package = line.trim() == "[workspace.package]";
+        }
+        (in_package && line.starts_with("version = ")).then(|| format!("version = \"{version}\"\n"))
+    })
+}
+
+/// A `package.json` with another version.
+fn with_package_version(package: &str, version: &Version) -> Option<String> {
+    replace_line(package, |line| {
+        line.starts_with("  \"version\": ").then(|| format!("  \"version\": \"{version}\",\n"))
+    })
+}
+
+/// The text with another line in place of the first that has one.
+fn replace_line(text: &str, mut other: impl FnMut(&str) -> Option<String>) -> Option<String> {
     let mut found = false;
-    let lines: Vec<String> = manifest
-        .split_inclusive('\n')
-        .map(|line| {
-            if line.starts_with('[') {
-                section = line.trim();
-            }
-            if section == "[workspace.package]" && line.starts_with("version = ") && !found {
-                found = true;
-                return format!("version = \"{version}\"\n");
-            }
-            line.to_owned()
-        })
-        .collect();
-    found.then(|| lines.concat())
+    let lines = text.split_inclusive('\n').map(|line| match other(line) {
+        Some(other) if !found => {
+            found = true;
+            other
+        }
+        _ => line.to_owned(),
+    });
+    let text = lines.collect();
+    found.then_some(text)
 }
 
 #[cfg(test)]
@@ -239,8 +262,20 @@ mod tests {
                  edition = \"2024\"\n\n[profile.dev]\nversion = \"8.0.0\"\n"
             )
         };
-        let changed = with_version(&manifest("0.1.0"), &Version::new(0, 2, 0));
-        assert_eq!(changed, Some(manifest("0.2.0")));
-        assert_eq!(with_version("[package]\nversion = \"1.0.0\"\n", &Version::new(0, 2, 0)), None);
+        let next = Version::new(0, 2, 0);
+        assert_eq!(with_workspace_version(&manifest("0.1.0"), &next), Some(manifest("0.2.0")));
+        assert_eq!(with_workspace_version("[package]\nversion = \"1.0.0\"\n", &next), None);
+    }
+
+    #[test]
+    fn only_the_version_of_the_package_changes() {
+        let package = |version: &str| {
+            format!(
+                "{{\n  \"name\": \"x\",\n  \"version\": \"{version}\",\n  \"type\": \"module\"\n}}\n"
+            )
+        };
+        let next = Version::new(0, 2, 0);
+        assert_eq!(with_package_version(&package("0.1.0"), &next), Some(package("0.2.0")));
+        assert_eq!(with_package_version("{}", &next), None);
     }
 }

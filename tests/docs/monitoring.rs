@@ -186,7 +186,7 @@ fn logged() -> BTreeSet<(String, String)> {
     )
     .expect("a pattern");
     let literal = Regex::new(r#"(?s)"((?:[^"\\]|\\.)*)""#).expect("a pattern");
-    let progress = Regex::new(r#"Progress::begin\("([^"]+)"\)"#).expect("a pattern");
+    let progress = Regex::new(r#"Progress::begin\(\s*"([^"]+)""#).expect("a pattern");
     let line_break = Regex::new(r"\\\n\s*").expect("a pattern");
     let mut found = BTreeSet::new();
     for file in sources(&root().join("server")) {

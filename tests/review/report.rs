@@ -205,7 +205,9 @@ fn update_plans_the_lowest_version_that_the_change_allows() {
     let breaking = update(None);
     assert_eq!(breaking.status.code(), Some(1), "{breaking:?}");
     let steps = String::from_utf8_lossy(&breaking.stderr).into_owned();
-    let first = format!("would do: version {current} -> {next} in Cargo.toml\n");
+    let first = format!(
+        "would do: version {current} -> {next} in Cargo.toml and server/web/package.json\n"
+    );
     assert!(steps.starts_with(&first), "{steps}");
     let documents = "would do: write openapi/openapi.json, openapi/";
     assert_says(&steps, &[documents, "in tests/fuzz\n", "in tests/clients/rust\n"]);

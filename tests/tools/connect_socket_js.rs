@@ -22,7 +22,7 @@ const KEY: &str = "an-operator-key-of-at-least-32-characters";
 
 /// Messages each way in one run. `BOOKS` names another number, for a longer run by hand.
 fn messages() -> String {
-    std::env::var("BOOKS").unwrap_or_else(|_| "400".to_owned())
+    std::env::var("BOOKS").unwrap_or_else(|_| "600".to_owned())
 }
 
 /// A gateway with a journal, whose pings and rates do not set the pace of the test, and with room for
