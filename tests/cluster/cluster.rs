@@ -25,6 +25,15 @@ pub const LEASE: Duration = Duration::from_secs(10);
 /// Ends with the test run: see [`RedisServer`].
 pub static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
+/// Waits for `happened` to be true.
+pub async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened().await {
+        assert!(Instant::now() < deadline, "did not happen: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// A clock that stands still until it is moved.
 pub struct ManualClock(AtomicU64);
 

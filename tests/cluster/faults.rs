@@ -12,7 +12,7 @@ use engine::{
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
-use crate::cluster::{Cluster, Member, Notification, connection, secret};
+use crate::cluster::{Cluster, Member, Notification, connection, eventually, secret};
 
 /// How long Redis may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,21 +26,13 @@ fn cluster_on(server: &RedisServer) -> Cluster {
 }
 
 /// Waits until the gateway is ready.
-async fn recovers(member: &Member) {
-    let deadline = Instant::now() + PATIENCE;
-    while member.engine.ready().await.is_err() {
-        assert!(Instant::now() < deadline, "it does not recover");
-        sleep(Duration::from_millis(5)).await;
-    }
+pub async fn recovers(member: &Member) {
+    eventually("it recovers", async || member.engine.ready().await.is_ok()).await;
 }
 
 /// Waits until the gateway is not ready.
 async fn is_down(member: &Member) {
-    let deadline = Instant::now() + PATIENCE;
-    while member.engine.ready().await.is_ok() {
-        assert!(Instant::now() < deadline, "it stays ready");
-        sleep(Duration::from_millis(5)).await;
-    }
+    eventually("it is down", async || member.engine.ready().await.is_err()).await;
 }
 
 async fn try_send(member: &Member, data: &str, key: Option<u64>) -> Result<Sent, SendError> {
@@ -299,16 +291,12 @@ pub async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
         let mut lines = info.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(name, _)| *name == field).map(|(_, value)| value.to_owned())
     };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the replica catches up", async || {
         let up = offset(replica, "master_link_status").as_deref() == Some("up");
         let there = offset(replica, "slave_repl_offset");
-        if up && there == offset(primary, "master_repl_offset") {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the replica does not catch up");
-        sleep(Duration::from_millis(20)).await;
-    }
+        up && there == offset(primary, "master_repl_offset")
+    })
+    .await;
 }
 
 #[tokio::test]

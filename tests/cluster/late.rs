@@ -6,7 +6,10 @@ use engine::{Engine, EngineError, ReleaseError, RequestTokenError, Requester, To
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
-use crate::cluster::{Cluster, Member, Notification, connection, secret};
+use crate::{
+    cluster::{Cluster, Member, Notification, connection, eventually, secret},
+    faults::recovers,
+};
 
 /// How long Redis may take to answer, where that is waited for.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -72,29 +75,17 @@ impl Late {
                     self.proxy.cut_clients();
                 };
                 let (outcome, ()) = tokio::join!(call, cut);
-                self.recovers().await;
+                recovers(&self.a).await;
                 outcome
             }
         };
         meanwhile.await;
         let before = self.calls();
         self.proxy.speed_up();
-        let deadline = Instant::now() + PATIENCE;
-        while self.calls() == before {
-            assert!(Instant::now() < deadline, "the call does not arrive");
-            sleep(Duration::from_millis(5)).await;
-        }
+        eventually("the call arrives", async || self.calls() != before).await;
         self.proxy.lead_to(&[self.server.port()]);
-        self.recovers().await;
+        recovers(&self.a).await;
         outcome
-    }
-
-    async fn recovers(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.a.engine.ready().await.is_err() {
-            assert!(Instant::now() < deadline, "it does not recover");
-            sleep(Duration::from_millis(5)).await;
-        }
     }
 
     /// The connection of the device's socket.

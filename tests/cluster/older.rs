@@ -9,10 +9,9 @@ use std::{
 
 use engine::Engine;
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
-use tokio::time::sleep;
 
 use crate::{
-    cluster::{Cluster, Member},
+    cluster::{Cluster, Member, eventually},
     faults::{catches_up, replica_behind},
 };
 
@@ -61,26 +60,19 @@ async fn begins_a_new_epoch(member: &Member, before: &str) {
 
 /// Waits until Redis knows that a restart of it could lose data.
 async fn is_noted(cluster: &Cluster, server: &RedisServer) {
-    let deadline = Instant::now() + PATIENCE;
     let meta = format!("{}meta", cluster.prefix);
-    while server.run::<String>(&["HGET", &meta, "keeps-all"]) != "0" {
-        assert!(Instant::now() < deadline, "it is not noted");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let keeps_all = || server.run::<String>(&["HGET", &meta, "keeps-all"]);
+    eventually("it is noted", async || keeps_all() == "0").await;
 }
 
 /// Waits until a replica has written to disk what it got from its primary at first.
 async fn is_on_disk(replica: &RedisServer) {
-    let deadline = Instant::now() + PATIENCE;
     let done = ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"];
-    loop {
+    eventually("it finishes", async || {
         let info: String = replica.run(&["INFO", "persistence"]);
-        if done.iter().all(|line| info.lines().any(|it| it == *line)) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "it does not finish");
-        sleep(Duration::from_millis(20)).await;
-    }
+        done.iter().all(|line| info.lines().any(|it| it == *line))
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Bodies with fields that break a rule of the contract.
 
 use serde_json::{Value, json};
-use tests::{DEVICE, Gateway, half_ref};
+use tests::{Answer, DEVICE, Gateway, half_ref};
 
 use super::{post, valid_body};
 
@@ -43,13 +43,15 @@ fn a_duplicate_member_of_device_data_is_refused() {
     assert_eq!(answer.json()["errors"][0]["pointer"], "/deviceData");
 }
 
+fn request_token_with(gateway: &Gateway, device_data: &str) -> Answer {
+    let body = format!(r#"{{"channel": "test", "deviceTag": "a", "deviceData": {device_data}}}"#);
+    gateway.call("PUT", "/token").json_text(body).send()
+}
+
 #[test]
 fn device_data_may_be_what_data_may_be() {
     let gateway = Gateway::trial();
-    let ask = |data: &str| {
-        let body = format!(r#"{{"channel": "test", "deviceTag": "a", "deviceData": {data}}}"#);
-        gateway.call("PUT", "/token").json_text(body).send()
-    };
+    let ask = |data: &str| request_token_with(&gateway, data);
     let nested =
         |levels: usize| format!(r#"{{"a": {}{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1));
     for data in [r#"{"a": 1e400}"#, r#"{"a": "\ud83d\ude00"}"#, &nested(32)] {
@@ -63,10 +65,7 @@ fn device_data_may_be_what_data_may_be() {
 #[test]
 fn device_data_is_bounded_and_not_null() {
     let gateway = Gateway::trial();
-    let ask = |data: &str| {
-        let body = format!(r#"{{"channel": "test", "deviceTag": "a", "deviceData": {data}}}"#);
-        gateway.call("PUT", "/token").json_text(body).send()
-    };
+    let ask = |data: &str| request_token_with(&gateway, data);
     let sized = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - r#"{"a":""}"#.len()));
     assert_eq!(ask(&sized(4096)).status, 200);
     assert_eq!(ask(&sized(4097)).field_errors(), ["/deviceData length"]);
