@@ -105,19 +105,17 @@ impl Journal {
         self.settling.settle(journaled, &self.queue, now)
     }
 
-    /// The journal's numbers; `journaled` is its state.
-    pub fn stats(&self, journaled: &Journaled) -> JournalStats {
+    /// The journal's numbers, without those that its state has ([`Journaled::add_stats`]).
+    pub fn stats(&self) -> JournalStats {
         let length = |file| fs::metadata(file).map_or(0, |metadata| metadata.len());
         let (entries, bytes) = self.queue.waiting();
-        let mut stats = JournalStats {
+        JournalStats {
             file_bytes: self.files.iter().map(length).sum(),
             waiting_entries: entries as u64,
             waiting_bytes: bytes as u64,
             commits: self.commits.stats(),
             ..JournalStats::default()
-        };
-        journaled.add_stats(&mut stats);
-        stats
+        }
     }
 
     /// Why operations fail, if they do.
