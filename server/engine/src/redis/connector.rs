@@ -179,7 +179,7 @@ async fn connect(
     Ok((connection, info, waiting))
 }
 
-/// Connects to a server that can serve a gateway.
+/// Finds the server and connects to it, if it can serve a gateway.
 pub async fn open(
     options: &RedisOptions,
     config: AsyncConnectionConfig,
@@ -187,7 +187,7 @@ pub async fn open(
     let config = config
         .set_connection_timeout(Some(options.timeout))
         .set_response_timeout(Some(options.timeout));
-    let client = Client::open(options.server.clone())?;
+    let client = Client::open(options.locator.locate().await?)?;
     let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
     let info = ServerInfo::fetch(&mut redis).await?;
     info.check()?;

@@ -32,6 +32,7 @@ mod connector;
 mod event;
 mod function_library;
 mod local_sockets;
+mod locator;
 mod measures;
 mod operations;
 mod options;

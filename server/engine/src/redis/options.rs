@@ -1,9 +1,11 @@
 //! Where the Redis of the engine is, and how long the engine waits for it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{IntoConnectionInfo, ProtocolVersion};
 use thiserror::Error;
+
+use super::locator::{FixedAddress, Locator};
 
 /// The default of [`RedisOptions::prefix`].
 pub const PREFIX: &str = "connectsocket:";
@@ -11,8 +13,8 @@ pub const PREFIX: &str = "connectsocket:";
 /// Where Redis is, and how long to wait for it.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// Address, user, password and database.
-    pub(super) server: ConnectionInfo,
+    /// Finds the server.
+    pub(super) locator: Arc<dyn Locator>,
     /// What every key and channel begins with: engines with different prefixes share nothing.
     pub prefix: String,
     /// How long Redis may miss a gateway's heartbeat before the gateway counts as dead. The heartbeat
@@ -53,7 +55,7 @@ impl RedisOptions {
         // RESP3 carries replies and pushed messages on one connection.
         let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Ok(Self {
-            server: server.set_redis_settings(settings),
+            locator: Arc::new(FixedAddress(server.set_redis_settings(settings))),
             prefix: PREFIX.to_owned(),
             lease: Duration::from_secs(10),
             timeout: Duration::from_secs(2),
@@ -63,7 +65,7 @@ impl RedisOptions {
     /// Host and port, or the path of the socket: what may be logged of the URL.
     #[must_use]
     pub fn address(&self) -> String {
-        self.server.addr().to_string()
+        self.locator.to_string()
     }
 }
 
