@@ -13,7 +13,7 @@ kind!(#[doc = "The kind of event."] ExpiredKind Expired "expired");
 kind!(#[doc = "The kind of event."] GapKind Gap "gap");
 
 /// The longest cursor of the event stream, in characters.
-pub const MAX_CURSOR_LENGTH: usize = 64;
+pub const MAX_CURSOR_LENGTH: usize = 2048;
 
 /// A socket of the device opened. Where another socket of the device was open, its `disconnected` comes
 /// before.

@@ -1,14 +1,16 @@
 //! Secrets: tokens and operator keys, their form and how they are made.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use engine::Home;
 
-/// The length of a token: 48 random bytes, 384 bits, in unpadded base64url.
+/// The length of a token, in characters of base64url: the home of its device, and 366 random bits.
 pub const TOKEN_LENGTH: usize = 64;
 
-/// A new token. Only its digest is stored.
+/// A new token for a device that lives there. Only its digest is stored.
 #[must_use]
-pub fn new_token() -> String {
-    random::<48>()
+pub fn new_token(home: Home) -> String {
+    let home = home.characters().map(char::from);
+    home.into_iter().chain(random::<48>().chars().skip(Home::LENGTH)).collect()
 }
 
 /// Whether `text` has the form of a token.
@@ -48,8 +50,10 @@ mod tests {
 
     #[test]
     fn new_tokens_are_well_formed_and_unique() {
-        let (one, other) = (new_token(), new_token());
+        let home = Home::of_device("phone");
+        let (one, other) = (new_token(home), new_token(home));
         assert!(is_token(one.as_bytes()));
         assert_ne!(one, other);
+        assert_eq!(Home::of_token(one.as_bytes()), home);
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use engine::{
     Digest, Engine, EngineListener, JournalError, Limits, SystemClock,
     embedded::{COMPACTION_THRESHOLD, Embedded},
+    partitions::Partitioned,
     redis::Redis,
 };
 
@@ -150,7 +151,10 @@ fn engine(
     listener: Arc<dyn EngineListener>,
 ) -> Result<Arc<dyn Engine>, GatewayError> {
     if let Some(options) = config.redis.options()? {
-        return Ok(Arc::new(Redis::start(limits, options, None, listener)));
+        return Ok(match options.partitions.get() {
+            1 => Arc::new(Redis::start(limits, options, None, listener)),
+            _ => Arc::new(Partitioned::start(limits, &options, None, &listener)),
+        });
     }
     let clock = Arc::new(SystemClock);
     let Some(folder) = &config.journal.data_dir else {

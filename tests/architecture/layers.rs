@@ -58,6 +58,7 @@ pub const CRATES: [Crate; 4] = [
     Crate {
         folder: "server/engine",
         layers: &[
+            &["partitions"],
             &["embedded", "redis"],
             &["journal"],
             &["memory"],
@@ -66,6 +67,7 @@ pub const CRATES: [Crate; 4] = [
             &["operations"],
             &["limits"],
             &["stats"],
+            &["home"],
             &["digest", "id", "rate", "time", "unconfirmed"],
         ],
         never_depends_on: &["actix*", "api-types", "clap*", "server", "utoipa*", "validator*"],

@@ -12,7 +12,7 @@ use std::{
 
 use engine::{
     Authorisation, Clock, ConnectionId, Digest, DisconnectCause, EndReason, Engine, EngineListener,
-    EventData, Limits, Millis, Opened, Outgoing, Requester, SendError, Sent, millis,
+    EventData, Home, Limits, Millis, Opened, Outgoing, Requester, SendError, Sent, TokenId, millis,
     redis::{Redis, RedisOptions},
 };
 use redis::cmd;
@@ -88,6 +88,11 @@ impl EngineListener for Recorder {
 /// The digest of the secret with this name.
 pub fn secret(name: &str) -> Digest {
     Digest::of(name.as_bytes())
+}
+
+/// The token with this digest, where there is one partition.
+pub fn token_id(digest: Digest) -> TokenId {
+    TokenId { digest, home: Home::of_device("") }
 }
 
 /// The connection with this name.
@@ -213,7 +218,7 @@ impl Member {
     /// Authorises a websocket.
     pub async fn authorise(&self, device: &str, half_ref: &str) {
         let authorisation = Authorisation {
-            token: &secret(&format!("token of {device}")),
+            token: &token_id(secret(&format!("token of {device}"))),
             device,
             half_ref: &secret(half_ref),
             linkinjected: None,
@@ -248,13 +253,13 @@ impl Member {
 
     /// Drops events.
     pub async fn release(&self, through: u64) {
-        let stream = self.engine.stream().await.expect("the engine is here");
-        self.engine.release(&stream, through).await.expect("released");
+        let stream = self.engine.stream(0).await.expect("the engine is here");
+        self.engine.release(0, &stream, through).await.expect("released");
     }
 
     /// Every kept event in a line: device, kind, connection, and cause, id or number.
     pub async fn events(&self) -> Vec<String> {
-        let events = self.engine.events(0, usize::MAX).await.expect("the engine is here").events;
+        let events = self.engine.events(0, 0, usize::MAX).await.expect("the engine is here").events;
         let lines = events.iter().map(|event| {
             let (kind, detail) = match &event.data {
                 EventData::Connected { .. } => ("connected", None),

@@ -7,7 +7,7 @@ use engine::{Authorisation, Engine, Limits, Outgoing};
 use tests::RedisServer;
 use tokio::task::LocalSet;
 
-use crate::cluster::{Cluster, Member, Notification, connection, secret};
+use crate::cluster::{Cluster, Member, Notification, connection, secret, token_id};
 
 /// Devices that act at a time, and how often each does.
 const DEVICES: u32 = 64;
@@ -96,7 +96,7 @@ fn is_at_most(what: &str, cost: &Cost, most: f64) {
 
 async fn authorise(member: &Member, device: &str, time: u32) {
     let authorisation = Authorisation {
-        token: &secret(&format!("token of {device}")),
+        token: &token_id(secret(&format!("token of {device}"))),
         device,
         half_ref: &secret(&format!("{device} {time}")),
         linkinjected: None,

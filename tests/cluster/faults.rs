@@ -12,7 +12,7 @@ use engine::{
 use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
-use crate::cluster::{Cluster, Member, Notification, connection, eventually, secret};
+use crate::cluster::{Cluster, Member, Notification, connection, eventually, secret, token_id};
 
 /// How long Redis may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ async fn a_killed_redis_that_writes_before_it_answers_loses_nothing() {
     let mut server = RedisServer::durable();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     let mut answered = BTreeMap::new();
     let mut epochs = Vec::new();
     for round in 0..5_u64 {
@@ -95,7 +95,7 @@ async fn a_killed_redis_that_writes_before_it_answers_loses_nothing() {
     }
     epochs.dedup();
     assert_eq!(epochs.len(), 1, "the numbering stays");
-    assert_eq!(a.engine.stream().await, Ok(stream));
+    assert_eq!(a.engine.stream(0).await, Ok(stream));
     let ends = |it: &Notification| matches!(it, Notification::End(..));
     assert!(!a.notifications().iter().any(ends), "the socket stays");
 }
@@ -114,7 +114,7 @@ async fn after_a_loss_of_data_new_epochs_and_a_new_stream_begin() {
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
     let before = a.send("phone", "1").await;
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     let () = server.run(&["SAVE"]);
     assert_eq!(a.send("phone", "2").await.seq, 2);
 
@@ -122,7 +122,7 @@ async fn after_a_loss_of_data_new_epochs_and_a_new_stream_begin() {
     recovers(&a).await;
 
     a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
-    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    assert_ne!(a.engine.stream(0).await.unwrap(), stream);
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
     // The number is given again, in another epoch.
@@ -161,11 +161,11 @@ async fn an_empty_redis_is_set_up_again() {
     let mut server = RedisServer::start();
     let cluster = cluster_on(&server);
     let a = open_phone(&cluster).await;
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     lose_data_since_the_last_save(&mut server);
     recovers(&a).await;
     a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
-    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    assert_ne!(a.engine.stream(0).await.unwrap(), stream);
     assert_eq!(try_send(&a, "1", None).await, Err(SendError::UnknownDevice));
     a.claim("phone").await;
     a.open("phone", "d").await;
@@ -218,15 +218,15 @@ async fn a_flush_begins_a_new_stream() {
     let server = RedisServer::start();
     let cluster = cluster_on(&server);
     let [a, b] = [open_phone(&cluster).await, cluster.join().await];
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     let () = server.run(&["FLUSHALL"]);
     assert!(a.engine.accept("phone", &connection("c"), "id", "1").await.is_err());
     a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
     recovers(&a).await;
     let _ = b.engine.expire().await;
     recovers(&b).await;
-    assert_ne!(a.engine.stream().await.unwrap(), stream);
-    assert_eq!(a.engine.stream().await, b.engine.stream().await);
+    assert_ne!(a.engine.stream(0).await.unwrap(), stream);
+    assert_eq!(a.engine.stream(0).await, b.engine.stream(0).await);
     b.claim("phone").await;
     let opened = b.open("phone", "d").await;
     assert_eq!(a.send("phone", "1").await.epoch, opened.epoch);
@@ -242,12 +242,12 @@ async fn gateways_that_notice_a_loss_later_keep_the_new_stream() {
     let () = server.run(&["FLUSHALL"]);
     let _ = a.engine.expire().await;
     recovers(&a).await;
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     let _ = b.engine.expire().await;
     recovers(&b).await;
     a.engine.expire().await.unwrap();
-    assert_eq!(a.engine.stream().await, Ok(stream.clone()));
-    assert_eq!(b.engine.stream().await, Ok(stream));
+    assert_eq!(a.engine.stream(0).await, Ok(stream.clone()));
+    assert_eq!(b.engine.stream(0).await, Ok(stream));
 }
 
 #[tokio::test]
@@ -309,7 +309,7 @@ async fn a_failover_begins_new_epochs_and_a_new_stream() {
     let cluster = Cluster { timeout: TIMEOUT, ..Cluster::on(&url) };
     let a = open_phone(&cluster).await;
     let before = a.send("phone", "1").await;
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     catches_up(&replica, &primary).await;
     // The next message is not replicated any more.
     to_primary.fall_silent();
@@ -324,7 +324,7 @@ async fn a_failover_begins_new_epochs_and_a_new_stream() {
     recovers(&a).await;
 
     a.is_notified(&Notification::End("c".to_owned(), EndReason::LeaseExpired)).await;
-    assert_ne!(a.engine.stream().await.unwrap(), stream);
+    assert_ne!(a.engine.stream(0).await.unwrap(), stream);
     let opened = a.open("phone", "d").await;
     assert_ne!(opened.epoch, before.epoch);
     assert_eq!(a.send("phone", "3").await.seq, 2);
@@ -408,7 +408,7 @@ async fn at_maxmemory_operations_that_make_room_work() {
     let killed: u64 = server.run(&["CLIENT", "KILL", "SKIPME", "yes"]);
     assert!(killed > 0);
     let deadline = Instant::now() + PATIENCE;
-    while a.engine.check_token(&secret("token of phone")).await.is_err() {
+    while a.engine.check_token(&token_id(secret("token of phone"))).await.is_err() {
         assert!(Instant::now() < deadline, "it cannot reconnect");
     }
     a.engine.acknowledge("phone", &connection("c"), 1).await.unwrap();
@@ -483,7 +483,7 @@ async fn a_gateway_catches_up_after_it_was_cut_off() {
     is_down(&a).await;
     b.send("phone", "1").await;
     b.open("superseded", "newer").await;
-    b.engine.revoke_token(&secret("token of revoked")).await.unwrap();
+    b.engine.revoke_token(&token_id(secret("token of revoked"))).await.unwrap();
     let closed = connection("socket of closed");
     assert!(a.engine.close("closed", &closed, Some(1000)).await.is_err());
     a.notifications();

@@ -51,8 +51,8 @@ async fn busy(cluster: &Cluster) {
             b.engine.disconnect(&device).await.unwrap();
         }
     }
-    let next = a.engine.events(0, 0).await.unwrap().next;
-    a.engine.events(next, 1).await.unwrap();
+    let next = a.engine.events(0, 0, 0).await.unwrap().next;
+    a.engine.events(0, next, 1).await.unwrap();
     drop(b);
     cluster.pass(2 * LEASE, &[&a]).await;
     a.claim("late").await;

@@ -7,7 +7,7 @@ use tests::{Proxy, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
 use crate::{
-    cluster::{Cluster, Member, Notification, connection, eventually, secret},
+    cluster::{Cluster, Member, Notification, connection, eventually, secret, token_id},
     faults::recovers,
 };
 
@@ -148,8 +148,8 @@ async fn a_late_renewal_kills_no_token_that_was_answered() {
             assert_eq!(repeated, Ok(()));
         });
         assert_eq!(renewed.await, Err(RequestTokenError::Engine(UNKNOWN)));
-        assert_eq!(late.b.engine.check_token(&second).await, Ok(()));
-        assert_eq!(late.b.engine.check_token(&first).await, Err(TokenError::Unknown));
+        assert_eq!(late.b.engine.check_token(&token_id(second)).await, Ok(()));
+        assert_eq!(late.b.engine.check_token(&token_id(first)).await, Err(TokenError::Unknown));
     }
 }
 
@@ -164,7 +164,7 @@ async fn a_late_disconnect_removes_no_new_claim() {
             late.b.claim("phone").await;
         });
         assert_eq!(disconnected.await, Err(UNKNOWN));
-        assert_eq!(late.b.engine.check_token(&secret("token of phone")).await, Ok(()));
+        assert_eq!(late.b.engine.check_token(&token_id(secret("token of phone"))).await, Ok(()));
     }
 }
 
@@ -206,15 +206,15 @@ async fn events_of_the_next_stream_are_not_released() {
     let cluster = Cluster::on(&server.url());
     let a = cluster.join().await;
     a.claim("phone").await;
-    let stream = a.engine.stream().await.unwrap();
+    let stream = a.engine.stream(0).await.unwrap();
     let () = server.run(&["FLUSHALL"]);
     let deadline = Instant::now() + PATIENCE;
-    while a.engine.stream().await.unwrap() == stream {
+    while a.engine.stream(0).await.unwrap() == stream {
         let _ = a.engine.expire().await;
         assert!(Instant::now() < deadline, "no new stream begins");
     }
     a.claim("phone").await;
     a.open("phone", "c").await;
-    assert_eq!(a.engine.release(&stream, 1).await, Err(ReleaseError::OtherStream));
+    assert_eq!(a.engine.release(0, &stream, 1).await, Err(ReleaseError::OtherStream));
     assert_eq!(a.events().await, ["phone connected c"]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::{Acknowledgement, Engine, Idempotency, Limits, Outgoing, Requester, SendError, Sent};
 use tests::RedisServer;
 
-use crate::cluster::{Cluster, Member, connection, secret};
+use crate::cluster::{Cluster, Member, connection, secret, token_id};
 
 /// Messages that an outbox takes here.
 const MESSAGES: usize = 3;
@@ -62,7 +62,8 @@ async fn a_large_outbox_ends_in_slices_when_its_device_is_disconnected() {
 #[tokio::test]
 #[ignore = "needs redis-server"]
 async fn a_large_outbox_ends_in_slices_when_its_token_is_revoked() {
-    ends_in_slices(async |_, a| a.engine.revoke_token(&secret("phone")).await.unwrap()).await;
+    ends_in_slices(async |_, a| a.engine.revoke_token(&token_id(secret("phone"))).await.unwrap())
+        .await;
 }
 
 #[tokio::test]

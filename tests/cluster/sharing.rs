@@ -7,7 +7,7 @@ use engine::{
 };
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::cluster::{Cluster, Notification, connection, secret};
+use crate::cluster::{Cluster, Notification, connection, secret, token_id};
 
 /// The half refs of a race are spread over this many devices: each device has a rate.
 const DEVICES: usize = 20;
@@ -32,7 +32,7 @@ async fn a_half_ref_spent_on_one_gateway_is_refused_on_another() {
     a.claim("phone").await;
     a.open("phone", "c").await;
     let authorisation = Authorisation {
-        token: &secret("token of phone"),
+        token: &token_id(secret("token of phone")),
         device: "phone",
         half_ref: &secret("half ref of c"),
         linkinjected: None,
@@ -104,7 +104,7 @@ async fn a_token_revoked_on_one_gateway_ends_the_socket_on_another() {
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
     a.open("phone", "c").await;
-    b.engine.revoke_token(&secret("token of phone")).await.unwrap();
+    b.engine.revoke_token(&token_id(secret("token of phone"))).await.unwrap();
     a.is_notified(&Notification::End("c".to_owned(), EndReason::Revoked)).await;
 }
 
@@ -177,8 +177,8 @@ async fn a_gateway_that_reads_events_is_notified_of_new_ones() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
     a.claim("phone").await;
-    let next = b.engine.events(0, 10).await.unwrap().next;
-    assert!(b.engine.events(next, 10).await.unwrap().events.is_empty());
+    let next = b.engine.events(0, 0, 10).await.unwrap().next;
+    assert!(b.engine.events(0, next, 10).await.unwrap().events.is_empty());
     a.open("phone", "c").await;
     b.is_notified(&Notification::EventsAppended).await;
     assert_eq!(b.events().await, ["phone connected c"]);
@@ -201,7 +201,7 @@ async fn a_gateway_that_reads_no_events_is_not_notified_of_them() {
 async fn all_gateways_have_one_stream_and_one_list_of_connected_devices() {
     let cluster = Cluster::new();
     let [a, b] = [cluster.join().await, cluster.join().await];
-    assert_eq!(a.engine.stream().await, b.engine.stream().await);
+    assert_eq!(a.engine.stream(0).await, b.engine.stream(0).await);
     for (member, device) in [(&a, "one"), (&b, "two")] {
         member.claim(device).await;
         member.open(device, device).await;

@@ -212,5 +212,5 @@ fn an_item_of_the_stream_is_a_server_sent_event_with_an_event_of_the_operator() 
     let data = &item["properties"]["data"];
     assert_eq!(data["contentMediaType"], "application/json");
     assert_eq!(data["contentSchema"]["$ref"], "#/components/schemas/OperatorEvent");
-    assert_eq!(item["properties"]["id"]["maxLength"], 64);
+    assert_eq!(item["properties"]["id"]["maxLength"], 2048);
 }

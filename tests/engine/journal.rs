@@ -32,9 +32,9 @@ async fn the_epoch_survives_a_restart() {
 #[tokio::test]
 async fn the_event_stream_survives_a_restart() {
     let mut engine = phone().await;
-    let before = engine.inner.stream().await.expect("a stream");
+    let before = engine.inner.stream(0).await.expect("a stream");
     engine.restart(false).await;
-    assert_eq!(engine.inner.stream().await.expect("a stream"), before);
+    assert_eq!(engine.inner.stream(0).await.expect("a stream"), before);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ fn database(folder: &Path) -> Connection {
 async fn phone_with_a_message() -> (TestEngine, String, String) {
     let engine = phone().await;
     let epoch = engine.send("phone", "1").await.expect("queued").epoch.to_string();
-    let stream = engine.inner.stream().await.expect("a stream").to_string();
+    let stream = engine.inner.stream(0).await.expect("a stream").to_string();
     (engine, epoch, stream)
 }
 
@@ -86,7 +86,7 @@ async fn phone_with_a_message() -> (TestEngine, String, String) {
 async fn is_continued(engine: &TestEngine, (epoch, stream): (&str, &str)) -> bool {
     let opened = engine.open("token", "phone", "afterwards").await;
     assert_eq!(engine.outbox_numbers("phone", "afterwards").await, [1]);
-    let now = engine.inner.stream().await.expect("a stream");
+    let now = engine.inner.stream(0).await.expect("a stream");
     assert_eq!(*opened.epoch == *epoch, *now == *stream);
     *opened.epoch == *epoch
 }

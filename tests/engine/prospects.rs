@@ -338,7 +338,7 @@ conformance!(disconnecting_a_test_device_ends_it, async |backend| {
     assert_eq!(engine.check_token("two").await, Err(TokenError::Unknown));
 });
 
-conformance!(disconnecting_makes_room_for_another_device, async |backend| {
+conformance!(disconnecting_makes_room_for_another_device, in_one_partition, async |backend| {
     let limits = Limits { devices: 1, ..Limits::default() };
     let engine = TestEngine::with_limits(backend, limits).await;
     engine.claim("phone", "token").await.unwrap();

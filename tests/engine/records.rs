@@ -91,7 +91,7 @@ conformance!(renewals_keep_socket_and_epoch, async |backend| {
     assert_eq!(later.epoch, opened.epoch);
 });
 
-conformance!(a_new_device_is_refused_at_the_device_limit, async |backend| {
+conformance!(a_new_device_is_refused_at_the_device_limit, in_one_partition, async |backend| {
     let engine = small(backend).await;
     assert_eq!(engine.claim("watch", "strange").await, FULL);
     assert_eq!(engine.request_test_token("watch", "strange").await, FULL);
@@ -106,20 +106,24 @@ conformance!(a_known_device_is_served_at_the_device_limit, async |backend| {
     assert_eq!(engine.claim("tablet", "claim").await, Ok(()));
 });
 
-conformance!(a_revoked_claim_makes_room_for_another_device, async |backend| {
+conformance!(a_revoked_claim_makes_room_for_another_device, in_one_partition, async |backend| {
     let engine = small(backend).await;
     engine.revoke("token").await;
     assert_eq!(engine.claim("watch", "new").await, Ok(()));
     assert_eq!(engine.claim("phone", "again").await, FULL);
 });
 
-conformance!(a_record_that_ended_makes_room_for_another_device, async |backend| {
-    let engine = small(backend).await;
-    engine.advance(just_before(DAY + DAY)).await;
-    assert_eq!(engine.claim("watch", "new").await, FULL);
-    engine.advance(MOMENT).await;
-    assert_eq!(engine.claim("watch", "new").await, Ok(()));
-});
+conformance!(
+    a_record_that_ended_makes_room_for_another_device,
+    in_one_partition,
+    async |backend| {
+        let engine = small(backend).await;
+        engine.advance(just_before(DAY + DAY)).await;
+        assert_eq!(engine.claim("watch", "new").await, FULL);
+        engine.advance(MOMENT).await;
+        assert_eq!(engine.claim("watch", "new").await, Ok(()));
+    }
+);
 
 conformance!(a_running_engine_is_ready, async |backend| {
     let engine = TestEngine::new(backend).await;

@@ -39,7 +39,7 @@ pub use socket::Socket;
 /// A new valid `halfRef`.
 #[must_use]
 pub fn half_ref() -> String {
-    format!("half-ref-{}", server::secret::new_token())
+    format!("half-ref-{}", server::secret::new_token(engine::Home::of_device("")))
 }
 
 /// The `deviceTag` of the document's example.

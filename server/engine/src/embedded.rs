@@ -34,7 +34,7 @@ use crate::{
     Acknowledgement, Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest,
     Durability, Engine, EngineError, EngineListener, EngineStats, Events, JournalError, Limits,
     Message, Millis, Opened, Outgoing, RedeemError, ReleaseError, RequestTokenError, Requester,
-    SendError, Sent, SocketError, TokenError,
+    SendError, Sent, SocketError, TokenError, TokenId,
     journal::{self, COMMIT_DEADLINE, Committed, Journal, Journaled},
     memory::state::{Given, State},
     time::Timeline,
@@ -197,12 +197,12 @@ impl Engine for Embedded {
         issued
     }
 
-    async fn check_token(&self, token: &Digest) -> Result<(), TokenError> {
-        self.read(|state, now| state.live_token(token, now).map(|_| ())).await?
+    async fn check_token(&self, token: &TokenId) -> Result<(), TokenError> {
+        self.read(|state, now| state.live_token(&token.digest, now).map(|_| ())).await?
     }
 
-    async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError> {
-        self.step(|state, now| state.revoke_token(token, now)).await
+    async fn revoke_token(&self, token: &TokenId) -> Result<(), EngineError> {
+        self.step(|state, now| state.revoke_token(&token.digest, now)).await
     }
 
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError> {
@@ -292,15 +292,25 @@ impl Engine for Embedded {
         self.step(|state, now| state.delete_record(device, now)).await
     }
 
-    async fn stream(&self) -> Result<Arc<str>, EngineError> {
+    async fn stream(&self, _partition: usize) -> Result<Arc<str>, EngineError> {
         self.read(|state, _| Arc::clone(&state.events.stream)).await
     }
 
-    async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError> {
+    async fn events(
+        &self,
+        _partition: usize,
+        from: u64,
+        limit: usize,
+    ) -> Result<Events, EngineError> {
         self.read(|state, _| state.events.read(from, limit)).await
     }
 
-    async fn release(&self, stream: &str, through: u64) -> Result<(), ReleaseError> {
+    async fn release(
+        &self,
+        _partition: usize,
+        stream: &str,
+        through: u64,
+    ) -> Result<(), ReleaseError> {
         self.step(|state, _| state.release(stream, through)).await?
     }
 

@@ -4,18 +4,21 @@
 //! Each operation is atomic. An engine knows neither HTTP nor websockets nor flags: the gateway
 //! reports to it what happens to sockets, and it notifies the gateway through [`EngineListener`].
 //!
-//! There are two engines. [`embedded::Embedded`] keeps everything in its process, optionally with a
-//! journal on disk. [`redis::Redis`] keeps everything in a Redis that many gateways share. The suite
-//! `tests/engine` holds both to the same behaviour.
+//! There are three engines. [`embedded::Embedded`] keeps everything in its process, optionally with a
+//! journal on disk. [`redis::Redis`] keeps everything in a Redis that many gateways share, and
+//! [`partitions::Partitioned`] in several partitions, each of which is like such a Redis. The suite
+//! `tests/engine` holds all to the same behaviour.
 
 mod digest;
 pub mod embedded;
 mod event;
+mod home;
 mod id;
 mod journal;
 mod limits;
 mod memory;
 mod operations;
+pub mod partitions;
 mod rate;
 pub mod redis;
 mod stats;
@@ -29,6 +32,7 @@ use async_trait::async_trait;
 pub use self::{
     digest::Digest,
     event::{DisconnectCause, Event, EventData, Events},
+    home::{Home, TokenId},
     id::new_id,
     journal::{Durability, JournalError, JournalInspection, inspect as inspect_journal},
     limits::Limits,
@@ -91,11 +95,11 @@ pub trait Engine: Send + Sync {
     ) -> Result<(), RequestTokenError>;
 
     /// Checks whether a token is live. That is no use of it: see [`Engine::authorise`].
-    async fn check_token(&self, token: &Digest) -> Result<(), TokenError>;
+    async fn check_token(&self, token: &TokenId) -> Result<(), TokenError>;
 
     /// Revokes a token with its open authorisations and its socket. Revoking a token of a claim
     /// deletes the device's record. Repeatable: an unknown token is no error.
-    async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError>;
+    async fn revoke_token(&self, token: &TokenId) -> Result<(), EngineError>;
 
     /// Authorises a websocket under a `halfRef`, for [`Limits::authorisation_ttl`]. Repeatable until
     /// the `halfRef` is redeemed. One more than [`Limits::open_authorisations`] replaces the oldest,
@@ -178,16 +182,33 @@ pub trait Engine: Send + Sync {
     /// in its outbox becomes `expired` events. Repeatable: an unknown device is no error.
     async fn disconnect(&self, device: &str) -> Result<(), EngineError>;
 
-    /// The name of the event stream. It changes when events may have been lost; then the numbers of
-    /// the earlier stream mean nothing.
-    async fn stream(&self) -> Result<Arc<str>, EngineError>;
+    /// The number of partitions, which are counted from 0. Each has an event stream of its own. All
+    /// events of a device are in the stream of one partition.
+    fn partitions(&self) -> usize {
+        1
+    }
 
-    /// Up to `limit` events from number `from` on, or from the oldest where that is newer.
-    async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError>;
+    /// The name of a partition's event stream. It changes when events may have been lost; then the
+    /// numbers of the earlier stream mean nothing.
+    async fn stream(&self, partition: usize) -> Result<Arc<str>, EngineError>;
 
-    /// Drops every event of `stream` up to number `through`. Repeatable. In another stream the same
-    /// number names another event: nothing is dropped there.
-    async fn release(&self, stream: &str, through: u64) -> Result<(), ReleaseError>;
+    /// Up to `limit` events of a partition from number `from` on, or from the oldest where that is
+    /// newer.
+    async fn events(
+        &self,
+        partition: usize,
+        from: u64,
+        limit: usize,
+    ) -> Result<Events, EngineError>;
+
+    /// Drops every event of a partition's `stream` up to number `through`. Repeatable. In another
+    /// stream the same number names another event: nothing is dropped there.
+    async fn release(
+        &self,
+        partition: usize,
+        stream: &str,
+        through: u64,
+    ) -> Result<(), ReleaseError>;
 
     /// Expires what is due, and renews a lease where the engine has one. To be called at least every
     /// second. Its cost grows with what is due, not with what is stored.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Digest, Millis, OutboxFill};
+use crate::{Digest, Millis, OutboxFill, TokenId};
 
 /// Who requests a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum TokenError {
 #[derive(Debug, Clone, Copy)]
 pub struct Authorisation<'a> {
     /// The token that the request presents.
-    pub token: &'a Digest,
+    pub token: &'a TokenId,
     /// The device that the request names.
     pub device: &'a str,
     /// The one-use secret that will open the socket.
@@ -302,6 +302,17 @@ pub enum EngineError {
     /// nothing do not have this error.
     #[error("the engine did not confirm the operation")]
     OutcomeUnknown,
+}
+
+impl AuthoriseError {
+    /// Why the operation has no outcome, where it has none.
+    #[must_use]
+    pub const fn engine(self) -> Option<EngineError> {
+        match self {
+            Self::Token(TokenError::Engine(error)) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl From<EngineError> for AuthoriseError {

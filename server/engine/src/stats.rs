@@ -2,6 +2,7 @@
 //! answers. What is measured while operations run costs them a few atomic additions.
 
 use std::{
+    ops,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
@@ -38,6 +39,22 @@ pub struct EngineFill {
     pub reserved_bytes: u64,
     /// The age of the oldest event, in milliseconds; `None` where there is no event.
     pub oldest_event: Option<Millis>,
+}
+
+impl ops::Add for EngineFill {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            devices: self.devices + other.devices,
+            connected: self.connected + other.connected,
+            queued_messages: self.queued_messages + other.queued_messages,
+            events: self.events + other.events,
+            event_bytes: self.event_bytes + other.event_bytes,
+            reserved_bytes: self.reserved_bytes + other.reserved_bytes,
+            oldest_event: self.oldest_event.max(other.oldest_event),
+        }
+    }
 }
 
 /// How full an outbox is.
@@ -96,6 +113,10 @@ pub struct RedisStats {
     pub lease: Duration,
     /// How much of it is left, by this gateway's clock.
     pub lease_remaining: Duration,
+    /// The number of partitions.
+    pub partitions: u64,
+    /// Those to which there is a connection.
+    pub partitions_connected: u64,
 }
 
 /// A histogram of whole numbers, such as microseconds. Observing takes two atomic additions.

@@ -1,6 +1,6 @@
 //! Settings of the Redis that many gateways share.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 use engine::redis::{self, RedisOptions};
@@ -19,6 +19,11 @@ pub struct RedisConfig {
     /// What every key and channel in Redis begins with.
     #[arg(long, value_name = "TEXT", default_value = redis::PREFIX)]
     pub redis_prefix: String,
+
+    /// Over how many partitions devices are spread. A partition is what one server of a Redis Cluster
+    /// holds as a whole. The number is written down with the data and never changes.
+    #[arg(long, value_name = "NUMBER", default_value_t = NonZeroUsize::MIN, value_parser = value::partitions)]
+    pub redis_partitions: NonZeroUsize,
 
     /// How long Redis may miss a gateway's heartbeat before the gateway counts as dead and its
     /// sockets end.
@@ -42,6 +47,7 @@ impl RedisConfig {
         }
         let mut options = RedisOptions::new(url)?;
         options.prefix.clone_from(&self.redis_prefix);
+        options.partitions = self.redis_partitions;
         options.lease = self.redis_lease;
         options.timeout = self.redis_timeout;
         Ok(Some(options))

@@ -2,7 +2,7 @@
 
 use std::{
     net::{AddrParseError, IpAddr, SocketAddr},
-    num::ParseIntError,
+    num::{NonZeroUsize, ParseIntError},
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
@@ -49,6 +49,9 @@ pub const UNLIMITED_RATE: u32 = u32::MAX;
 /// The most worker threads that actix runs.
 pub const MAX_WORKERS: u32 = 512;
 
+/// The most partitions.
+pub const MAX_PARTITIONS: u16 = 128;
+
 /// The longest time of a setting.
 const MAX_TIME: Duration = Duration::from_hours(10 * 366 * 24);
 
@@ -92,6 +95,13 @@ pub fn count(text: &str) -> Result<u32, ValueError> {
 /// A number of worker threads.
 pub fn workers(text: &str) -> Result<u32, ValueError> {
     number(text, 1..=MAX_WORKERS, ", and more than one for each core gains nothing")
+}
+
+/// A number of partitions.
+pub fn partitions(text: &str) -> Result<NonZeroUsize, ValueError> {
+    let bound = ": the id of an event has a place in each partition";
+    let partitions = number(text, 1..=MAX_PARTITIONS, bound)?;
+    Ok(NonZeroUsize::new(partitions.into()).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// A number a second, up to the million that the microseconds of a rate can count; or `off`.

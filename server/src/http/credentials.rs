@@ -10,7 +10,7 @@ use actix_web::{
 };
 use api_types::problem::ProblemKind;
 
-use engine::Digest;
+use engine::TokenId;
 
 use super::client_address::client_address;
 use crate::{problem::ApiError, secret, state::Gateway};
@@ -19,7 +19,7 @@ use crate::{problem::ApiError, secret, state::Gateway};
 pub const TOKEN_HEADER: &str = "token";
 
 /// The token of a prospect, as its digest. The engine checks whether it is live.
-pub struct Token(pub Digest);
+pub struct Token(pub TokenId);
 
 impl FromRequest for Token {
     type Error = ApiError;
@@ -29,13 +29,13 @@ impl FromRequest for Token {
         ready(match token_header(request) {
             TokenHeader::Absent => Err(ProblemKind::TokenMissing.into()),
             TokenHeader::Malformed => Err(ProblemKind::TokenMalformed.into()),
-            TokenHeader::Token(digest) => Ok(Self(digest)),
+            TokenHeader::Token(token) => Ok(Self(token)),
         })
     }
 }
 
 /// The token of a prospect where none is needed: a malformed one counts as absent.
-pub struct AnyToken(pub Option<Digest>);
+pub struct AnyToken(pub Option<TokenId>);
 
 impl FromRequest for AnyToken {
     type Error = ApiError;
@@ -44,7 +44,7 @@ impl FromRequest for AnyToken {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self(match token_header(request) {
             TokenHeader::Absent | TokenHeader::Malformed => None,
-            TokenHeader::Token(digest) => Some(digest),
+            TokenHeader::Token(token) => Some(token),
         })))
     }
 }
@@ -53,14 +53,14 @@ impl FromRequest for AnyToken {
 enum TokenHeader {
     Absent,
     Malformed,
-    Token(Digest),
+    Token(TokenId),
 }
 
 fn token_header(request: &HttpRequest) -> TokenHeader {
     let mut values = request.headers().get_all(TOKEN_HEADER);
     match (values.next().map(HeaderValue::as_bytes), values.next()) {
         (None, _) => TokenHeader::Absent,
-        (Some(token), None) if secret::is_token(token) => TokenHeader::Token(Digest::of(token)),
+        (Some(token), None) if secret::is_token(token) => TokenHeader::Token(TokenId::of(token)),
         (Some(_), _) => TokenHeader::Malformed,
     }
 }

@@ -163,8 +163,12 @@ fn add_journal(samples: &mut Samples<'_>, journal: &JournalStats) {
 }
 
 fn add_redis(samples: &mut Samples<'_>, redis: &RedisStats) {
-    let connected = "Whether there is a connection to Redis: 1, or 0";
+    let connected = "Whether there is a connection to Redis, for each partition: 1, or 0";
     samples.gauge("redis_connected", connected, redis.connected.into());
+    let partitions = "Partitions over which devices are spread";
+    samples.gauge("redis_partitions", partitions, redis.partitions);
+    let connected = "Partitions to which there is a connection";
+    samples.gauge("redis_partitions_connected", connected, redis.partitions_connected);
     samples.counter("redis_connects", "Connections made to Redis", redis.connects);
     let calls = ReadHistogram(redis.calls.clone());
     samples.0.register("redis_call_duration_seconds", "Time that Redis takes to answer", calls);

@@ -8,7 +8,7 @@ use api_types::{
     problem::ProblemKind,
     token::{Channel, TokenRequest, TokenResponse},
 };
-use engine::{Digest, Requester};
+use engine::{Digest, Home, Requester};
 
 use crate::{
     config::TokenIssuer,
@@ -108,7 +108,7 @@ pub async fn request_token(
         Channel::Test if !gateway.test_channel => return Err(ProblemKind::ChannelClosed.into()),
         Channel::Test => Requester::Test,
         Channel::Browser | Channel::Android | Channel::Ios => {
-            Requester::Claim { shown: token.as_ref(), key: key.as_ref() }
+            Requester::Claim { shown: token.as_ref().map(|token| &token.digest), key: key.as_ref() }
         }
     };
     let device_data = body.device_data.as_ref().map(DeviceData::json);
@@ -122,7 +122,7 @@ async fn issue(
     requester: Requester<'_>,
     device_data: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
-    let token = secret::new_token();
+    let token = secret::new_token(Home::of_device(device.as_str()));
     let digest = Digest::of(token.as_bytes());
     gateway.engine.request_token(device.as_str(), requester, device_data, &digest).await?;
     let expires_in = gateway.config.tokens.token_ttl.as_secs().max(1);

@@ -6,11 +6,13 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use engine::{
     Clock, Durability, Engine, EngineListener, JournalError, Limits,
     embedded::Embedded,
+    partitions::Partitioned,
     redis::{Redis, RedisOptions},
 };
 use tests::{RedisServer, gateway::PATIENCE};
@@ -25,6 +27,8 @@ pub enum Backend {
     /// The engine of many gateways, on a Redis that the tests share; each engine has a prefix of
     /// its own.
     Redis,
+    /// The engine of many gateways on so many partitions, all on that Redis.
+    Partitions(usize),
 }
 
 /// A journal longer than this is compacted, in bytes: so short that it happens all the time.
@@ -60,11 +64,41 @@ pub async fn on_redis(
     clock: Arc<dyn Clock>,
     listener: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
+    let engine = Redis::start(limits, options(), Some(clock), listener);
+    engine.ready().await.expect("a connection to Redis");
+    Arc::new(engine)
+}
+
+/// The engine of one of many gateways, on partitions that are empty. Each of them has the limits: they
+/// are multiplied before the engine divides them.
+pub async fn on_partitions(
+    partitions: usize,
+    limits: &Limits,
+    clock: Arc<dyn Clock>,
+    listener: Arc<dyn EngineListener>,
+) -> Arc<dyn Engine> {
+    let mut options = options();
+    options.partitions = partitions.try_into().expect("at least one");
+    // A pointer settles while what it leads to is remembered: the random runs have less time for it.
+    options.timeout = Duration::from_secs(10);
+    let limits = Limits {
+        devices: limits.devices.saturating_mul(partitions),
+        remembered_half_refs: limits.remembered_half_refs.saturating_mul(partitions),
+        event_bytes: limits.event_bytes.saturating_mul(partitions),
+        ..limits.clone()
+    };
+    let engine = Partitioned::start(&limits, &options, Some(&clock), &listener);
+    for partition in 0..partitions {
+        engine.stream(partition).await.expect("a connection to Redis");
+    }
+    Arc::new(engine)
+}
+
+/// The Redis of the tests, with a prefix of its own.
+fn options() -> RedisOptions {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let mut options = RedisOptions::new(&SERVER.url()).expect("a URL");
     options.prefix = format!("engine-{}:", MADE.fetch_add(1, Ordering::Relaxed));
     options.timeout = PATIENCE;
-    let engine = Redis::start(limits, options, Some(clock), listener);
-    engine.ready().await.expect("a connection to Redis");
-    Arc::new(engine)
+    options
 }

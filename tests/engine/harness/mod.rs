@@ -5,6 +5,7 @@
 //! in place of a secret's.
 
 mod backend;
+mod merged;
 mod notifications;
 mod operations;
 mod phones;
@@ -42,6 +43,9 @@ pub fn just_before(time: Duration) -> Duration {
     time.saturating_sub(MOMENT)
 }
 
+/// The partitions of an engine that has several.
+pub const PARTITIONS: usize = 6;
+
 /// The digest of the secret with this name.
 pub fn secret(name: &str) -> Digest {
     Digest::of(name.as_bytes())
@@ -52,7 +56,9 @@ pub fn connection(name: &str) -> ConnectionId {
     ConnectionId(name.into())
 }
 
-/// Declares a test and runs it on every engine: `module::name::memory`, `::journal` and `::redis`.
+/// Declares a test and runs it on every engine: `module::name::memory`, `::journal`, `::redis` and
+/// `::partitions`. A limit of all devices and events is divided among partitions: a test of one on several
+/// devices says `in_one_partition`, and its last run has one alone.
 ///
 /// ```ignore
 /// conformance!(a_claimed_device_has_a_token, async |backend| {
@@ -63,6 +69,12 @@ pub fn connection(name: &str) -> ConnectionId {
 /// ```
 macro_rules! conformance {
     ($name:ident, async |$backend:ident| $body:block) => {
+        conformance!($name, crate::harness::PARTITIONS, async |$backend| $body);
+    };
+    ($name:ident, in_one_partition, async |$backend:ident| $body:block) => {
+        conformance!($name, 1, async |$backend| $body);
+    };
+    ($name:ident, $partitions:expr, async |$backend:ident| $body:block) => {
         mod $name {
             use super::*;
             use crate::harness::Backend;
@@ -83,6 +95,12 @@ macro_rules! conformance {
             #[ignore = "needs redis-server"]
             async fn redis() {
                 test(Backend::Redis).await;
+            }
+
+            #[tokio::test]
+            #[ignore = "needs redis-server"]
+            async fn partitions() {
+                test(Backend::Partitions($partitions)).await;
             }
         }
     };

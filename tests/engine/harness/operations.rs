@@ -22,6 +22,7 @@ impl TestEngine {
         device_data: Option<&str>,
         token: &str,
     ) -> Result<(), RequestTokenError> {
+        self.knows_token(token, device);
         self.inner.request_token(device, requester, device_data, &secret(token)).await
     }
 
@@ -69,11 +70,11 @@ impl TestEngine {
     }
 
     pub async fn check_token(&self, token: &str) -> Result<(), TokenError> {
-        self.inner.check_token(&secret(token)).await
+        self.inner.check_token(&self.token_id(token)).await
     }
 
     pub async fn revoke(&self, token: &str) {
-        self.inner.revoke_token(&secret(token)).await.expect(AVAILABLE);
+        self.inner.revoke_token(&self.token_id(token)).await.expect(AVAILABLE);
     }
 
     pub async fn authorise(
@@ -93,7 +94,7 @@ impl TestEngine {
         linkinjected: Option<&str>,
     ) -> Result<(), AuthoriseError> {
         let authorisation = Authorisation {
-            token: &secret(token),
+            token: &self.token_id(token),
             device,
             half_ref: &secret(half_ref),
             linkinjected,
@@ -217,12 +218,11 @@ impl TestEngine {
     }
 
     pub async fn events(&self, from: u64, limit: usize) -> Events {
-        self.inner.events(from, limit).await.expect(AVAILABLE)
+        self.merged.lock().await.events(&*self.inner, from, limit).await
     }
 
     pub async fn release(&self, through: u64) {
-        let stream = self.inner.stream().await.expect(AVAILABLE);
-        self.inner.release(&stream, through).await.expect("it is the stream");
+        self.merged.lock().await.release(&*self.inner, through).await;
     }
 
     /// Releases all events.

@@ -1,6 +1,7 @@
 //! An engine under test with its clock, its notifications and, of the journal, its folder.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
         Arc,
@@ -10,15 +11,18 @@ use std::{
 };
 
 use engine::{
-    Clock, DisconnectCause, Durability, EndReason, Engine, Event, EventData, Events, JournalError,
-    Limits, Millis, millis,
+    Clock, DisconnectCause, Durability, EndReason, Engine, Event, EventData, Events, Home,
+    JournalError, Limits, Millis, TokenId, millis,
 };
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use super::{
     Backend, SECOND,
-    backend::{in_memory, on_journal, on_redis},
+    backend::{in_memory, on_journal, on_partitions, on_redis},
+    merged::Merged,
     notifications::Notifications,
+    secret,
 };
 
 /// When every test begins: 2023-11-14T22:13:20Z.
@@ -53,6 +57,9 @@ pub struct TestEngine {
     clock: Arc<ManualClock>,
     /// The number of the first event that [`Self::new_events`] has not returned yet.
     unread: AtomicU64,
+    pub(super) merged: Mutex<Merged>,
+    /// The device that each token was last requested for.
+    tokens: std::sync::Mutex<HashMap<String, String>>,
     /// The journal's folder.
     folder: Option<TempDir>,
 }
@@ -71,13 +78,16 @@ impl TestEngine {
         let folder = (backend == Backend::Journal).then(|| tempfile::tempdir().expect("a folder"));
         let inner = match (backend, &folder) {
             (Backend::Redis, _) => on_redis(&limits, time, listener).await,
+            (Backend::Partitions(partitions), _) => {
+                on_partitions(partitions, &limits, time, listener).await
+            }
             (_, None) => in_memory(limits.clone(), time, listener),
             (_, Some(folder)) => {
                 on_journal(folder.path(), Durability::Process, &limits, time, listener)
                     .expect("an empty folder")
             }
         };
-        let expires_unswept = backend != Backend::Redis;
+        let expires_unswept = matches!(backend, Backend::Memory | Backend::Journal);
         Self {
             inner,
             limits,
@@ -85,6 +95,8 @@ impl TestEngine {
             notifications,
             clock,
             unread: AtomicU64::new(1),
+            merged: Mutex::default(),
+            tokens: std::sync::Mutex::default(),
             folder,
         }
     }
@@ -132,8 +144,31 @@ impl TestEngine {
         self.notifications.hold()
     }
 
+    /// The token of this name is requested for a device.
+    pub(super) fn knows_token(&self, token: &str, device: &str) {
+        let mut tokens = self.tokens.lock().expect("no test panics while it holds this");
+        tokens.insert(token.to_owned(), device.to_owned());
+    }
+
+    /// The token of this name, with the home that its text would have.
+    pub(super) fn token_id(&self, token: &str) -> TokenId {
+        let tokens = self.tokens.lock().expect("no test panics while it holds this");
+        let device = tokens.get(token).map(String::as_str).unwrap_or_default();
+        TokenId { digest: secret(token), home: Home::of_device(device) }
+    }
+
+    /// The names of the event streams of all partitions.
+    pub async fn streams(&self) -> Vec<Arc<str>> {
+        let mut streams = Vec::new();
+        for partition in 0..self.inner.partitions() {
+            streams.push(self.inner.stream(partition).await.expect("the engine is available"));
+        }
+        streams
+    }
+
     /// Advances the clock, and has the engine expire what is due then.
     pub async fn advance(&self, time: Duration) {
+        self.merged.lock().await.keep_up(&*self.inner).await;
         self.advance_unswept(time);
         self.sweep().await;
     }
@@ -171,7 +206,15 @@ impl TestEngine {
     /// Asserts that exactly these events were appended since the last call; each is written as
     /// [`in_words`] has it.
     pub async fn events_are(&self, expected: &[&str]) {
-        let events: Vec<_> = self.new_events().await.iter().map(in_words).collect();
+        let events = self.new_events().await;
+        let mut events: Vec<_> = events.iter().map(in_words).collect();
+        let mut expected = expected.to_vec();
+        if self.inner.partitions() > 1 {
+            // Only within a device their order is a promise.
+            let device = |event: &str| event.split(' ').next().map(ToOwned::to_owned);
+            events.sort_by_key(|event| device(event));
+            expected.sort_by_key(|event| device(event));
+        }
         assert_eq!(events, expected);
     }
 

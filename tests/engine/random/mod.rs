@@ -122,16 +122,23 @@ const MET: [&str; 60] = [
     "unswept send OutboxFull",
 ];
 
-conformance!(random_operations_follow_the_model, async |backend| {
+conformance!(random_operations_follow_the_model, 3, async |backend| {
     only_the_smallest_failure_is_printed();
     // A runtime does not run inside another, hence a thread.
     let runs = thread::Builder::new().name(RUNS_THREAD.to_owned());
     let runs = runs.spawn(move || run_all(backend)).expect("a thread");
     let result = runs.join().expect("proptest catches the panics of a run");
     let met = result.unwrap_or_else(|failure| panic!("{failure}"));
-    let missed: Vec<_> = MET.iter().filter(|name| !met.contains(**name)).collect();
+    let expected = MET.iter().filter(|name| !is_beyond(backend, name));
+    let missed: Vec<_> = expected.filter(|name| !met.contains(**name)).collect();
     assert!(missed.is_empty(), "never met: {missed:?}");
 });
+
+/// What the devices of a run cannot reach where they are spread over partitions: the limits of all.
+fn is_beyond(backend: Backend, name: &str) -> bool {
+    matches!(backend, Backend::Partitions(_))
+        && matches!(name, "claim DevicesFull" | "stream full of all devices")
+}
 
 /// Runs random operations, and returns what was met; or the smallest run that fails.
 fn run_all(backend: Backend) -> Result<BTreeSet<String>, String> {

@@ -39,7 +39,7 @@ pub struct Run {
 impl Run {
     pub fn new(engine: TestEngine) -> Self {
         Self {
-            model: Model::new(engine.now(), engine.limits.clone()),
+            model: Model::new(engine.now(), engine.limits.clone(), engine.inner.partitions()),
             invariants: Invariants::new(millis(engine.limits.half_ref_memory)),
             engine,
             clients: Clients::new(),
@@ -500,7 +500,7 @@ impl Run {
             self.invariants.event(&event);
             self.model.stream.keep(event);
         }
-        self.model.stream.check_bounds(&self.model.limits);
+        self.model.check_bounds();
         for (epoch, seq) in mem::take(&mut self.acknowledged_unswept) {
             self.invariants.acknowledged(&epoch, seq);
         }

@@ -19,12 +19,12 @@ impl State {
         now: Millis,
     ) -> Result<(), AuthoriseError> {
         let Authorisation { token, device, half_ref, linkinjected } = authorisation;
-        let found = self.live_token(token, now).map_err(AuthoriseError::Token)?;
+        let found = self.live_token(&token.digest, now).map_err(AuthoriseError::Token)?;
         if &*found.device != device {
             return Err(AuthoriseError::DeviceMismatch);
         }
         let device = Arc::clone(&found.device);
-        let token = self.use_token(&device, *token);
+        let token = self.use_token(&device, token.digest);
         self.count_authorisation(&device, now)?;
 
         match self.half_refs.get(half_ref) {

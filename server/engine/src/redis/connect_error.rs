@@ -17,12 +17,37 @@ pub enum ConnectError {
     /// The server cannot serve a gateway.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// The data has another number of partitions.
+    #[error(
+        "the data in Redis was made with {stored} partitions, and the gateway was started with {given}: \
+         start it with {stored}; the number never changes"
+    )]
+    OtherPartitions {
+        /// The number that was written down with the data.
+        stored: usize,
+        /// The number that the gateway was started with.
+        given: usize,
+    },
+    /// The partition has no data, and no other partition has shown yet how many there are.
+    #[error("the partition has no data yet, and begins when the first partition can be reached")]
+    Unmade,
     /// An answer did not come in time.
     #[error("{}", NO_ANSWER)]
     TimedOut,
     /// A call failed; its cause was logged with it.
     #[error("the connection failed while it was set up")]
     Failed,
+}
+
+impl ConnectError {
+    /// Why a gateway with so many partitions may not join.
+    pub(super) fn of_join(error: RedisError, given: usize) -> Self {
+        match (error.code(), error.detail().and_then(|detail| detail.parse().ok())) {
+            (Some("PARTITIONS"), Some(stored)) => Self::OtherPartitions { stored, given },
+            (Some("UNMADE"), _) => Self::Unmade,
+            _ => Self::Redis(error),
+        }
+    }
 }
 
 const NO_ANSWER: &str =

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connect_error::{cause, changed_nothing, late, refused_for_now},
     function_library::FunctionLibrary,
+    layout::Layout,
     measures::Measures,
     options::RedisOptions,
     protocol::Reply,
@@ -30,7 +31,10 @@ use crate::{Clock, Digest, EngineError, unconfirmed::Unconfirmed};
 /// What operations and the connector share.
 pub struct Shared {
     pub options: RedisOptions,
-    pub library: FunctionLibrary,
+    pub layout: Layout,
+    /// What every key and channel of the partition begins with.
+    pub prefix: String,
+    pub library: Arc<FunctionLibrary>,
     /// A clock in place of Redis's own.
     pub clock: Option<Arc<dyn Clock>>,
     pub router: Arc<PushRouter>,

@@ -20,6 +20,7 @@ use super::{
     connect_error::ConnectError,
     connection::{Connection, ConnectionState, Shared},
     function_library::{BATCH, FunctionLibrary},
+    layout::Layout,
     options::RedisOptions,
     protocol::{self, Reply},
     server_info::{RedisWarning, ServerInfo},
@@ -52,8 +53,9 @@ struct Previous {
 
 /// Connects, and reconnects for as long as it is polled.
 pub async fn maintain(shared: Arc<Shared>) {
-    let address = shared.options.address();
+    let (address, partition) = (shared.options.address(), shared.layout.number());
     let mut previous = Previous::default();
+    shared.layout.confirmed(shared.options.timeout).await;
     let mut pause = FIRST_PAUSE;
     let (mut failures, mut last_why) = (0_u64, String::new());
     loop {
@@ -68,10 +70,11 @@ pub async fn maintain(shared: Arc<Shared>) {
                 if let Some(warning) = info.warning()
                     && previous.warning != Some(warning)
                 {
-                    tracing::warn!(redis = address, %warning, "Redis can lose data");
+                    tracing::warn!(redis = address, partition, %warning, "Redis can lose data");
                 }
                 tracing::info!(
                     redis = address,
+                    partition,
                     gateway = connection.gateway,
                     failures,
                     "connected to Redis"
@@ -98,7 +101,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                 shared.note_failure(&why);
                 // One line for each cause, however often it is tried.
                 if why != last_why {
-                    tracing::warn!(redis = address, why, "no connection to Redis");
+                    tracing::warn!(redis = address, partition, why, "no connection to Redis");
                     last_why = why;
                 }
                 sleep(pause).await;
@@ -137,14 +140,16 @@ async fn connect(
         .set_pipeline_buffer_size(WAITING_CALLS)
         .set_push_sender(shared.router.push_handler(closed.clone()));
     let (mut redis, info) = open(options, config).await?;
+    refuse_other_layout(shared, &mut redis).await?;
     let joined = join(shared, previous, &mut redis, &info).await;
     let joined = match joined {
         Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
             load(&shared.library, &mut redis).await?;
-            join(shared, previous, &mut redis, &info).await?
+            join(shared, previous, &mut redis, &info).await
         }
-        other => other?,
+        other => other,
     };
+    let joined = joined.map_err(|error| ConnectError::of_join(error, shared.layout.partitions))?;
     let connection = Connection {
         redis,
         gateway: joined.gateway,
@@ -158,7 +163,7 @@ async fn connect(
     shared.state.send_replace(ConnectionState::Down(Instant::now()));
     // From here on every notification for this gateway arrives ...
     let mut subscribe = cmd("SUBSCRIBE");
-    subscribe.arg(format!("{}gateway:{}", options.prefix, connection.gateway));
+    subscribe.arg(format!("{}gateway:{}", shared.prefix, connection.gateway));
     connection.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
     // ... and what was missed before is made up for.
     let mut waiting = Vec::new();
@@ -194,6 +199,26 @@ pub async fn open(
     Ok((redis, info))
 }
 
+/// Refuses data that was made with one partition where there are several, and the other way round: its
+/// keys have other names.
+async fn refuse_other_layout(
+    shared: &Shared,
+    redis: &mut MultiplexedConnection,
+) -> Result<(), ConnectError> {
+    let Layout { partition, partitions: given, .. } = shared.layout;
+    if partition > 0 {
+        return Ok(());
+    }
+    let mut command = cmd("HMGET");
+    let meta = format!("{}meta", shared.layout.other_prefix(&shared.options.prefix));
+    command.arg(meta).arg(&["stream", "partitions"]);
+    let (stream, stored): (Option<String>, Option<usize>) = command.query_async(redis).await?;
+    match stream {
+        Some(_) => Err(ConnectError::OtherPartitions { stored: stored.unwrap_or(1), given }),
+        None => Ok(()),
+    }
+}
+
 /// Loads the function library.
 async fn load(
     library: &FunctionLibrary,
@@ -221,13 +246,15 @@ async fn join(
     redis: &mut MultiplexedConnection,
     info: &ServerInfo,
 ) -> Result<Joined, RedisError> {
-    let mut command = shared.library.call("join", &shared.options.prefix);
+    let mut command = shared.library.call("join", &shared.prefix);
     let deadline = info.clock().at(Instant::now().into_std() + shared.options.timeout);
     command.arg(shared.clock_argument()).arg(deadline);
     command.arg(&previous.gateway).arg(previous.tries).arg(previous.writes);
     command.arg(new_id()).arg(&previous.stream).arg(new_id());
     command.arg(info.run()).arg(u8::from(info.keeps_all()));
+    command.arg(shared.layout.partitions).arg(u8::from(shared.layout.may_make()));
     let (stream, gateway, writes) = command.query_async(redis).await?;
+    shared.layout.confirm();
     Ok(Joined { stream, gateway, writes })
 }
 
@@ -239,7 +266,7 @@ async fn check_local_sockets(
 ) -> Result<Vec<ConnectionId>, ConnectError> {
     let mut waiting = Vec::new();
     for sockets in shared.router.local_sockets.all().chunks(BATCH) {
-        let mut command = shared.library.call("check_sockets", &shared.options.prefix);
+        let mut command = shared.library.call("check_sockets", &shared.prefix);
         for (socket, device) in sockets {
             command.arg(&**device).arg(&*socket.0);
         }
@@ -266,10 +293,10 @@ async fn close_unknown_sockets(
 ) -> Result<(), ConnectError> {
     let mut cursor = "0".to_owned();
     loop {
-        let mut command = shared.library.call("list_sockets", &shared.options.prefix);
+        let mut command = shared.library.call("list_sockets", &shared.prefix);
         command.arg(&cursor);
         let reply = setup_call(shared, connection, command).await?;
-        let mut close = shared.library.call("close", &shared.options.prefix);
+        let mut close = shared.library.call("close", &shared.prefix);
         close.arg("");
         let mut found = false;
         for pair in reply.values().get(1..).unwrap_or_default().chunks_exact(2) {
@@ -294,7 +321,7 @@ async fn close_unknown_sockets(
 /// Revokes the tokens that no client has.
 async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<(), ConnectError> {
     while let [token] = shared.unconfirmed.oldest_after(0, 1)[..] {
-        let mut command = shared.library.call("revoke_unconfirmed", &shared.options.prefix);
+        let mut command = shared.library.call("revoke_unconfirmed", &shared.prefix);
         command.arg(token.bytes());
         connection.complete(shared, command).await.map_err(|_| ConnectError::Failed)?;
         shared.unconfirmed.remove_oldest(1);

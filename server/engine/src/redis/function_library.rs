@@ -24,10 +24,14 @@ const SAFETY_TTL: u64 = 24 * 60 * 60 * 1000;
 /// cannot be told from one whose data was lost.
 const EXPIRED_GATEWAY_TTL: u64 = 30 * SAFETY_TTL;
 
+/// At most this many pointers in a partition; the oldest go first. They are for half refs that are
+/// pending or remembered.
+const POINTERS: u64 = 1_000_000;
+
 /// Comes first and is not a block of its own: the other files use what it declares.
 const CALL: &str = include_str!("lua/call.lua");
 
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     include_str!("lua/notifications.lua"),
     include_str!("lua/records.lua"),
     include_str!("lua/events.lua"),
@@ -35,6 +39,7 @@ const MODULES: [&str; 12] = [
     include_str!("lua/sockets.lua"),
     include_str!("lua/tokens.lua"),
     include_str!("lua/authorisations.lua"),
+    include_str!("lua/pointers.lua"),
     include_str!("lua/outbox.lua"),
     include_str!("lua/idempotency.lua"),
     include_str!("lua/conversation.lua"),
@@ -112,6 +117,7 @@ fn header(limits: &Limits, options: &RedisOptions) -> String {
     let constants = [
         ("LEASE", millis(options.lease)),
         ("BATCH", BATCH as u64),
+        ("POINTERS", POINTERS),
         ("SAFETY_TTL", SAFETY_TTL),
         ("EXPIRED_GATEWAY_TTL", EXPIRED_GATEWAY_TTL),
         ("EVENT_OVERHEAD", EVENT_OVERHEAD as u64),

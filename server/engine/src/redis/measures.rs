@@ -67,6 +67,8 @@ impl Measures {
             lease,
             lease_remaining: renewed
                 .map_or(Duration::ZERO, |renewed| lease.saturating_sub(renewed.elapsed())),
+            partitions: 1,
+            partitions_connected: connected.into(),
         }
     }
 }

@@ -31,11 +31,13 @@ mod connection;
 mod connector;
 mod event;
 mod function_library;
+mod layout;
 mod local_sockets;
 mod locator;
 mod measures;
 mod operations;
 mod options;
+mod pointers;
 mod protocol;
 mod push;
 mod server_clock;
@@ -53,8 +55,11 @@ pub use connect_error::ConnectError;
 pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
 pub use server_info::{RedisWarning, Unfit};
 
+pub(crate) use layout::Layout;
+pub(crate) use pointers::Pointed;
+
 use connection::{ConnectionState, Shared};
-use function_library::FunctionLibrary;
+pub(crate) use function_library::FunctionLibrary;
 use measures::Measures;
 use protocol::Reply;
 use push::PushRouter;
@@ -80,8 +85,25 @@ impl Redis {
         clock: Option<Arc<dyn Clock>>,
         listener: Arc<dyn EngineListener>,
     ) -> Self {
+        let library = Arc::new(FunctionLibrary::new(limits, &options));
+        let mut layout = Layout::of(1);
+        // There is one place of one partition.
+        let layout = layout.next().unwrap_or_else(|| unreachable!("one of one"));
+        Self::start_partition(library, options, layout, clock, listener)
+    }
+
+    /// Starts the engine of one partition.
+    pub(crate) fn start_partition(
+        library: Arc<FunctionLibrary>,
+        options: RedisOptions,
+        layout: Layout,
+        clock: Option<Arc<dyn Clock>>,
+        listener: Arc<dyn EngineListener>,
+    ) -> Self {
         let shared = Arc::new(Shared {
-            library: FunctionLibrary::new(limits, &options),
+            library,
+            prefix: layout.prefix(&options.prefix),
+            layout,
             options,
             clock,
             router: Arc::new(PushRouter::new(listener)),
@@ -94,6 +116,11 @@ impl Redis {
         Self { shared, connector }
     }
 
+    /// Whether there is a connection now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.shared.connected().is_some()
+    }
+
     /// Closes the connection for good.
     fn stop(&self) {
         self.connector.abort();
@@ -102,7 +129,7 @@ impl Redis {
 
     /// A call of a function, to which its arguments are to be added.
     fn command(&self, function: &str) -> Cmd {
-        self.shared.library.call(function, &self.shared.options.prefix)
+        self.shared.library.call(function, &self.shared.prefix)
     }
 
     /// Calls a function that changes nothing, and reads its reply.

@@ -16,7 +16,7 @@ use crate::{
     Acknowledgement, Authorisation, AuthoriseError, ConnectionId, DeviceState, Digest, EndReason,
     Engine, EngineError, EngineFill, EngineStats, Events, Message, Opened, OutboxFill, Outgoing,
     RedeemError, ReleaseError, RequestTokenError, Requester, SendError, Sent, SocketError,
-    SocketState, TokenError, millis, new_id,
+    SocketState, TokenError, TokenId, millis, new_id,
 };
 
 /// Lua has doubles for numbers, which are exact up to here. No number that is given out is as large.
@@ -105,9 +105,9 @@ impl Engine for Redis {
         }
     }
 
-    async fn check_token(&self, token: &Digest) -> Result<(), TokenError> {
+    async fn check_token(&self, token: &TokenId) -> Result<(), TokenError> {
         let mut command = self.command("check_token");
-        command.arg(token.bytes());
+        command.arg(token.digest.bytes());
         let check = |reply: &Reply| match reply.word() {
             "ok" => Ok(Ok(())),
             "unknown" => Ok(Err(TokenError::Unknown)),
@@ -117,28 +117,14 @@ impl Engine for Redis {
         self.read(command, check).await?
     }
 
-    async fn revoke_token(&self, token: &Digest) -> Result<(), EngineError> {
+    async fn revoke_token(&self, token: &TokenId) -> Result<(), EngineError> {
         let mut command = self.command("revoke_token");
-        command.arg(token.bytes());
+        command.arg(token.digest.bytes());
         self.call_detached(command).await.map(|_| ())
     }
 
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError> {
-        let Authorisation { token, device, half_ref, linkinjected } = authorisation;
-        let mut command = self.command("authorise");
-        command.arg(token.bytes()).arg(device).arg(half_ref.bytes());
-        command.arg(stored_link(linkinjected));
-        let reply = self.call(command).await?;
-        Err(match reply.word() {
-            "ok" => return Ok(()),
-            "unknown" => AuthoriseError::Token(TokenError::Unknown),
-            "expired" => AuthoriseError::Token(TokenError::Expired),
-            "device-mismatch" => AuthoriseError::DeviceMismatch,
-            "half-ref-foreign" => AuthoriseError::HalfRefForeign,
-            "half-ref-spent" => AuthoriseError::HalfRefSpent,
-            "too-many" => AuthoriseError::TooMany(Duration::from_micros(reply.int(1)?)),
-            _ => reply.unexpected().into(),
-        })
+        self.authorise_unless(false, authorisation).await
     }
 
     async fn redeem(
@@ -307,11 +293,16 @@ impl Engine for Redis {
         self.call_detached(command).await.map(|_| ())
     }
 
-    async fn stream(&self) -> Result<Arc<str>, EngineError> {
+    async fn stream(&self, _partition: usize) -> Result<Arc<str>, EngineError> {
         Ok(Arc::clone(&self.shared.connection().await?.stream))
     }
 
-    async fn events(&self, from: u64, limit: usize) -> Result<Events, EngineError> {
+    async fn events(
+        &self,
+        _partition: usize,
+        from: u64,
+        limit: usize,
+    ) -> Result<Events, EngineError> {
         let mut command = self.command("events");
         command.arg(from.min(LARGEST)).arg((limit as u64).min(LARGEST));
         let events = |reply: &Reply| {
@@ -323,7 +314,12 @@ impl Engine for Redis {
         self.read(command, events).await
     }
 
-    async fn release(&self, stream: &str, through: u64) -> Result<(), ReleaseError> {
+    async fn release(
+        &self,
+        _partition: usize,
+        stream: &str,
+        through: u64,
+    ) -> Result<(), ReleaseError> {
         let mut command = self.command("release");
         command.arg(stream).arg(through.min(LARGEST));
         let reply = self.shared.complete(command).await?;
@@ -393,7 +389,7 @@ impl Drop for OpenedGuard {
         let Some(device) = self.device.take() else { return };
         let shared = Arc::clone(&self.shared);
         shared.router.local_sockets.remove(&self.connection);
-        let mut command = shared.library.call("close", &shared.options.prefix);
+        let mut command = shared.library.call("close", &shared.prefix);
         command.arg("").arg(&*device).arg(&*self.connection.0);
         // Without a runtime the process is about to exit, and the socket ends with the lease.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -1,6 +1,6 @@
 //! Where the Redis of the engine is, and how long the engine waits for it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use redis::{IntoConnectionInfo, ProtocolVersion};
 use thiserror::Error;
@@ -17,6 +17,8 @@ pub struct RedisOptions {
     pub(super) locator: Arc<dyn Locator>,
     /// What every key and channel begins with: engines with different prefixes share nothing.
     pub prefix: String,
+    /// Over how many partitions devices are spread. It never changes for the same data.
+    pub partitions: NonZeroUsize,
     /// How long Redis may miss a gateway's heartbeat before the gateway counts as dead. The heartbeat
     /// comes with each [`Engine::expire`](crate::Engine::expire).
     pub lease: Duration,
@@ -57,6 +59,7 @@ impl RedisOptions {
         Ok(Self {
             locator: Arc::new(FixedAddress(server.set_redis_settings(settings))),
             prefix: PREFIX.to_owned(),
+            partitions: NonZeroUsize::MIN,
             lease: Duration::from_secs(10),
             timeout: Duration::from_secs(2),
         })

@@ -21,6 +21,10 @@
 //! | `request_token` | `ok`, `more`, `device-claimed`, `devices-full` |
 //! | `check_token` | `ok`, `unknown`, `expired` |
 //! | `authorise` | `ok`, `unknown`, `expired`, `device-mismatch`, `half-ref-foreign`, `half-ref-spent`, `too-many` µs, `full` ms |
+//! | `check_authorisation` | as `authorise`, but for what is wrong with the `halfRef` |
+//! | `point` | `ok` settles, `taken` partition settled |
+//! | `pointed` | `ok` partition, `unknown` |
+//! | `knows_half_ref` | `known`, `unknown` |
 //! | `redeem` | `ok` device epoch link, `unknown`, `spent`, `expired`, `revoked`, `events-full` |
 //! | `send` | `ok` epoch seq connected acknowledged \[messages bytes\], `unknown-device`, `outbox-full` ms, `events-full`, `key-reused`, `keys-full` ms |
 //! | `outbox` | `ok` seq data seq data …, `more` seq data …, `stale` reason |
@@ -34,7 +38,7 @@
 //! | `check_sockets` | for each connection `open`, `queued` or a reason |
 //! | `list_sockets` | cursor device connection device connection … |
 //! | `disconnect`, `revoke_token`, `revoke_unconfirmed` | `ok`, or `more`: repeat the call |
-//! | `close`, `leave`, `ready` | `ok` |
+//! | `close`, `leave`, `ready`, `settle` | `ok` |
 //! | `stats` | devices connected queued events bytes reserved \[age\] |
 //!
 //! `join` has no gateway yet: its reply is stream, gateway and writes. A reason is a word of

@@ -1,35 +1,24 @@
 //! What prospects say, as the operator reads it: a stream of Server-Sent Events.
 
+mod position;
+mod reader;
+mod streams;
 mod written;
 
-use std::{
-    convert::Infallible,
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    body::None as NoLength,
-    delete, get,
-    http::header,
-    web::{Bytes, Data},
+    HttpRequest, HttpResponse, body::None as NoLength, delete, get, http::header, web::Data,
 };
-use api_types::{
-    event::{GapEvent, GapKind, MAX_CURSOR_LENGTH, OperatorEvent},
-    parameter::EventId,
-    problem::ProblemKind,
-};
-use futures_util::{Stream, stream};
+use api_types::{event::MAX_CURSOR_LENGTH, parameter::EventId, problem::ProblemKind};
+use engine::EngineError;
 use serde::Deserialize;
 
-use engine::Events;
-
-use self::written::{operator_event, server_sent};
+pub use self::streams::Streams;
+use self::{
+    position::{Known, Place, Position},
+    reader::{Reader, gap, look},
+};
 
 use crate::{
     contract::EVENT_STREAM,
@@ -43,43 +32,6 @@ use crate::{
 
 /// Tells nginx not to buffer the answer.
 const ACCEL_BUFFERING_HEADER: &str = "x-accel-buffering";
-
-/// What a stream sends where it has no event: a comment.
-const COMMENT: &str = ":\n\n";
-
-/// How often an idle stream sends a comment.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// Events that are read at a time.
-const BATCH: usize = 64;
-
-/// How many streams are open.
-#[derive(Default)]
-pub struct Streams(Arc<AtomicUsize>);
-
-/// One open stream.
-struct OpenStream(Arc<AtomicUsize>);
-
-impl Streams {
-    /// How many are open now.
-    #[must_use]
-    pub fn open_now(&self) -> usize {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn open(&self, at_most: u32) -> Option<OpenStream> {
-        let opened = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
-            (open < at_most as usize).then_some(open + 1)
-        });
-        opened.ok().map(|_| OpenStream(Arc::clone(&self.0)))
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 api_errors!(StreamErrors:
     OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, TooManyStreams, InvalidParameter,
@@ -126,11 +78,10 @@ pub async fn stream_events(
 ) -> Result<HttpResponse, ApiError> {
     let open = streams.open(gateway.config.operator.event_streams);
     let open = open.ok_or(ProblemKind::TooManyStreams)?;
-    let name = gateway.engine.stream().await?;
-    let known = gateway.engine.events(u64::MAX, 1).await?;
+    let known = look(&gateway).await?;
     let last_event_id = last_event_id(&request).or(parameters.last_event_id);
     let last_event_id = last_event_id.filter(|id| !id.is_empty());
-    let (from, gap) = begin(last_event_id.as_deref(), &name, &known);
+    let (position, gap) = begin(last_event_id.as_deref(), &known)?;
     let mut response = HttpResponse::Ok();
     response
         .content_type(EVENT_STREAM)
@@ -143,8 +94,7 @@ pub async fn stream_events(
         // The length of the stream is not known, and zero would be wrong.
         return Ok(response.body(NoLength::new()));
     }
-    let reader =
-        Reader { gateway: gateway.into_inner(), name, from, begun: false, gap, _open: open };
+    let reader = Reader::new(gateway.into_inner(), position, gap, open);
     Ok(response.streaming(reader.stream()))
 }
 
@@ -163,103 +113,46 @@ struct StreamParameters {
     last_event_id: Option<String>,
 }
 
-/// Where a stream begins, and the `gap` event that it begins with, if events were missed.
-fn begin(last: Option<&str>, name: &str, known: &Events) -> (u64, Option<String>) {
-    let Some(last) = last else { return (known.next, None) };
-    if last == "0" {
-        return (known.oldest, None);
-    }
-    match number(last, name) {
-        Some(n) if (known.oldest..=known.next).contains(&(n + 1)) => (n + 1, None),
-        _ => (known.oldest, Some(gap(last, name, known.oldest))),
-    }
-}
-
-/// The number of an id of this stream.
-fn number(id: &str, name: &str) -> Option<u64> {
-    let text = id.strip_prefix(name)?.strip_prefix('-')?;
-    let n: u64 = text.parse().ok()?;
-    (n < u64::MAX && n.to_string() == text).then_some(n)
-}
-
-fn cursor(name: &str, n: u64) -> String {
-    format!("{name}-{n}")
-}
-
-fn gap(requested: &str, name: &str, oldest: u64) -> String {
-    let (requested, oldest) = (requested.to_owned(), cursor(name, oldest));
-    server_sent(None, &OperatorEvent::Gap(GapEvent { event: GapKind::Gap, requested, oldest }))
-}
-
-/// One reader of the stream.
-struct Reader {
-    gateway: Arc<Gateway>,
-    name: Arc<str>,
-    from: u64,
-    /// Whether anything was sent. A stream without an event to begin with sends a comment at once, so
-    /// that the client and every proxy between see it begin.
-    begun: bool,
-    gap: Option<String>,
-    _open: OpenStream,
-}
-
-impl Reader {
-    fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
-        stream::unfold(self, |mut reader| async {
-            let chunk = reader.next().await?;
-            Some((Ok(chunk.into()), reader))
-        })
-    }
-
-    /// The next chunk; `None` ends the stream: the gateway shuts down, the engine is unavailable, or
-    /// another event stream has begun.
-    async fn next(&mut self) -> Option<String> {
-        let begun = mem::replace(&mut self.begun, true);
-        if let Some(gap) = self.gap.take() {
-            return Some(gap);
+/// Where a stream begins, and the `gap` event that it begins with, if events were missed. A partition that
+/// cannot be reached is read from where the reader left it. Where that is not said, it is not known.
+fn begin(
+    last: Option<&str>,
+    known: &[Option<Known>],
+) -> Result<(Position, Option<String>), ApiError> {
+    let Some(last) = last else {
+        let ends = known.iter().map(|known| {
+            let known = known.as_ref()?;
+            Some(Place::of(&known.name, known.events.next - 1))
+        });
+        let ends: Option<Vec<_>> = ends.collect();
+        return match ends {
+            Some(ends) => Ok((Position::new(ends), None)),
+            None => Err(EngineError::Unavailable.into()),
+        };
+    };
+    let requested = match last {
+        "0" => Some(Position::oldest(known.len())),
+        last => Position::parse(last, known.len()),
+    };
+    let has_gap = requested.is_none();
+    let requested = requested.unwrap_or_else(|| Position::oldest(known.len()));
+    let (mut begins, mut oldest, mut has_gap) = (Vec::new(), Vec::new(), has_gap);
+    for (place, known) in requested.places().iter().zip(known) {
+        let Some(known) = known else {
+            begins.push(place.clone());
+            oldest.push(place.clone());
+            continue;
+        };
+        if let Some(place) = place.in_stream(known) {
+            begins.push(place);
+        } else {
+            has_gap = true;
+            begins.push(Place::of(&known.name, known.events.oldest - 1));
         }
-        let gateway = Arc::clone(&self.gateway);
-        // Subscribe before reading, so that no event is missed in between.
-        let appended = gateway.registry.events.notified();
-        let mut appended = std::pin::pin!(appended);
-        appended.as_mut().enable();
-        loop {
-            let found = gateway.engine.events(self.from, BATCH).await.ok()?;
-            // In another stream the same numbers name other events.
-            if gateway.engine.stream().await.ok()? != self.name {
-                return None;
-            }
-            if self.from < found.oldest {
-                let requested = cursor(&self.name, self.from.saturating_sub(1));
-                self.from = found.oldest;
-                return Some(gap(&requested, &self.name, found.oldest));
-            }
-            if let Some(last) = found.events.last() {
-                self.from = last.n + 1;
-                let written: String = found
-                    .events
-                    .iter()
-                    .map(|event| {
-                        server_sent(Some(&cursor(&self.name, event.n)), &operator_event(event))
-                    })
-                    .collect();
-                gateway.metrics.events_written.add_all(found.events.len(), written.len());
-                return Some(written);
-            }
-            if !begun {
-                return Some(COMMENT.to_owned());
-            }
-            tokio::select! {
-                biased;
-                () = appended.as_mut() => {
-                    appended.set(gateway.registry.events.notified());
-                    appended.as_mut().enable();
-                }
-                () = tokio::time::sleep(HEARTBEAT) => return Some(COMMENT.to_owned()),
-                () = gateway.ending.cancelled() => return None,
-            }
-        }
+        oldest.push(Place::of(&known.name, known.events.oldest));
     }
+    let gap = has_gap.then(|| gap(last, &Position::new(oldest)));
+    Ok((Position::new(begins), gap))
 }
 
 api_errors!(ReleaseErrors:
@@ -293,11 +186,25 @@ pub async fn release_events(
     Parameters(parameters): Parameters<ReleaseParameters>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let name = gateway.engine.stream().await?;
-    let through = number(&parameters.through, &name).ok_or(ProblemKind::EventUnknown)?;
-    if through >= gateway.engine.events(u64::MAX, 1).await?.next {
+    let known = look(&gateway).await?;
+    let through = Position::parse(&parameters.through, known.len());
+    let through = through.ok_or(ProblemKind::EventUnknown)?;
+    let mut releases = Vec::new();
+    for (partition, (place, known)) in through.places().iter().zip(&known).enumerate() {
+        let known = known.as_ref().ok_or(EngineError::Unavailable)?;
+        if place.is_known() && place.is_in(&known.name) {
+            if place.after >= known.events.next {
+                return Err(ProblemKind::EventUnknown.into());
+            }
+            releases.push((partition, Arc::clone(&known.name), place.after));
+        }
+    }
+    // A partition in which another stream has begun keeps what it has.
+    if releases.is_empty() {
         return Err(ProblemKind::EventUnknown.into());
     }
-    gateway.engine.release(&name, through).await?;
+    for (partition, name, after) in releases {
+        gateway.engine.release(partition, &name, after).await?;
+    }
     Ok(HttpResponse::NoContent().finish())
 }

@@ -12,8 +12,8 @@ mod tokens;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use engine::{
-    DeviceState, DisconnectCause, EndReason, EventData, Limits, Millis, RedeemError, SocketState,
-    millis,
+    DeviceState, DisconnectCause, EndReason, EventData, Home, Limits, Millis, RedeemError,
+    SocketState, millis,
 };
 
 use crate::harness::connection;
@@ -23,6 +23,8 @@ pub use self::stream::Stream;
 
 /// Everything that an engine knows.
 pub struct Model {
+    /// How many partitions share the limits of all devices and all events: each has its own.
+    pub partitions: usize,
     pub now: Millis,
     pub limits: Limits,
     pub records: Vec<Record>,
@@ -91,8 +93,9 @@ pub enum HalfRefState {
 }
 
 impl Model {
-    pub fn new(now: Millis, limits: Limits) -> Self {
+    pub fn new(now: Millis, limits: Limits, partitions: usize) -> Self {
         Self {
+            partitions,
             now,
             limits,
             records: Vec::new(),
@@ -104,6 +107,12 @@ impl Model {
             queued: Vec::new(),
             made: 0,
         }
+    }
+
+    /// Whether two devices share a partition.
+    fn share_partition(&self, one: &str, other: &str) -> bool {
+        let partition = |device| Home::of_device(device).partition(self.partitions);
+        self.partitions == 1 || partition(one) == partition(other)
     }
 
     fn after(&self, time: Duration) -> Millis {

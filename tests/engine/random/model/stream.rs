@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc};
 
-use engine::{Event, EventData, Limits, Millis};
+use engine::{Event, EventData, Millis};
 
 use super::Model;
 use crate::harness::connection;
@@ -22,35 +22,33 @@ pub struct Stream {
     dropped: Vec<Event>,
 }
 
-/// The bytes of events, of one device or of all.
-fn bytes<'a>(events: impl Iterator<Item = &'a Event>, of: Option<&str>) -> usize {
-    let events = events.filter(|event| of.is_none_or(|device| *event.device == *device));
-    events.map(Event::size).sum()
+/// The bytes of the events of some devices.
+fn bytes<'a>(events: impl Iterator<Item = &'a Event>, of: impl Fn(&str) -> bool) -> usize {
+    events.filter(|event| of(&event.device)).map(Event::size).sum()
+}
+
+/// Of which devices bytes are counted.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    This(&'a str),
+    /// All in the partition of this one.
+    Partition(&'a str),
 }
 
 impl Stream {
     /// The bytes that a sweep leaves.
-    fn bytes(&self, of: Option<&str>) -> usize {
+    fn bytes(&self, of: impl Fn(&str) -> bool) -> usize {
         bytes(self.kept.iter().chain(&self.appended), of)
     }
 
     /// The bytes that a sweep will drop.
-    fn dropped_bytes(&self, of: Option<&str>) -> usize {
+    fn dropped_bytes(&self, of: impl Fn(&str) -> bool) -> usize {
         bytes(self.dropped.iter(), of)
     }
 
     /// The bytes that are reserved until a sweep appends them.
-    fn unswept_bytes(&self, of: Option<&str>) -> usize {
+    fn unswept_bytes(&self, of: impl Fn(&str) -> bool) -> usize {
         bytes(self.appended[..self.by_clock].iter(), of)
-    }
-
-    /// The events never take more room than they are given.
-    pub fn check_bounds(&self, limits: &Limits) {
-        assert!(bytes(self.kept.iter(), None) <= limits.event_bytes, "the bound of all events");
-        for event in &self.kept {
-            let of_device = bytes(self.kept.iter(), Some(&event.device));
-            assert!(of_device <= limits.event_bytes_per_device, "the bound of {}", event.device);
-        }
     }
 
     /// The number of the first event that is kept, and of the next to come.
@@ -82,9 +80,29 @@ impl Stream {
 }
 
 impl Model {
-    /// The bytes of the events that the records will cause: of one device or of all.
-    fn reserved(&self, of: Option<&str>) -> usize {
-        let records = self.records.iter().filter(|record| of.is_none_or(|of| record.device == of));
+    /// The events never take more room than they are given.
+    pub fn check_bounds(&self) {
+        let kept = &self.stream.kept;
+        for event in kept {
+            let bytes = |of: Of<'_>| bytes(kept.iter(), |device| self.is_of(of, device));
+            let (of_all, of_device) =
+                (bytes(Of::Partition(&event.device)), bytes(Of::This(&event.device)));
+            assert!(of_all <= self.limits.event_bytes, "the bound of all events");
+            let bound = self.limits.event_bytes_per_device;
+            assert!(of_device <= bound, "the bound of {}", event.device);
+        }
+    }
+
+    fn is_of(&self, of: Of<'_>, device: &str) -> bool {
+        match of {
+            Of::This(this) => device == this,
+            Of::Partition(other) => self.share_partition(device, other),
+        }
+    }
+
+    /// The bytes of the events that the records of these devices will cause.
+    fn reserved(&self, of: Of<'_>) -> usize {
+        let records = self.records.iter().filter(|record| self.is_of(of, &record.device));
         let reserved = records.map(|record| {
             let socket = record
                 .socket
@@ -106,13 +124,14 @@ impl Model {
 
     /// Whether there is room for `bytes` more, as far as the device's own share goes.
     fn has_room_of_device(&self, device: &str, bytes: usize) -> bool {
-        let of_device = self.stream.bytes(Some(device)) + self.reserved(Some(device));
+        let of_device = self.stream.bytes(|it| it == device) + self.reserved(Of::This(device));
         of_device + bytes <= self.limits.event_bytes_per_device
     }
 
     /// Whether there is room for `bytes` more.
     fn has_room(&self, device: &str, bytes: usize) -> bool {
-        let of_all = self.stream.bytes(None) + self.reserved(None);
+        let of_all = self.stream.bytes(|it| self.share_partition(it, device))
+            + self.reserved(Of::Partition(device));
         of_all + bytes <= self.limits.event_bytes && self.has_room_of_device(device, bytes)
     }
 
@@ -152,8 +171,8 @@ impl Model {
     /// Whether the operator can queue a message: reservations take a half at most.
     pub(super) fn has_room_for_message(&self, device: &str) -> bool {
         let size = self.size_of_expired(device);
-        self.reserved(None) + size <= self.limits.event_bytes / 2
-            && self.reserved(Some(device)) + size <= self.limits.event_bytes_per_device / 2
+        self.reserved(Of::Partition(device)) + size <= self.limits.event_bytes / 2
+            && self.reserved(Of::This(device)) + size <= self.limits.event_bytes_per_device / 2
             && self.has_room(device, size)
     }
 
@@ -161,13 +180,14 @@ impl Model {
     pub fn is_room_certain(&self, device: &str) -> bool {
         /// More than any operation of a run takes.
         const MOST: usize = 500;
-        let is_certain = |of, limit: usize| {
-            let stored = self.stream.bytes(of) + self.stream.dropped_bytes(of);
-            let reserved = self.reserved(of) + self.stream.unswept_bytes(of);
+        let is_certain = |of: Of<'_>, limit: usize| {
+            let is_of = |device: &str| self.is_of(of, device);
+            let stored = self.stream.bytes(is_of) + self.stream.dropped_bytes(is_of);
+            let reserved = self.reserved(of) + self.stream.unswept_bytes(is_of);
             stored + self.reserved(of) + MOST <= limit && reserved + MOST / 2 <= limit / 2
         };
-        is_certain(None, self.limits.event_bytes)
-            && is_certain(Some(device), self.limits.event_bytes_per_device)
+        is_certain(Of::Partition(device), self.limits.event_bytes)
+            && is_certain(Of::This(device), self.limits.event_bytes_per_device)
     }
 
     fn event(&self, device: &str, name: Option<&str>, data: EventData) -> Event {

@@ -107,7 +107,9 @@ impl Model {
     }
 
     fn new_record(&mut self, device: &str, claimed: bool) -> Result<usize, RequestTokenError> {
-        if self.records.len() == self.limits.devices {
+        let records = self.records.iter();
+        let sharing = records.filter(|record| self.share_partition(&record.device, device));
+        if sharing.count() == self.limits.devices {
             return Err(RequestTokenError::DevicesFull);
         }
         self.made += 1;

@@ -67,16 +67,16 @@ function Authorisations.forget(half_ref)
 end
 
 -- The device's rate of authorisations: the twin of engine/src/rate.rs, with a burst of one second.
--- Returns how long to wait, in microseconds, where the rate is exceeded.
-local function count(device, record)
+-- Returns how long to wait, in microseconds, where the rate is exceeded; otherwise nil and the rate after
+-- this one.
+local function counted_rate(record)
     local at = now * 1000
     local counted = math.max(record.rate, at) + LIMITS.authorisation_interval
     local wait = counted - at - LIMITS.authorisation_burst
     if wait > 0 then
         return wait
     end
-    record.rate = counted
-    Records.touch(device)
+    return nil, counted
 end
 
 -- Makes room for one more open authorisation: the oldest ends as if it had expired. Those that have
@@ -93,30 +93,50 @@ local function replace_oldest(record)
     end
 end
 
--- The most frequent operation, so it reads everything at once. Its writes are not counted as writes
--- that must not be lost: if they are, the prospect asks again.
-Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, link)
-    local found = redis.call('MGET', key('token', token), key('half-ref', half_ref), key('device', device))
-    local owner, expires = Tokens.decode(found[1])
+-- Uses a token for its device, whose record and token were read as they are stored. Returns the record and
+-- its rate after this authorisation; or nil and why the request is refused.
+local function use_token(token, device, found_token, found_record)
+    local owner, expires = Tokens.decode(found_token)
     if not owner then
-        return { 'unknown' }
+        return nil, { 'unknown' }
     elseif expires <= now then
-        return { 'expired' }
+        return nil, { 'expired' }
     elseif owner ~= device then
-        return { 'device-mismatch' }
+        return nil, { 'device-mismatch' }
     end
-    local record = Records.decode(device, found[3])
+    local record = Records.decode(device, found_record)
     if not record then
-        return { 'unknown' }
+        return nil, { 'unknown' }
     end
     Tokens.use(device, record, token)
-    local wait = count(device, record)
+    local wait, rate = counted_rate(record)
     if wait then
-        return { 'too-many', wait }
+        return nil, { 'too-many', wait }
+    end
+    return record, rate
+end
+
+-- Whether the half ref that was stored is forgotten.
+local function is_forgotten(it)
+    return it.state ~= 'pending' and it.expires <= now
+end
+
+-- The most frequent operation, so it reads everything at once. Its writes are not counted as writes
+-- that must not be lost: if they are, the prospect asks again. `foreign` says that the half ref is of a
+-- device in another partition.
+Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, link, foreign)
+    local found = redis.call('MGET', key('token', token), key('half-ref', half_ref), key('device', device))
+    local record, rate = use_token(token, device, found[1], found[3])
+    if not record then
+        return rate
+    end
+    record.rate = rate
+    Records.touch(device)
+    if foreign == 'foreign' then
+        return { 'half-ref-foreign' }
     end
     local known = decode(found[2])
-    local is_forgotten = known and known.state ~= 'pending' and known.expires <= now
-    if known and not is_forgotten then
+    if known and not is_forgotten(known) then
         if known.device ~= device then
             return { 'half-ref-foreign' }
         elseif known.state == 'spent' then
@@ -130,12 +150,26 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
     if known and known.state ~= 'pending' then
         redis.call('ZREM', key('due:half-refs'), half_ref)
     end
-    expires = now + LIMITS.authorisation_ttl
+    local expires = now + LIMITS.authorisation_ttl
     store(half_ref, { device = device, state = 'pending', expires = expires, token = token, link = link })
     redis.call('ZADD', key('due:authorisations'), expires, half_ref)
     table.insert(record.pending, { half_ref, expires })
     Records.touch(device)
     return { 'ok' }
+end)
+
+-- What an authorisation would be refused for, whatever its half ref: before that has a pointer in another
+-- partition, so that none is made for a request that is refused.
+Call.operation('check_authorisation', WRITE_LOSABLE, function(token, device)
+    local found = redis.call('MGET', key('token', token), key('device', device))
+    local record, refused = use_token(token, device, found[1], found[2])
+    return record and { 'ok' } or refused
+end)
+
+-- Whether a half ref is pending or remembered here.
+Call.operation('knows_half_ref', READ, function(half_ref)
+    local found = Authorisations.find(half_ref)
+    return { found and not is_forgotten(found) and 'known' or 'unknown' }
 end)
 
 Call.operation('redeem', WRITE, function(half_ref, connection)

@@ -26,6 +26,7 @@ local meta, changed_meta
 
 local Call, Notifications, Records, Events, Sockets, State = {}, {}, {}, {}, {}, {}
 local Tokens, Authorisations, Outbox, Idempotency, Gateways, Deadlines = {}, {}, {}, {}, {}, {}
+local Pointers = {}
 
 local function key(kind, name)
     return prefix .. kind .. (name and ':' .. name or '')
@@ -121,6 +122,7 @@ local MAKE_ROOM = { saves = true, counts = true, flags = { 'allow-oom' } }
 local WRITE_LOSABLE = { saves = true, flags = {} }
 local SUBSCRIBE = { flags = { 'allow-oom' } }
 local READ = { flags = { 'no-writes' } }
+local POINT = { flags = {} }
 local PROBE = { flags = {} }
 
 -- Registers an operation. Its own arguments come first; the last five are those of `Call.begin`.

@@ -32,6 +32,7 @@ Call.operation('expire', MAKE_ROOM, function()
     end
     left = expire_each('due:authorisations', left, Authorisations.expire)
     left = expire_each('due:half-refs', left, Authorisations.forget)
+    left = expire_each('due:pointers', left, Pointers.expire)
     if left > 0 and State.moves_due_records(left) then
         left = 0
     end

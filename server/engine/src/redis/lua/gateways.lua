@@ -67,19 +67,28 @@ end
 -- runs keep all, so that nothing but a restart lies between, and the gateway has lived through it and
 -- finds its last writes: a backup that was restored looks like a restart in all else. `keeps-all` is that
 -- of the run, at its worst.
+--
+-- The number of partitions is written down with the data and never changes. `may_make` is whether the data
+-- may begin here: not before another partition has shown that the number is right.
 redis.register_function({
     function_name = LIBRARY .. '_join',
     flags = { 'allow-oom' }, -- or no gateway could make room
     callback = function(keys, args)
         local clock, deadline, name, at_connection, seen_writes = args[1], args[2], args[3], args[4], args[5]
         local fresh_name, known_stream, fresh_stream, run, keeps_all = args[6], args[7], args[8], args[9], args[10] == '1'
+        local partitions, may_make = args[11], args[12] == '1'
         prefix = keys[1]
         local late = Call.read_clocks(clock, deadline)
         if late then
             return redis.error_reply(late)
         end
-        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name, 'keeps-all')
+        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name, 'keeps-all', 'partitions')
         local stream = found[1]
+        if stream and (found[5] or '1') ~= partitions then
+            return redis.error_reply('PARTITIONS ' .. (found[5] or '1'))
+        elseif not stream and not may_make then
+            return redis.error_reply('UNMADE another partition has to be reached first')
+        end
         generation, connection_number, writes = Call.decode_gateway(found[3])
         if connection_number and connection_number >= tonumber(at_connection) then
             return redis.error_reply('GATEWAY connected again')
@@ -96,7 +105,7 @@ redis.register_function({
                 Gateways.expire(gateway)
             end
             stream, writes = fresh_stream, nil
-            redis.call('HSET', key('meta'), 'stream', stream)
+            redis.call('HSET', key('meta'), 'stream', stream, 'partitions', partitions)
             redis.call('HINCRBY', key('meta'), 'generation', 1)
             redis.call('HSETNX', key('meta'), 'next', 1)
             redis.call('HSETNX', key('meta'), 'bytes', 0)
