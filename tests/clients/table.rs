@@ -15,11 +15,13 @@ const HEAD: &str = "\
 const CLIENTS: &[(&str, &str)] = &[
     ("TypeScript", "openapi-typescript"),
     ("TypeScript", "@hey-api/openapi-ts"),
+    ("TypeScript", "orval"),
     ("TypeScript", "openapi-generator-cli"),
     ("Python", "openapi-generator-cli"),
     ("Python", "openapi-python-client"),
     ("Go", "openapi-generator-cli"),
     ("Go", "oapi-codegen"),
+    ("Go", "ogen"),
     ("Java", "openapi-generator-cli"),
     ("Rust", "progenitor"),
     ("C#", "openapi-generator-cli"),

@@ -1,7 +1,7 @@
-//! TypeScript, three times: types for `fetch`, a client over it, and one over axios as in the document's own
+//! TypeScript, four times: types for `fetch`, two clients over it, and one over axios as in the document's own
 //! snippet.
 
-use std::{os::unix::fs::symlink, process::Command};
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use crate::{
     drive::drive,
@@ -76,6 +76,28 @@ fn hey_apis_client_works_live() {
         from: document,
         compiles: "yes, but not with `exactOptionalPropertyTypes` \
             ([#2363](https://github.com/hey-api/hey-api/issues/2363))",
+        types_the_problem: told(driven.types_the_problem, NO),
+        tells_absent_from_null: told(driven.tells_absent_from_null, NO),
+        reads_events: told(driven.reads_events, NO),
+        works_live: YES,
+    }
+    .hold();
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn orvals_client_works_live() {
+    let workshop = workshop("typescript-orval");
+    let document = Document::V31;
+    fs::copy(document.path(), workshop.path("openapi.json")).expect("copied");
+    workshop.run(installed(&workshop, "orval").args(["--config", "orval.config.mjs"]));
+    compile(&workshop, "tsconfig.orval.json");
+    let driven = drive(&workshop, Command::new("node").arg("build/orval.js"));
+    Row {
+        language: "TypeScript",
+        generator: format!("{} with fetch", pinned(PACKAGE, "orval")),
+        from: document,
+        compiles: YES,
         types_the_problem: told(driven.types_the_problem, NO),
         tells_absent_from_null: told(driven.tells_absent_from_null, NO),
         reads_events: told(driven.reads_events, NO),

@@ -69,6 +69,13 @@ impl Workshop {
         Self { source, folder }
     }
 
+    /// Copies a file of another language's folder, too.
+    pub fn with(self, file: &str) -> Self {
+        let source = root().join("tests/clients").join(file);
+        fs::copy(&source, self.path("").join(source.file_name().expect("a name"))).expect("copied");
+        self
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)

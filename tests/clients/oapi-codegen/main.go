@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,6 +163,87 @@ func (d *driver) refused(ctx context.Context, token string) error {
 	return nil
 }
 
+// openEvents opens the stream. (The generated StreamEventsWithResponse reads a body to its end, which does not come.)
+func (d *driver) openEvents(ctx context.Context, operatorKey, lastEventID string) (io.ReadCloser, error) {
+	params := connectsocket.StreamEventsParams{LastEventID: &lastEventID}
+	response, err := d.client.StreamEvents(ctx, &params, header("Authorization", "Bearer "+operatorKey))
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	_ = response.Body.Close()
+	err = errors.New(response.Status)
+	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
+		err = errors.Join(errRefused, err)
+	}
+	return nil, err
+}
+
+type readEvent struct {
+	ID   string `json:"id"`
+	Data any    `json:"data"`
+}
+
+// typed gives the data of an event as the type of its kind.
+func typed(event serverSentEvent) (any, error) {
+	var data connectsocket.OperatorEvent
+	if err := json.Unmarshal([]byte(event.Data), &data); err != nil {
+		return nil, err
+	}
+	return data.ValueByDiscriminator()
+}
+
+// readEvents reads what happened so far, releases it, and asks for it once more.
+func (d *driver) readEvents(ctx context.Context, operatorKey string) (
+	events []readEvent, gap *connectsocket.GapEvent, err error,
+) {
+	operator := header("Authorization", "Bearer "+operatorKey)
+	ttl := int32(1)
+	tooLate := connectsocket.SendMessageRequest{Data: "Too late", TtlSeconds: &ttl}
+	queued, err := d.client.SendMessageWithResponse(ctx, device, &connectsocket.SendMessageParams{}, tooLate, operator)
+	if err != nil || queued.JSON202 == nil {
+		return nil, nil, fmt.Errorf("not queued: %w", err)
+	}
+	open := func(lastEventID string) (io.ReadCloser, error) {
+		return d.openEvents(ctx, operatorKey, lastEventID)
+	}
+	known := []string{"connected", "message", "disconnected", "expired"}
+	for event, err := range follow(ctx, open, "0") {
+		if err != nil {
+			return nil, nil, err
+		}
+		if !slices.Contains(known, event.Event) {
+			continue
+		}
+		data, err := typed(event)
+		if err != nil {
+			return nil, nil, err
+		}
+		events = append(events, readEvent{ID: event.ID, Data: data})
+		if _, last := data.(connectsocket.ExpiredEvent); last {
+			break
+		}
+	}
+	params := connectsocket.ReleaseEventsParams{Through: events[len(events)-1].ID}
+	released, err := d.client.ReleaseEventsWithResponse(ctx, &params, operator)
+	if err != nil || released.StatusCode() != http.StatusNoContent {
+		return nil, nil, fmt.Errorf("not released: %w", err)
+	}
+	for event, err := range follow(ctx, open, events[0].ID) {
+		if err != nil {
+			return nil, nil, err
+		}
+		data, err := typed(event)
+		if gap, ok := data.(connectsocket.GapEvent); ok {
+			return events, &gap, err
+		}
+		return events, nil, err
+	}
+	return events, nil, nil
+}
+
 func run(ctx context.Context, baseURL, operatorKey string) error {
 	client, err := connectsocket.NewClientWithResponses(baseURL)
 	if err != nil {
@@ -185,11 +268,17 @@ func run(ctx context.Context, baseURL, operatorKey string) error {
 	if err := d.refused(ctx, token.JSON200.Token); err != nil {
 		return err
 	}
+	events, gap, err := d.readEvents(ctx, operatorKey)
+	if err != nil {
+		return err
+	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"received": received,
 		"accepted": accepted,
 		"typed":    true,
 		"problems": d.problems,
+		"events":   events,
+		"gap":      gap,
 	})
 }
 

@@ -8,9 +8,12 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from connect_socket_client.api.operator import send_message
+import httpx
+from connect_socket_client.api.operator import release_events, send_message
 from connect_socket_client.api.prospect import connect_socket, request_token
 from connect_socket_client.client import AuthenticatedClient
 from connect_socket_client.models import (
@@ -18,10 +21,15 @@ from connect_socket_client.models import (
     AckFrame,
     AckFrameType,
     Channel,
+    ConnectedEvent,
     ConnectSocketRequest,
     ConnectSocketResponse,
     DeviceData,
+    DisconnectedEvent,
+    ExpiredEvent,
+    GapEvent,
     HelloFrame,
+    MessageEvent,
     OperatorMessageFrame,
     Problem,
     ProspectMessageFrame,
@@ -32,14 +40,17 @@ from connect_socket_client.models import (
     TokenResponse,
 )
 from connect_socket_client.types import UNSET, Unset
+from events import follow
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 DEVICE = "my_deviceTag"
 HALF_REF = "l8t0rw2m4zzpi1goeytt597bhtz31ljbf0zo0vz1w2kxeskgwmz36bjafvg8kx1rbwb2bzm4l0xgmux81t"
 PATIENCE_SECONDS = 20
+# A comment comes every 15 seconds.
+STREAM_SILENCE_SECONDS = 45
 Frame = TypeVar("Frame", HelloFrame, OperatorMessageFrame, AcceptedFrame)
-# The client has a class for each frame, and none for their union.
+# The client has a class for each frame and each event, and none for their unions.
 TYPES = {HelloFrame: "hello", OperatorMessageFrame: "message", AcceptedFrame: "accepted"}
 
 base_url = sys.argv[1]
@@ -48,6 +59,14 @@ problems: list[dict[str, object]] = []
 
 class Written(Protocol):
     def to_dict(self) -> dict[str, object]: ...
+
+
+EVENTS: dict[str, Callable[[dict[str, object]], Written]] = {
+    "connected": ConnectedEvent.from_dict,
+    "message": MessageEvent.from_dict,
+    "disconnected": DisconnectedEvent.from_dict,
+    "expired": ExpiredEvent.from_dict,
+}
 
 
 def prospect(token: str) -> AuthenticatedClient:
@@ -107,6 +126,8 @@ with connect(
     answer = {"text": "Hello, operator"}
     send(socket, ProspectMessageFrame(ProspectMessageFrameType.MESSAGE, str(uuid.uuid4()), answer))
     accepted = receive(socket, AcceptedFrame)
+request = SendMessageRequest(data="Too late", ttl_seconds=1)
+assert isinstance(send_message.sync(DEVICE, client=operator, body=request), SendMessageResponse)
 
 meet(authorise(prospect("no-token")))
 meet(authorise(device))
@@ -115,4 +136,40 @@ for _ in range(50):
     if meet(authorise(device, str(uuid.uuid4()))):
         break
 
-print(json.dumps({"received": message.data, "accepted": accepted.id, "typed": True, "problems": problems}))
+
+@contextmanager
+def open_events(last_event_id: str) -> Iterator[Iterable[bytes]]:
+    """The stream. (The generated function reads a body to its end, which does not come.)"""
+    headers = {"Last-Event-ID": last_event_id}
+    timeout = httpx.Timeout(PATIENCE_SECONDS, read=STREAM_SILENCE_SECONDS)
+    client = operator.get_httpx_client()
+    with client.stream("GET", "/operator/events", headers=headers, timeout=timeout) as opened:
+        if opened.is_client_error and opened.status_code != 429:
+            opened.raise_for_status()
+        yield opened.iter_bytes()
+
+
+read: list[tuple[str, Written]] = []
+for event in follow(open_events, "0", httpx.TransportError):
+    if event.event not in EVENTS:
+        continue
+    read.append((event.id, EVENTS[event.event](json.loads(event.data))))
+    if event.event == "expired":
+        break
+released = release_events.sync_detailed(client=operator, through=read[-1][0])
+assert released.status_code == 204
+after = next(follow(open_events, read[0][0], httpx.TransportError))
+assert after.event == "gap"
+
+print(
+    json.dumps(
+        {
+            "received": message.data,
+            "accepted": accepted.id,
+            "typed": True,
+            "problems": problems,
+            "events": [{"id": event_id, "data": event.to_dict()} for event_id, event in read],
+            "gap": GapEvent.from_dict(json.loads(after.data)).to_dict(),
+        }
+    )
+)

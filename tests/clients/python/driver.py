@@ -8,7 +8,8 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from connect_socket import (
@@ -35,6 +36,7 @@ from connect_socket import (
 )
 from events import follow
 from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -127,18 +129,20 @@ for _ in range(50):
         break
 
 
-def open_events(last_event_id: str) -> BaseHTTPResponse:
+@contextmanager
+def open_events(last_event_id: str) -> Iterator[Iterable[bytes]]:
     timeouts = (PATIENCE_SECONDS, STREAM_SILENCE_SECONDS)
     opened: BaseHTTPResponse = operator.stream_events_without_preload_content(
         last_event_id, _request_timeout=timeouts
     )
-    if opened.status != 200 and opened.status != 429 and opened.status < 500:
-        raise ApiException.from_response(http_resp=opened, body=opened.data.decode(), data=None)
-    return opened
+    with opened:
+        if opened.status != 200 and opened.status != 429 and opened.status < 500:
+            raise ApiException.from_response(http_resp=opened, body=opened.data.decode(), data=None)
+        yield iter(opened.read1, b"")
 
 
 events: list[dict[str, object]] = []
-for event in follow(open_events, "0"):
+for event in follow(open_events, "0", HTTPError):
     if event.event not in KINDS:
         continue
     read = OperatorEvent.from_json(event.data)
@@ -146,7 +150,7 @@ for event in follow(open_events, "0"):
     if isinstance(read.actual_instance, ExpiredEvent):
         break
 operator.release_events(str(events[-1]["id"]))
-gap = OperatorEvent.from_json(next(follow(open_events, str(events[0]["id"]))).data).actual_instance
+gap = OperatorEvent.from_json(next(follow(open_events, str(events[0]["id"]), HTTPError)).data).actual_instance
 assert isinstance(gap, GapEvent)
 
 print(
