@@ -152,7 +152,7 @@ fn engine(
 ) -> Result<Arc<dyn Engine>, GatewayError> {
     if let Some(options) = config.redis.options()? {
         return Ok(match options.partitions.get() {
-            1 => Arc::new(Redis::start(limits, options, None, listener)),
+            1 if !options.is_cluster() => Arc::new(Redis::start(limits, options, None, listener)),
             _ => Arc::new(Partitioned::start(limits, &options, None, &listener)),
         });
     }

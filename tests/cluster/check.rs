@@ -85,7 +85,7 @@ fn a_refused_user_is_an_error_that_keeps_the_password() {
 fn a_user_without_a_right_is_an_error() {
     let server = RedisServer::start();
     for [name, missing] in
-        [["one", "-fcall"], ["two", "-function|load"], ["three", "-subscribe"], ["four", "-info"]]
+        [["one", "-fcall"], ["two", "-function|load"], ["three", "-ssubscribe"], ["four", "-info"]]
     {
         let () =
             server.run(&["ACL", "SETUSER", name, "on", ">password", "~*", "&*", "+@all", missing]);

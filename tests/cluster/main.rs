@@ -12,5 +12,6 @@ mod late;
 mod leases;
 mod older;
 mod outbox;
+mod partitions;
 mod rolling;
 mod sharing;

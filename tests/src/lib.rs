@@ -21,6 +21,7 @@ pub mod prospect;
 pub mod proxy;
 pub mod random;
 pub mod redis;
+mod redis_cluster;
 pub mod socket;
 pub mod tools;
 
@@ -34,6 +35,7 @@ pub use operator::Operator;
 pub use prospect::Prospect;
 pub use proxy::Proxy;
 pub use redis::RedisServer;
+pub use redis_cluster::RedisCluster;
 pub use socket::Socket;
 
 /// A new valid `halfRef`.

@@ -15,7 +15,7 @@ use engine::{
     partitions::Partitioned,
     redis::{Redis, RedisOptions},
 };
-use tests::{RedisServer, gateway::PATIENCE};
+use tests::{RedisCluster, RedisServer, gateway::PATIENCE};
 
 /// One of the engines that every conformance test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Backend {
     /// The engine of many gateways, on a Redis that the tests share; each engine has a prefix of
     /// its own.
     Redis,
-    /// The engine of many gateways on so many partitions, all on that Redis.
+    /// The engine of many gateways on so many partitions, on a Redis Cluster that the tests share.
     Partitions(usize),
 }
 
@@ -36,6 +36,9 @@ const COMPACT_AT: usize = 2000;
 
 /// Ends with the test run: see [`RedisServer`].
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+/// Ends with it too.
+static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
 
 /// An embedded engine without a journal.
 pub fn in_memory(
@@ -64,7 +67,7 @@ pub async fn on_redis(
     clock: Arc<dyn Clock>,
     listener: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
-    let engine = Redis::start(limits, options(), Some(clock), listener);
+    let engine = Redis::start(limits, options(&SERVER.url()), Some(clock), listener);
     engine.ready().await.expect("a connection to Redis");
     Arc::new(engine)
 }
@@ -77,7 +80,7 @@ pub async fn on_partitions(
     clock: Arc<dyn Clock>,
     listener: Arc<dyn EngineListener>,
 ) -> Arc<dyn Engine> {
-    let mut options = options();
+    let mut options = options(&CLUSTER.url());
     options.partitions = partitions.try_into().expect("at least one");
     // A pointer settles while what it leads to is remembered: the random runs have less time for it.
     options.timeout = Duration::from_secs(10);
@@ -94,10 +97,10 @@ pub async fn on_partitions(
     Arc::new(engine)
 }
 
-/// The Redis of the tests, with a prefix of its own.
-fn options() -> RedisOptions {
+/// The Redis at this URL, with a prefix of its own.
+fn options(url: &str) -> RedisOptions {
     static MADE: AtomicU64 = AtomicU64::new(0);
-    let mut options = RedisOptions::new(&SERVER.url()).expect("a URL");
+    let mut options = RedisOptions::new(url).expect("a URL");
     options.prefix = format!("engine-{}:", MADE.fetch_add(1, Ordering::Relaxed));
     options.timeout = PATIENCE;
     options

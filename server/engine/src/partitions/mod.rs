@@ -76,7 +76,7 @@ impl Partitioned {
             let (expiring, is_failing) = (Arc::default(), AtomicBool::new(false));
             Arc::new(Partition { redis, expiring, is_failing })
         };
-        Self { partitions: Layout::of(count).map(partition).collect() }
+        Self { partitions: Layout::of(count, options.is_cluster()).map(partition).collect() }
     }
 
     /// The partition of a device.

@@ -4,7 +4,7 @@ use redis::{AsyncConnectionConfig, Cmd, aio::MultiplexedConnection, cmd};
 
 use super::{
     connect_error::ConnectError, connector::open, function_library::FunctionLibrary,
-    options::RedisOptions, server_info::RedisWarning,
+    layout::Layout, options::RedisOptions, server_info::RedisWarning,
 };
 use crate::Limits;
 
@@ -18,9 +18,16 @@ pub async fn check(
     limits: &Limits,
     options: &RedisOptions,
 ) -> Result<Option<RedisWarning>, ConnectError> {
+    let partitions = options.partitions.get();
+    // One of them shows it: all are alike.
+    let prefix = Layout::of(partitions, options.is_cluster())
+        .map(|layout| layout.prefix(&options.prefix))
+        .next()
+        .unwrap_or_default();
+    let options = &options.clone().of_partition(&prefix);
     let (mut redis, info) = open(options, AsyncConnectionConfig::new()).await?;
     let library = FunctionLibrary::new(limits, options);
-    for command in probes(&library, options) {
+    for command in probes(&library, &prefix) {
         refuse_missing_right(&mut redis, &command).await?;
     }
     Ok(info.warning())
@@ -29,12 +36,12 @@ pub async fn check(
 /// Commands of the kinds that a gateway sends, which the server refuses or which change nothing: the
 /// call of a function that does not exist, a library that does not compile, a subscription that ends
 /// with the connection.
-fn probes(library: &FunctionLibrary, options: &RedisOptions) -> [Cmd; 3] {
+fn probes(library: &FunctionLibrary, prefix: &str) -> [Cmd; 3] {
     let mut load = cmd("FUNCTION");
     load.arg("LOAD").arg("#!lua name=connectsocket_check\n?");
-    let mut subscribe = cmd("SUBSCRIBE");
-    subscribe.arg(format!("{}gateway:check", options.prefix));
-    [library.call("check", &options.prefix), load, subscribe]
+    let mut subscribe = cmd("SSUBSCRIBE");
+    subscribe.arg(format!("{prefix}gateway:check"));
+    [library.call("check", prefix), load, subscribe]
 }
 
 /// Sends a command that the server may refuse for what it says, not for who sends it.

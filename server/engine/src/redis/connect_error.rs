@@ -31,6 +31,16 @@ pub enum ConnectError {
     /// The partition has no data, and no other partition has shown yet how many there are.
     #[error("the partition has no data yet, and begins when the first partition can be reached")]
     Unmade,
+    /// The node has no slot map, because it is a single server.
+    #[error(
+        "the server is not part of a Redis Cluster: write redis:// in place of redis-cluster://"
+    )]
+    NoCluster,
+    /// No node says who holds the slot.
+    #[error(
+        "the Redis Cluster has given the slot of the partition to no node: redis-cli --cluster fix"
+    )]
+    SlotUnassigned,
     /// An answer did not come in time.
     #[error("{}", NO_ANSWER)]
     TimedOut,
@@ -91,6 +101,11 @@ pub fn cause(error: &RedisError) -> Cow<'static, str> {
             "NOREPLICAS: Redis has fewer replicas than its min-replicas-to-write demands".into()
         }
         Some("LOADING") => "LOADING: Redis is loading its data; it serves when that is done".into(),
+        Some("MOVED") => "MOVED: another node of the Redis Cluster holds the partition".into(),
+        Some("ASK" | "TRYAGAIN") => "the partition is moving to another node of the Redis Cluster".into(),
+        Some("CLUSTERDOWN") => {
+            "CLUSTERDOWN: the node has lost the Redis Cluster, or no node holds the slot".into()
+        }
         Some("BUSY") => "BUSY: another function occupies Redis".into(),
         Some("ERR") if lacks_functions(error) => {
             "the server has no functions: use Redis 7 or newer, where FUNCTION and FCALL are neither \
@@ -130,7 +145,10 @@ pub fn late(error: &RedisError) -> Option<Millis> {
 /// Whether Redis refused a call before it did anything, for a cause that can pass: the connection is
 /// good.
 pub fn refused_for_now(error: &RedisError) -> bool {
-    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" | "LATE"))
+    matches!(
+        error.code(),
+        Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" | "LATE" | "ASK" | "TRYAGAIN")
+    )
 }
 
 /// Whether Redis refused a call before it did anything. Any other error may have come after a change.
@@ -140,4 +158,5 @@ pub fn changed_nothing(error: &RedisError) -> bool {
     refused_for_now(error)
         || no_function
         || matches!(code, Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH" | "GATEWAY"))
+        || matches!(code, Some("MOVED" | "CLUSTERDOWN"))
 }

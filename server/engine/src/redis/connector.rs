@@ -47,6 +47,8 @@ struct Previous {
     writes: u64,
     /// How often it was tried to connect: the number of the connection.
     tries: u64,
+    /// The connection before; a slot of a Redis Cluster may have moved since.
+    held: Option<Held>,
     /// The last warning of its persistence.
     warning: Option<RedisWarning>,
 }
@@ -92,6 +94,11 @@ pub async fn maintain(shared: Arc<Shared>) {
                     stream: connection.stream.to_string(),
                     writes: connection.writes.load(Ordering::Acquire),
                     tries: previous.tries,
+                    held: shared.measures.last_renewed().map(|since| Held {
+                        redis: connection.redis.clone(),
+                        run: info.run(),
+                        since,
+                    }),
                     warning: info.warning(),
                 };
             }
@@ -109,6 +116,36 @@ pub async fn maintain(shared: Arc<Shared>) {
             }
         }
     }
+}
+
+/// The last connection that was used, to a server that may still run.
+struct Held {
+    redis: MultiplexedConnection,
+    /// The run of the server.
+    run: String,
+    /// When the partition was last known to be there.
+    since: std::time::Instant,
+}
+
+/// The run of the server that has moved the partition to the one with this info: it is still the primary
+/// that it was, and says that another node has the partition. One that was replaced is a replica, or has
+/// lost the cluster. The new server must have been up all the time; a call was refused from the first key
+/// on that was moved.
+async fn moved_from<'a>(shared: &Shared, previous: &'a Previous, info: &ServerInfo) -> &'a str {
+    let Some(Held { redis, run, since }) = &previous.held else { return "" };
+    if *run == info.run() || !info.has_held_since(*since) {
+        return "";
+    }
+    let mut redis = redis.clone();
+    let mut probe = cmd("EXISTS");
+    probe.arg(format!("{}meta", shared.prefix));
+    let answer = probe.query_async::<u64>(&mut redis).await;
+    let has_moved = answer.is_err_and(|error| error.code() == Some("MOVED"));
+    let is_unchanged = match ServerInfo::fetch(&mut redis).await {
+        Ok(info) => info.run() == *run && info.check(true).is_ok(),
+        Err(_) => false,
+    };
+    if has_moved && is_unchanged { run } else { "" }
 }
 
 /// Waits until the connection is closed. Closes it when a restart of Redis would lose data that it
@@ -141,11 +178,12 @@ async fn connect(
         .set_push_sender(shared.router.push_handler(closed.clone()));
     let (mut redis, info) = open(options, config).await?;
     refuse_other_layout(shared, &mut redis).await?;
-    let joined = join(shared, previous, &mut redis, &info).await;
+    let moved_from = moved_from(shared, previous, &info).await;
+    let joined = join(shared, previous, &mut redis, &info, moved_from).await;
     let joined = match joined {
         Err(error) if error.detail().is_some_and(|it| it.contains("Function not found")) => {
             load(&shared.library, &mut redis).await?;
-            join(shared, previous, &mut redis, &info).await
+            join(shared, previous, &mut redis, &info, moved_from).await
         }
         other => other,
     };
@@ -162,7 +200,7 @@ async fn connect(
     // Callers that the following wakes may wait their full timeout for the connection.
     shared.state.send_replace(ConnectionState::Down(Instant::now()));
     // From here on every notification for this gateway arrives ...
-    let mut subscribe = cmd("SUBSCRIBE");
+    let mut subscribe = cmd("SSUBSCRIBE");
     subscribe.arg(format!("{}gateway:{}", shared.prefix, connection.gateway));
     connection.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
     // ... and what was missed before is made up for.
@@ -195,7 +233,7 @@ pub async fn open(
     let client = Client::open(options.locator.locate().await?)?;
     let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
     let info = ServerInfo::fetch(&mut redis).await?;
-    info.check()?;
+    info.check(options.is_cluster())?;
     Ok((redis, info))
 }
 
@@ -206,7 +244,8 @@ async fn refuse_other_layout(
     redis: &mut MultiplexedConnection,
 ) -> Result<(), ConnectError> {
     let Layout { partition, partitions: given, .. } = shared.layout;
-    if partition > 0 {
+    // In a cluster they may be on another node.
+    if partition > 0 || shared.options.is_cluster() {
         return Ok(());
     }
     let mut command = cmd("HMGET");
@@ -245,6 +284,7 @@ async fn join(
     previous: &Previous,
     redis: &mut MultiplexedConnection,
     info: &ServerInfo,
+    moved_from: &str,
 ) -> Result<Joined, RedisError> {
     let mut command = shared.library.call("join", &shared.prefix);
     let deadline = info.clock().at(Instant::now().into_std() + shared.options.timeout);
@@ -253,6 +293,7 @@ async fn join(
     command.arg(new_id()).arg(&previous.stream).arg(new_id());
     command.arg(info.run()).arg(u8::from(info.keeps_all()));
     command.arg(shared.layout.partitions).arg(u8::from(shared.layout.may_make()));
+    command.arg(moved_from);
     let (stream, gateway, writes) = command.query_async(redis).await?;
     shared.layout.confirm();
     Ok(Joined { stream, gateway, writes })

@@ -11,17 +11,22 @@ pub struct Layout {
     pub partition: usize,
     /// The number of partitions.
     pub partitions: usize,
+    /// Whether the keys have a tag also where there is one partition.
+    is_tagged: bool,
     /// Whether the data of one has shown that the number is right.
     confirmed: Arc<watch::Sender<bool>>,
 }
 
 impl Layout {
-    /// The places of so many partitions.
-    pub fn of(partitions: usize) -> impl Iterator<Item = Self> {
+    /// The places of so many partitions, whose keys have a tag where there are several or a Redis Cluster
+    /// holds them.
+    pub fn of(partitions: usize, is_cluster: bool) -> impl Iterator<Item = Self> {
+        let is_tagged = is_cluster || partitions > 1;
         let confirmed = Arc::new(watch::Sender::new(false));
         (0..partitions).map(move |partition| Self {
             partition,
             partitions,
+            is_tagged,
             confirmed: Arc::clone(&confirmed),
         })
     }
@@ -34,13 +39,13 @@ impl Layout {
     /// What the keys of the partition begin with. All are in one slot of a Redis Cluster, by the part in
     /// braces.
     pub fn prefix(&self, prefix: &str) -> String {
-        if self.partitions == 1 { prefix.to_owned() } else { tagged(prefix, self.partition) }
+        if self.is_tagged { tagged(prefix, self.partition) } else { prefix.to_owned() }
     }
 
     /// What the keys of the first partition would begin with if there were one instead of several, or
     /// several instead of one.
     pub fn other_prefix(&self, prefix: &str) -> String {
-        if self.partitions == 1 { tagged(prefix, 0) } else { prefix.to_owned() }
+        if self.is_tagged { prefix.to_owned() } else { tagged(prefix, 0) }
     }
 
     /// Whether the data of the partition may begin: that of the first one, which says how many there are,
@@ -73,19 +78,25 @@ mod tests {
 
     #[test]
     fn the_keys_of_one_partition_have_no_tag() {
-        let prefixes: Vec<_> = Layout::of(1).map(|it| it.prefix("a:")).collect();
+        let prefixes: Vec<_> = Layout::of(1, false).map(|it| it.prefix("a:")).collect();
         assert_eq!(prefixes, ["a:"]);
     }
 
     #[test]
     fn the_keys_of_each_of_several_partitions_have_a_tag() {
-        let prefixes: Vec<_> = Layout::of(2).map(|it| it.prefix("a:")).collect();
+        let prefixes: Vec<_> = Layout::of(2, false).map(|it| it.prefix("a:")).collect();
         assert_eq!(prefixes, ["a:{p0}:", "a:{p1}:"]);
     }
 
     #[test]
+    fn the_keys_of_one_partition_have_a_tag_in_a_cluster() {
+        let prefixes: Vec<_> = Layout::of(1, true).map(|it| it.prefix("a:")).collect();
+        assert_eq!(prefixes, ["a:{p0}:"]);
+    }
+
+    #[test]
     fn the_first_partition_is_made_before_the_others() {
-        let [first, second] = Layout::of(2).collect::<Vec<_>>().try_into().ok().unwrap();
+        let [first, second] = Layout::of(2, false).collect::<Vec<_>>().try_into().ok().unwrap();
         assert!(first.may_make() && !second.may_make());
         first.confirm();
         assert!(second.may_make());

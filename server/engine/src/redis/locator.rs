@@ -1,7 +1,7 @@
 //! Where the server is that an engine connects to. It can move, so the connector asks before each
 //! attempt to connect.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use redis::ConnectionInfo;
@@ -16,6 +16,16 @@ pub trait Locator: fmt::Display + Send + Sync {
     /// # Errors
     /// Why it is not known where the server is.
     async fn locate(&self) -> Result<ConnectionInfo, ConnectError>;
+
+    /// Whether the server is part of a Redis Cluster.
+    fn is_cluster(&self) -> bool {
+        false
+    }
+
+    /// Finds the server that holds a key, where keys lie on several servers.
+    fn of_key(&self, _key: &str) -> Option<Arc<dyn Locator>> {
+        None
+    }
 }
 
 /// A server that stays where it is.

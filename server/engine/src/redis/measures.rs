@@ -56,6 +56,12 @@ impl Measures {
         *renewed = Some(Instant::now());
     }
 
+    /// When the lease was last renewed.
+    pub fn last_renewed(&self) -> Option<std::time::Instant> {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.map(Instant::into_std)
+    }
+
     /// The numbers, with this lease.
     pub fn stats(&self, connected: bool, lease: Duration) -> RedisStats {
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);

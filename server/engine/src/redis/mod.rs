@@ -26,6 +26,7 @@
 //! notification can be lost; `connector.rs` makes up for it after each reconnect.
 
 mod check;
+mod cluster;
 mod connect_error;
 mod connection;
 mod connector;
@@ -86,7 +87,7 @@ impl Redis {
         listener: Arc<dyn EngineListener>,
     ) -> Self {
         let library = Arc::new(FunctionLibrary::new(limits, &options));
-        let mut layout = Layout::of(1);
+        let mut layout = Layout::of(1, false);
         // There is one place of one partition.
         let layout = layout.next().unwrap_or_else(|| unreachable!("one of one"));
         Self::start_partition(library, options, layout, clock, listener)
@@ -100,11 +101,12 @@ impl Redis {
         clock: Option<Arc<dyn Clock>>,
         listener: Arc<dyn EngineListener>,
     ) -> Self {
+        let prefix = layout.prefix(&options.prefix);
         let shared = Arc::new(Shared {
             library,
-            prefix: layout.prefix(&options.prefix),
+            options: options.of_partition(&prefix),
+            prefix,
             layout,
-            options,
             clock,
             router: Arc::new(PushRouter::new(listener)),
             state: watch::Sender::new(ConnectionState::Down(Instant::now())),

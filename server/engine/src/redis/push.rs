@@ -39,7 +39,7 @@ impl PushRouter {
         let router = Arc::clone(self);
         move |push| {
             match (push.kind, push.data.as_slice()) {
-                (PushKind::Message, [_, Value::BulkString(message)]) => {
+                (PushKind::SMessage, [_, Value::BulkString(message)]) => {
                     message.split(|byte| *byte == b'\n').for_each(|it| router.route(it));
                 }
                 (PushKind::Disconnection, _) => closed.cancel(),

@@ -1,7 +1,10 @@
 //! What a Redis reports about itself: whether it can serve a gateway, and whether a restart can lose
 //! data.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use redis::{RedisError, aio::MultiplexedConnection, cmd};
 use thiserror::Error;
@@ -46,6 +49,12 @@ pub enum Unfit {
     /// A replica refuses writes, or loses them at the next synchronisation.
     #[error("Redis is a replica; the URL has to lead to the primary")]
     Replica,
+    /// Its keys may be on other nodes.
+    #[error(
+        "the server is part of a Redis Cluster: write redis-cluster:// in place of redis://, and set the \
+         number of partitions"
+    )]
+    Cluster,
     /// At its `maxmemory` it would drop keys that have to stay.
     #[error("Redis has a maxmemory-policy other than noeviction: set it, or Redis drops data")]
     Evicts,
@@ -55,7 +64,7 @@ impl ServerInfo {
     /// Asks the server.
     pub async fn fetch(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut info = cmd("INFO");
-        info.arg(&["server", "replication", "memory", "persistence"]);
+        info.arg(&["server", "replication", "memory", "persistence", "cluster"]);
         let asked = Instant::now();
         let info = info.query_async(connection).await?;
         let mut settings = cmd("CONFIG");
@@ -81,14 +90,16 @@ impl ServerInfo {
         ServerClock::new(self.asked, micros / 1000)
     }
 
-    /// Checks whether the server can serve a gateway.
-    pub fn check(&self) -> Result<(), Unfit> {
+    /// Checks whether the server can serve a gateway, which takes it for a node of a Redis Cluster or not.
+    pub fn check(&self, is_cluster: bool) -> Result<(), Unfit> {
         let version = self.field("redis_version");
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         if major.is_none_or(|major| major < 7) {
             Err(Unfit::TooOld(version.to_owned()))
         } else if self.field("role") != "master" {
             Err(Unfit::Replica)
+        } else if !is_cluster && self.field("cluster_enabled") == "1" {
+            Err(Unfit::Cluster)
         } else if self.field("maxmemory") != "0" && self.field("maxmemory_policy") != "noeviction" {
             Err(Unfit::Evicts)
         } else {
@@ -96,13 +107,23 @@ impl ServerInfo {
         }
     }
 
+    /// Whether it has been up since then, and was never a replica: what it held then, it holds.
+    pub fn has_held_since(&self, since: Instant) -> bool {
+        let uptime = self.field("uptime_in_seconds").parse().map(Duration::from_secs);
+        self.is_original() && uptime.is_ok_and(|uptime| uptime > since.elapsed())
+    }
+
+    /// Whether its data never came from another primary.
+    fn is_original(&self) -> bool {
+        self.field("master_replid2").bytes().all(|digit| digit == b'0')
+    }
+
     /// Whether a restart keeps everything that was answered: the server writes to disk before it
     /// answers, its data did not come from another primary, and no replica has it. A second
     /// replication id shows that it was a replica before; a replica that is started as a primary looks
     /// like a restart of its primary. Without the right to read the settings, a loss has to be assumed.
     pub fn keeps_all(&self) -> bool {
-        let own = self.field("master_replid2").bytes().all(|digit| digit == b'0');
-        own && self.field("connected_slaves") == "0" && self.warning().is_none()
+        self.is_original() && self.field("connected_slaves") == "0" && self.warning().is_none()
     }
 
     /// What is wrong with its persistence.
@@ -132,11 +153,16 @@ mod tests {
 
     #[test]
     fn a_primary_of_version_7_that_does_not_evict_is_fit() {
-        assert_eq!(info("role:master").check(), Ok(()));
-        assert_eq!(info("role:slave").check(), Err(Unfit::Replica));
-        assert_eq!(info("redis_version:6.2.14").check(), Err(Unfit::TooOld("6.2.14".to_owned())));
-        assert_eq!(info("redis_version:8.2.0").check(), Ok(()));
-        assert_eq!(info("maxmemory:100").check(), Err(Unfit::Evicts));
-        assert_eq!(info("maxmemory_policy:noeviction").check(), Ok(()));
+        assert_eq!(info("role:master").check(false), Ok(()));
+        assert_eq!(info("role:slave").check(false), Err(Unfit::Replica));
+        assert_eq!(
+            info("redis_version:6.2.14").check(false),
+            Err(Unfit::TooOld("6.2.14".to_owned()))
+        );
+        assert_eq!(info("redis_version:8.2.0").check(false), Ok(()));
+        assert_eq!(info("maxmemory:100").check(false), Err(Unfit::Evicts));
+        assert_eq!(info("maxmemory_policy:noeviction").check(false), Ok(()));
+        assert_eq!(info("cluster_enabled:1").check(false), Err(Unfit::Cluster));
+        assert_eq!(info("cluster_enabled:1").check(true), Ok(()));
     }
 }

@@ -68,6 +68,9 @@ end
 -- finds its last writes: a backup that was restored looks like a restart in all else. `keeps-all` is that
 -- of the run, at its worst.
 --
+-- In a Redis Cluster a slot moves to another node, which is another run: `moved-from` is the run that has
+-- moved it, as the gateway has seen.
+--
 -- The number of partitions is written down with the data and never changes. `may_make` is whether the data
 -- may begin here: not before another partition has shown that the number is right.
 redis.register_function({
@@ -76,7 +79,7 @@ redis.register_function({
     callback = function(keys, args)
         local clock, deadline, name, at_connection, seen_writes = args[1], args[2], args[3], args[4], args[5]
         local fresh_name, known_stream, fresh_stream, run, keeps_all = args[6], args[7], args[8], args[9], args[10] == '1'
-        local partitions, may_make = args[11], args[12] == '1'
+        local partitions, may_make, moved_from = args[11], args[12] == '1', args[13]
         prefix = keys[1]
         local late = Call.read_clocks(clock, deadline)
         if late then
@@ -97,8 +100,10 @@ redis.register_function({
         local is_same_run, has_kept_all = found[2] == run, found[4] == '1'
         local has_expired = redis.call('EXISTS', key('expired-gateway', name)) == 1
         local knows_stream, finds_writes = known_stream == stream, writes and writes >= tonumber(seen_writes)
+        -- The run that had the data has moved it here, a key at a time and refusing every call meanwhile.
+        local has_moved = found[2] == moved_from and knows_stream and finds_writes
         local is_lost = not stream
-            or not is_same_run and not (has_kept_all and keeps_all and knows_stream and finds_writes)
+            or not is_same_run and not has_moved and not (has_kept_all and keeps_all and knows_stream and finds_writes)
             or knows_stream and not has_expired and not finds_writes
         if is_lost then
             for _, gateway in ipairs(redis.call('ZRANGE', key('gateways'), 0, -1)) do

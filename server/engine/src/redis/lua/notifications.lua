@@ -59,9 +59,9 @@ function Notifications.messages_expired()
 end
 
 -- A notification is a hint: a gateway that misses one compares its sockets with Redis when it joins
--- again. So a failure to publish must not undo the operation.
+-- again. The channel is sharded: in a Redis Cluster the message stays on the node. A failure to publish must not undo the operation.
 local function publish(gateway, message)
-    redis.pcall('PUBLISH', key('gateway', gateway), message)
+    redis.pcall('SPUBLISH', key('gateway', gateway), message)
 end
 
 function Notifications.publish()
