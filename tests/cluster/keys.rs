@@ -9,7 +9,7 @@ use tests::RedisServer;
 use crate::cluster::{Cluster, LEASE, Member, SERVER, connection, secret};
 
 /// The keys without a TTL: there is one of each, and the limits bound its size.
-const BOUNDED: [&str; 11] = [
+const BOUNDED: [&str; 10] = [
     "meta",
     "gateways",
     "expired-gateways",
@@ -19,7 +19,6 @@ const BOUNDED: [&str; 11] = [
     "due:tokens",
     "due:messages",
     "due:records",
-    "due:authorisations",
     "due:half-refs",
 ];
 

@@ -307,7 +307,9 @@ impl State {
         while left.take(&self.changes)
             && let Some(half_ref) = pop_due(&mut self.deadlines.pending, now)
         {
-            self.end_half_ref(&half_ref, RedeemError::Expired, now);
+            // It is remembered from its own end on, however late it is removed.
+            let ended = self.half_refs.get(&half_ref).map_or(now, |known| known.expires);
+            self.end_half_ref(&half_ref, RedeemError::Expired, ended);
         }
         while left.take(&self.changes)
             && let Some(half_ref) = pop_due(&mut self.deadlines.remembered, now)

@@ -260,7 +260,8 @@ impl Engine for Redis {
         data: &str,
     ) -> Result<(), SocketError> {
         let mut command = self.command("accept");
-        command.arg(device).arg(&*connection.0).arg(id).arg(data);
+        let id_digest = Digest::of(id.as_bytes());
+        command.arg(device).arg(&*connection.0).arg(id).arg(&id_digest.bytes()[..8]).arg(data);
         let reply = self.call_detached(command).await?;
         self.socket_outcome(connection, &reply)
     }

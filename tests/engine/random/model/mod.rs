@@ -282,12 +282,12 @@ impl Model {
         }
         self.expire_messages();
         self.stream.expire(millis(self.limits.event_ttl), now);
-        let until = self.after(self.limits.half_ref_memory);
-        self.half_refs.retain(|_, half_ref| !half_ref.is_forgotten(now));
-        for half_ref in self.half_refs.values_mut().filter(|half_ref| half_ref.until <= now) {
+        let is_over = |half_ref: &&mut HalfRef| half_ref.is_open() && half_ref.until <= now;
+        for half_ref in self.half_refs.values_mut().filter(is_over) {
             half_ref.state = HalfRefState::Closed(RedeemError::Expired);
-            half_ref.until = until;
+            half_ref.until += millis(self.limits.half_ref_memory);
         }
+        self.half_refs.retain(|_, half_ref| !half_ref.is_forgotten(now));
         while let Some(place) = self.records.iter().position(|record| record.ends <= now) {
             self.end_record(place);
         }

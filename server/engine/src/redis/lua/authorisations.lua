@@ -1,23 +1,40 @@
 -- Authorisations: a half ref is pending, is redeemed once, and is remembered for a while. Its states are
 -- 'pending', 'spent', 'expired' and 'revoked'.
 
--- A half ref as it is stored. `expires` is when it can no longer be redeemed, or is forgotten.
+-- A half ref as it is stored. `expires` is when it can no longer be redeemed, where it is pending, and
+-- otherwise when it is forgotten. What a pending one becomes when its time is over follows from that, so
+-- nothing is written then.
+local STORED = '>BI8Bc0Bc0I4c0'
+local STATES = { 'pending', 'spent', 'expired', 'revoked' }
+local STATE_NUMBERS = { pending = 1, spent = 2, expired = 3, revoked = 4 }
+
 local function decode(packed)
     if not packed then
         return nil
     end
-    local it = cmsgpack.unpack(packed)
-    return { device = it[1], state = it[2], expires = it[3], token = it[4], link = it[5] }
+    local it, state = {}, nil
+    state, it.expires, it.device, it.token, it.link = struct.unpack(STORED, packed)
+    it.state = STATES[state]
+    if it.state == 'pending' and it.expires <= now then
+        it.state, it.expires = 'expired', it.expires + LIMITS.half_ref_memory
+    end
+    if it.state ~= 'pending' and it.expires <= now then
+        return nil -- also before a gateway removes it
+    end
+    return it
 end
 
 function Authorisations.find(half_ref)
     return decode(redis.call('GET', key('half-ref', half_ref)))
 end
 
-local function store(half_ref, it)
-    local packed = cmsgpack.pack({ it.device, it.state, it.expires, it.token or '', it.link or '' })
-    local ttl = it.expires - now + LIMITS.half_ref_memory + SAFETY_TTL
-    redis.call('SET', key('half-ref', half_ref), packed, 'PX', ttl)
+-- Stores a half ref that is forgotten at this time.
+local function store(half_ref, state, device, expires, forgotten, token, link)
+    local packed = struct.pack(
+        STORED, STATE_NUMBERS[state], expires, #device, device, #token, token, #link, link
+    )
+    redis.call('SET', key('half-ref', half_ref), packed, 'PX', forgotten - now + SAFETY_TTL)
+    redis.call('ZADD', key('due:half-refs'), forgotten, half_ref)
 end
 
 -- Takes the half ref out of the record's open authorisations.
@@ -31,39 +48,58 @@ local function take_from_record(device, record, half_ref)
     end
 end
 
+local function forget(half_refs)
+    local keys = {}
+    for place, half_ref in ipairs(half_refs) do
+        keys[place] = key('half-ref', half_ref)
+    end
+    redis.call('DEL', unpack(keys))
+    redis.call('ZREM', key('due:half-refs'), unpack(half_refs))
+end
+
+-- The half refs that have ended come before all that are pending, because they are forgotten before.
+local function limit_remembered()
+    local due, limit = key('due:half-refs'), LIMITS.remembered_half_refs
+    if redis.call('ZCARD', due) > limit
+        and redis.call('ZCOUNT', due, '-inf', now + LIMITS.half_ref_memory) > limit then
+        forget(redis.call('ZRANGE', due, 0, 0))
+    end
+end
+
 -- The half ref can no longer be redeemed. It is remembered for a while, so that a replay can be told from an
 -- unknown half ref.
-function Authorisations.finish(half_ref, it, state)
-    local record = Records.load(it.device)
+function Authorisations.finish(half_ref, device, state)
+    local record = Records.load(device)
     if record then
-        take_from_record(it.device, record, half_ref)
+        take_from_record(device, record, half_ref)
     end
-    if it.expires <= now then
-        state = 'expired' -- also before a gateway expires it
-    end
-    redis.call('ZREM', key('due:authorisations'), half_ref)
-    it.state, it.expires, it.token, it.link = state, now + LIMITS.half_ref_memory, nil, nil
-    store(half_ref, it)
-    redis.call('ZADD', key('due:half-refs'), it.expires, half_ref)
-    if redis.call('ZCARD', key('due:half-refs')) > LIMITS.remembered_half_refs then
-        local oldest = redis.call('ZPOPMIN', key('due:half-refs'))
-        redis.call('DEL', key('half-ref', oldest[1]))
-    end
+    local forgotten = now + LIMITS.half_ref_memory
+    store(half_ref, state, device, forgotten, forgotten, '', '')
+    limit_remembered()
 end
 
--- The authorisation's time is over.
-function Authorisations.expire(half_ref)
-    redis.call('ZREM', key('due:authorisations'), half_ref)
-    local found = Authorisations.find(half_ref)
-    if found and found.state == 'pending' then
-        Authorisations.finish(half_ref, found, 'expired')
+-- Removes the half refs whose time is over, up to `at_most`; returns how many.
+function Authorisations.forget_due(at_most)
+    local due = redis.call('ZRANGE', key('due:half-refs'), '-inf', now, 'BYSCORE', 'LIMIT', 0, at_most)
+    if #due > 0 then
+        forget(due)
     end
+    return #due
 end
 
--- The time for which the half ref is remembered is over.
-function Authorisations.forget(half_ref)
-    redis.call('ZREM', key('due:half-refs'), half_ref)
-    redis.call('DEL', key('half-ref', half_ref))
+-- The record's open authorisations, each with its half ref. Those whose time is over stay in the record
+-- until there is need for their room.
+function Authorisations.pending(device, record)
+    local pending = {}
+    for _, it in ipairs(record.pending) do
+        local half_ref, expires = it[1], it[2]
+        local found = expires > now and Authorisations.find(half_ref)
+        -- After data was lost, it may be another device's.
+        if found and found.state == 'pending' and found.device == device then
+            table.insert(pending, { half_ref, found })
+        end
+    end
+    return pending
 end
 
 -- The device's rate of authorisations: the twin of engine/src/rate.rs, with a burst of one second.
@@ -79,16 +115,12 @@ local function counted_rate(record)
     return nil, counted
 end
 
--- Makes room for one more open authorisation: the oldest ends as if it had expired. Those that have
--- expired are the first to go.
-local function replace_oldest(record)
+-- Makes room for one more open authorisation: the oldest ends as if it had expired.
+local function replace_oldest(device, record)
     while #record.pending >= math.max(LIMITS.open_authorisations, 1) do
-        local oldest = record.pending[1][1]
-        local found = Authorisations.find(oldest)
-        if found and found.state == 'pending' then
-            Authorisations.finish(oldest, found, 'expired')
-        else
-            table.remove(record.pending, 1)
+        local oldest = table.remove(record.pending, 1)
+        if oldest[2] > now then
+            Authorisations.finish(oldest[1], device, 'expired')
         end
     end
 end
@@ -116,11 +148,6 @@ local function use_token(token, device, found_token, found_record)
     return record, rate
 end
 
--- Whether the half ref that was stored is forgotten.
-local function is_forgotten(it)
-    return it.state ~= 'pending' and it.expires <= now
-end
-
 -- The most frequent operation, so it reads everything at once. Its writes are not counted as writes
 -- that must not be lost: if they are, the prospect asks again. `foreign` says that the half ref is of a
 -- device in another partition.
@@ -136,23 +163,17 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
         return { 'half-ref-foreign' }
     end
     local known = decode(found[2])
-    if known and not is_forgotten(known) then
+    if known then
         if known.device ~= device then
             return { 'half-ref-foreign' }
         elseif known.state == 'spent' then
             return { 'half-ref-spent' }
         end
-    end
-    if known then
         take_from_record(device, record, half_ref)
     end
-    replace_oldest(record)
-    if known and known.state ~= 'pending' then
-        redis.call('ZREM', key('due:half-refs'), half_ref)
-    end
+    replace_oldest(device, record)
     local expires = now + LIMITS.authorisation_ttl
-    store(half_ref, { device = device, state = 'pending', expires = expires, token = token, link = link })
-    redis.call('ZADD', key('due:authorisations'), expires, half_ref)
+    store(half_ref, 'pending', device, expires, expires + LIMITS.half_ref_memory, token, link)
     table.insert(record.pending, { half_ref, expires })
     Records.touch(device)
     return { 'ok' }
@@ -168,17 +189,13 @@ end)
 
 -- Whether a half ref is pending or remembered here.
 Call.operation('knows_half_ref', READ, function(half_ref)
-    local found = Authorisations.find(half_ref)
-    return { found and not is_forgotten(found) and 'known' or 'unknown' }
+    return { Authorisations.find(half_ref) and 'known' or 'unknown' }
 end)
 
 Call.operation('redeem', WRITE, function(half_ref, connection)
     local found = Authorisations.find(half_ref)
     if not found then
         return { 'unknown' }
-    elseif found.expires <= now then
-        -- What is due counts as ended, also before a gateway expires it.
-        return { found.state == 'pending' and 'expired' or 'unknown' }
     elseif found.state ~= 'pending' then
         return { found.state }
     end
@@ -192,7 +209,7 @@ Call.operation('redeem', WRITE, function(half_ref, connection)
         return { 'events-full' }
     end
     local token = Tokens.binding(record, found.token)
-    Authorisations.finish(half_ref, found, 'spent')
+    Authorisations.finish(half_ref, device, 'spent')
     if record.socket then
         Sockets.finish(device, record, END_REASON.superseded)
     end

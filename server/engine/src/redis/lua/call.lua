@@ -39,7 +39,7 @@ function Call.read_clocks(clock, deadline)
     server_time = time[1] * 1000 + math.floor(time[2] / 1000)
     now = clock ~= '' and tonumber(clock) or server_time
     if server_time > tonumber(deadline) then
-        return string.format('LATE %.0f', server_time)
+        return string.format('LATE %d', server_time)
     end
 end
 
@@ -83,7 +83,7 @@ end
 
 -- The caller as `meta` keeps it.
 function Call.encode_gateway()
-    return string.format('%.0f %.0f %.0f', generation, connection_number, writes)
+    return string.format('%d %d %d', generation, connection_number, writes)
 end
 
 function Call.change_meta(name, value)

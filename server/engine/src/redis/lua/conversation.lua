@@ -59,26 +59,39 @@ Call.operation('acknowledge', MAKE_ROOM, function(device, connection, seq)
     return { has_more and 'more' or 'ok' }
 end)
 
--- Of the ids, a few more are kept than are compared, so that the list is not trimmed each time.
-local ID_SLACK = 32
+-- The ids of accepted messages are kept as the first bytes of their digests, one after the other, the newest
+-- last: that takes a sixth of a list's memory, and less time to search. A few more are kept than are
+-- compared, so that they are not cut each time.
+local ID_SIZE, ID_SLACK = 8, 32
 
-Call.operation('accept', WRITE, function(device, connection, id, data)
+local function has_id(ids, id)
+    local place = string.find(ids, id, 1, true)
+    while place and place % ID_SIZE ~= 1 do
+        place = string.find(ids, id, place + 1, true)
+    end
+    return place ~= nil
+end
+
+-- `id_digest` has ID_SIZE bytes.
+Call.operation('accept', WRITE, function(device, connection, id, id_digest, data)
     local record, stale = Sockets.record_of(device, connection)
     if not record then
         return stale
     end
-    local accepted = key('accepted', device)
-    local known = LIMITS.remembered_ids
-    if known > 0 and redis.call('LPOS', accepted, id, 'RANK', -1, 'MAXLEN', known) then
+    local accepted, known = key('accepted', device), LIMITS.remembered_ids * ID_SIZE
+    local ids = known > 0 and redis.call('GETRANGE', accepted, -known, -1) or ''
+    if has_id(ids, id_digest) then
         return { 'ok' }
     elseif not Events.has_room_for_event(device, record, connection, id, data) then
         return { 'events-full' }
     end
-    local remembered = redis.call('RPUSH', accepted, id)
-    if remembered == 1 then
-        Records.limit_ttl(record, accepted)
-    elseif remembered >= known + ID_SLACK then
-        redis.call('LTRIM', accepted, -known, -1)
+    if known > 0 then
+        local size = redis.call('APPEND', accepted, id_digest)
+        if size == ID_SIZE then
+            Records.limit_ttl(record, accepted)
+        elseif size >= known + ID_SLACK * ID_SIZE then
+            redis.call('SET', accepted, string.sub(ids .. id_digest, -known), 'KEEPTTL')
+        end
     end
     Events.append('message', device, connection, id, data)
     return { 'ok' }

@@ -30,8 +30,9 @@ Call.operation('expire', MAKE_ROOM, function()
     if left > 0 then
         left = left - Events.drop_oldest(left, function(_, at) return at + LIMITS.event_ttl <= now end)
     end
-    left = expire_each('due:authorisations', left, Authorisations.expire)
-    left = expire_each('due:half-refs', left, Authorisations.forget)
+    if left > 0 then
+        left = left - Authorisations.forget_due(left)
+    end
     left = expire_each('due:pointers', left, Pointers.expire)
     if left > 0 and State.moves_due_records(left) then
         left = 0

@@ -4,7 +4,7 @@
 -- a socket, whether the message has expired, and the digest of the request's body, which may hold any
 -- byte.
 local function encode(it)
-    return string.format('%.0f %.0f %d %d ', it.expires, it.seq, it.connected, it.has_expired) .. it.body
+    return string.format('%d %d %d %d ', it.expires, it.seq, it.connected, it.has_expired) .. it.body
 end
 
 local function decode(found)

@@ -6,13 +6,13 @@
 
 -- The member of a message in its queue.
 local function queue_member(message)
-    return string.format('%.0f %.0f %d ', message.seq, message.expires, message.size) .. message.request
+    return string.format('%d %d %d ', message.seq, message.expires, message.size) .. message.request
 end
 
 -- The member of a message among the deadlines of all devices. Where several messages have one
 -- deadline, they are in the order of device and number.
 local function deadline_member(message)
-    return string.format('%s %010.0f %d ', message.device, message.seq, message.size) .. message.request
+    return string.format('%s %010d %d ', message.device, message.seq, message.size) .. message.request
 end
 
 -- The messages with a number in this range, in order, up to `at_most` where it is given.
@@ -66,7 +66,7 @@ local function remove(device, record, messages)
     for _, message in ipairs(messages) do
         record.count, record.bytes = record.count - 1, record.bytes - message.size
         if record.first_expires and message.expires <= record.first_expires then
-            record.first_expires = nil
+            record.first_expires = false
         end
     end
     Records.touch(device)

@@ -4,14 +4,53 @@
 -- Gateways expire records. For when no gateway is left to do so, every key of a device has a TTL of
 -- at least SAFETY_TTL / 2 beyond the end of its record.
 
+-- A record has two parts: numbers and the socket, which every call needs, and lists, which few do. The
+-- first is packed by `struct`, which takes a tenth of the time; the second by MessagePack, and stays packed
+-- until it is asked for.
+--
+-- In the record, what is not there is `false`; stored, it is 0 or an empty text.
+local NUMBERS, SOCKET = '>BI4I8I8I8I8I8I8I8I8I8I8I8Bc0', '>I8Bc0Bc0Bc0I4c0'
+local CLAIMED, HAS_DATA, HAS_SOCKET = 1, 2, 4
+
+local LISTS = {
+    tokens = true, -- the oldest first; of a claim, one that the device has and then unused ones
+    token_keys = true, -- of unused tokens: the idempotency key of the request, by token
+    pending = true, -- open authorisations: half ref and time of expiry of each
+    last_end = true, -- the connection that the engine ended last, and the reason
+}
+
+local function unpack_lists(record)
+    setmetatable(record, nil)
+    record.tokens, record.token_keys, record.pending, record.last_end = cmsgpack.unpack(record.packed_lists)
+    record.packed_lists = nil
+end
+
+local WITH_PACKED_LISTS = {
+    __index = function(record, name)
+        if LISTS[name] then
+            unpack_lists(record)
+            return record[name]
+        end
+    end,
+}
+
 local function encode(record)
-    return cmsgpack.pack({
-        record.epoch, record.generation, record.claimed, record.tokens, record.pending, record.expires,
-        record.keys_expire, record.rate, record.last_seq, record.acknowledged_seq, record.count, record.bytes,
-        record.socket or false, record.last_end or false, record.unknown_seq, record.token_keys, record.reserved,
-        record.first_expires or false, record.has_data or false,
-        record.last_seen or false,
-    })
+    local socket = record.socket
+    local flags = (record.claimed and CLAIMED or 0) + (record.has_data and HAS_DATA or 0) + (socket and HAS_SOCKET or 0)
+    local packed = struct.pack(
+        NUMBERS, flags, record.generation, record.expires, record.keys_expire, record.rate, record.last_seq,
+        record.acknowledged_seq, record.count, record.bytes, record.unknown_seq, record.reserved,
+        record.first_expires or 0, record.last_seen or 0, #record.epoch, record.epoch
+    )
+    if socket then
+        packed = packed .. struct.pack(
+            SOCKET, socket.since, #socket.connection, socket.connection, #socket.gateway, socket.gateway,
+            #socket.token, socket.token, #socket.link, socket.link
+        )
+    end
+    local lists = rawget(record, 'packed_lists')
+        or cmsgpack.pack(record.tokens, record.token_keys, record.pending, record.last_end)
+    return packed .. lists
 end
 
 -- Decodes what was read under the device's key, and keeps it for the rest of the call.
@@ -20,29 +59,33 @@ function Records.decode(device, packed)
         loaded[device] = false
         return nil
     end
-    local it = cmsgpack.unpack(packed)
-    local record = {
-        epoch = it[1],
-        generation = it[2],
-        claimed = it[3],
-        tokens = it[4], -- the oldest first; of a claim, one that the device has and then unused ones
-        pending = it[5], -- open authorisations: half ref and time of expiry of each
-        expires = it[6], -- unless a socket is open then
-        keys_expire = it[7], -- the TTL of the device's keys ends here
-        rate = it[8], -- the theoretical arrival time of the next authorisation, in microseconds
-        last_seq = it[9], -- the number of the newest message; the first is 1
-        acknowledged_seq = it[10], -- every message up to this number left by an acknowledgement, or expired
-        count = it[11], -- messages in the outbox
-        bytes = it[12], -- of these
-        socket = it[13] or nil, -- connection, gateway, since, link, token
-        last_end = it[14] or nil, -- the connection that the engine ended last, and the reason
-        unknown_seq = it[15], -- of messages up to this number is not known whether they expired
-        token_keys = it[16] or {}, -- of unused tokens: the idempotency key of the request, by token
-        reserved = it[17] or 0, -- bytes reserved for the events that the record is certain to cause
-        first_expires = it[18] or nil, -- when the first message of the outbox expires, where it is known
-        has_data = it[19] or nil, -- whether the device has said something of itself, which has its own key
-        last_seen = it[20] or nil, -- when the device last got a token that it asked for, or its socket ended
-    }
+    local record, flags, place = {}, nil, nil
+    flags, record.generation,
+        record.expires, -- unless a socket is open then
+        record.keys_expire, -- the TTL of the device's keys ends here
+        record.rate, -- the theoretical arrival time of the next authorisation, in microseconds
+        record.last_seq, -- the number of the newest message; the first is 1
+        record.acknowledged_seq, -- every message up to this number left by an acknowledgement, or expired
+        record.count, -- messages in the outbox
+        record.bytes, -- of these
+        record.unknown_seq, -- of messages up to this number is not known whether they expired
+        record.reserved, -- bytes reserved for the events that the record is certain to cause
+        record.first_expires, -- when the first message of the outbox expires, where it is known
+        record.last_seen, -- when the device last got a token that it asked for, or its socket ended
+        record.epoch, place = struct.unpack(NUMBERS, packed)
+    record.claimed = flags % 2 == 1
+    record.has_data = flags % 4 >= HAS_DATA -- whether the device has said something of itself, which has its own key
+    record.first_expires = record.first_expires > 0 and record.first_expires
+    record.last_seen = record.last_seen > 0 and record.last_seen
+    record.socket = false
+    if flags >= HAS_SOCKET then
+        local socket = {}
+        socket.since, socket.connection, socket.gateway, socket.token, socket.link, place =
+            struct.unpack(SOCKET, packed, place)
+        record.socket = socket
+    end
+    record.packed_lists = string.sub(packed, place)
+    setmetatable(record, WITH_PACKED_LISTS)
     if record.generation ~= generation then
         -- The newest numbers may be lost, and would be given twice.
         local stream = redis.call('HGET', key('meta'), 'stream')

@@ -10,7 +10,7 @@ function Sockets.key_of_link(link)
 end
 
 local function has_link(socket)
-    return socket.link and socket.link ~= ''
+    return socket.link ~= ''
 end
 
 -- Keeps the set of the socket's link for as long as the record, which is written now.
@@ -21,7 +21,7 @@ function Sockets.keep_link(socket)
 end
 
 function Sockets.open(device, record, socket, data)
-    record.socket, record.last_end = socket, nil
+    record.socket, record.last_end = socket, false
     Records.touch(device)
     -- All have one score, so that the set is in the order of the names.
     redis.call('ZADD', key('connected'), 0, device)
@@ -38,7 +38,7 @@ end
 -- gateway's close code, or nothing where no one closed it.
 function Sockets.remove(device, record, cause)
     local socket = record.socket
-    record.socket, record.last_seen = nil, now
+    record.socket, record.last_seen = false, now
     Records.touch(device)
     redis.call('ZREM', key('connected'), device)
     if has_link(socket) then

@@ -48,6 +48,11 @@ function State.new_record(device, epoch, claimed)
         count = 0,
         bytes = 0,
         reserved = 0,
+        first_expires = false,
+        last_seen = false,
+        last_end = false,
+        has_data = false,
+        socket = false,
     }
     Records.insert(device, record)
     redis.call('ZADD', key('due:records'), now, device)
@@ -82,14 +87,8 @@ function State.delete_record(device, record)
         end
         Outbox.clear_deadlines(messages)
     end
-    local pending = record.pending
-    record.pending = {}
-    for _, it in ipairs(pending) do
-        local half_ref = it[1]
-        local found = Authorisations.find(half_ref)
-        if found then
-            Authorisations.finish(half_ref, found, 'revoked')
-        end
+    for _, it in ipairs(Authorisations.pending(device, record)) do
+        Authorisations.finish(it[1], device, 'revoked')
     end
     Records.delete(device, record)
 end

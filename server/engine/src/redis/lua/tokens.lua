@@ -87,17 +87,11 @@ local function end_dependants(device, record, token, reason)
         Sockets.finish(device, record, reason)
         State.extend_record(device, record, now)
     end
-    local ended = {}
-    for _, it in ipairs(record.pending) do
-        local half_ref = it[1]
-        local found = Authorisations.find(half_ref)
-        if found and Tokens.binding(record, found.token) == token then
-            table.insert(ended, { half_ref, found })
-        end
-    end
     local state = reason == END_REASON.token_expired and 'expired' or 'revoked'
-    for _, it in ipairs(ended) do
-        Authorisations.finish(it[1], it[2], state)
+    for _, it in ipairs(Authorisations.pending(device, record)) do
+        if Tokens.binding(record, it[2].token) == token then
+            Authorisations.finish(it[1], device, state)
+        end
     end
 end
 
