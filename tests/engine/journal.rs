@@ -191,9 +191,9 @@ async fn refused(change: &str) -> JournalError {
 async fn a_journal_of_another_format_is_refused() {
     for format in [2, 7] {
         let why = refused(&format!("PRAGMA user_version = {format}")).await;
-        let expected = format!("format {format}, and this gateway knows format 5 only");
+        let expected = format!("format {format}, and this gateway knows format 6 only");
         assert!(why.to_string().contains(&expected), "{why}");
-        assert!(matches!(why, JournalError::Format { found, known: 5 } if found == format));
+        assert!(matches!(why, JournalError::Format { found, known: 6 } if found == format));
     }
 }
 

@@ -11,6 +11,8 @@ mod authorisations;
 mod claims;
 mod clock;
 mod device_data;
+mod erased_journal;
+mod erasing;
 mod events;
 mod idempotency;
 mod journal;

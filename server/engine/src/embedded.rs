@@ -28,7 +28,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
 use crate::{
     Acknowledgement, Authorisation, AuthoriseError, Clock, ConnectionId, DeviceState, Digest,
@@ -290,6 +290,23 @@ impl Engine for Embedded {
 
     async fn disconnect(&self, device: &str) -> Result<(), EngineError> {
         self.step(|state, now| state.delete_record(device, now)).await
+    }
+
+    async fn erase(&self, device: &str) -> Result<(), EngineError> {
+        let mut erasure = self.step(|state, now| state.begin_erasure(device, now)).await?;
+        loop {
+            let erased = self.step(|state, _| state.erase_some(device, &mut erasure)).await;
+            if erased.map_err(|_| EngineError::OutcomeUnknown)? {
+                break;
+            }
+            // Without a journal nothing else lets other tasks have their turn.
+            yield_now().await;
+        }
+        if self.journal.is_some() {
+            // What was said is committed, and so is its erasure: a compaction from here on has neither.
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).request_compaction();
+        }
+        Ok(())
     }
 
     async fn stream(&self, _partition: usize) -> Result<Arc<str>, EngineError> {

@@ -65,10 +65,11 @@ pub enum DisconnectCause {
     Gateway(u16),
 }
 
-/// Events of the stream, in their order.
+/// Events of the stream, in their order. Their numbers have gaps where devices were erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
-    /// The number of the oldest event in the stream; that of the next event where there is none.
+    /// The number of the first event that was not released and has not expired. It may be erased; it
+    /// is that of the next event where there is none.
     pub oldest: u64,
     /// The number of the next event to be appended.
     pub next: u64,

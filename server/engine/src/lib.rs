@@ -182,6 +182,12 @@ pub trait Engine: Send + Sync {
     /// in its outbox becomes `expired` events. Repeatable: an unknown device is no error.
     async fn disconnect(&self, device: &str) -> Result<(), EngineError>;
 
+    /// Disconnects a device, and removes everything that the engine has of it: its events, and the
+    /// `halfRef`s that are remembered for it. No event reports that. The numbers of the events that are
+    /// left stay, so that readers of the stream miss nothing else. Repeatable, also for a part of it:
+    /// where it fails, it may have begun. What comes to the device meanwhile stays.
+    async fn erase(&self, device: &str) -> Result<(), EngineError>;
+
     /// The number of partitions, which are counted from 0. Each has an event stream of its own. All
     /// events of a device are in the stream of one partition.
     fn partitions(&self) -> usize {

@@ -217,6 +217,10 @@ impl TestEngine {
         self.inner.disconnect(device).await.expect(AVAILABLE);
     }
 
+    pub async fn erase(&self, device: &str) {
+        self.inner.erase(device).await.expect(AVAILABLE);
+    }
+
     pub async fn events(&self, from: u64, limit: usize) -> Events {
         self.merged.lock().await.events(&*self.inner, from, limit).await
     }

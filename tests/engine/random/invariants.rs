@@ -119,7 +119,7 @@ impl Invariants {
     }
 
     pub fn event(&mut self, event: &Event) {
-        assert_eq!(event.n, self.newest_event + 1, "numbered without gaps");
+        assert_eq!(event.n, self.newest_event + 1, "only erased events leave gaps");
         self.newest_event = event.n;
         let device = event.device.to_string();
         let connection = event.connection.as_ref().map(|connection| connection.0.to_string());
@@ -142,6 +142,16 @@ impl Invariants {
                 assert!(self.expired.insert(message), "a message expires once");
             }
         }
+    }
+
+    /// A device was erased, with so many events that only the engine saw, and with these messages in its
+    /// outbox. The operator is told neither that its socket ended nor that they expired.
+    pub fn erased(&mut self, device: &str, unseen_events: usize, outbox: Vec<Numbered>) {
+        self.newest_event += unseen_events as u64;
+        self.connected.remove(device);
+        self.expired.extend(outbox);
+        let authorised = &self.authorised;
+        self.redeemed.retain(|half_ref, _| authorised.get(half_ref).is_none_or(|it| it != device));
     }
 
     /// Nothing is under way any more: nothing was lost and nothing doubled.

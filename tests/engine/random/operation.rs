@@ -88,6 +88,7 @@ pub enum Operation {
         but: usize,
     },
     Disconnect(Device),
+    Erase(Device),
     /// The operator looks at everything.
     Inspect {
         device: Device,
@@ -220,6 +221,7 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         2 => (device(), 0_usize..4).prop_map(|(device, id)| Op::Repeat { device, id }),
         2 => (0_usize..40).prop_map(|but| Op::Release { but }),
         1 => device().prop_map(Op::Disconnect),
+        1 => device().prop_map(Op::Erase),
         4 => (device(), 0_u64..20).prop_map(|(device, seq)| Op::Inspect { device, seq }),
         8 => (time(), any::<bool>()).prop_map(|(time, swept)| Op::Advance { time, swept }),
         2 => any::<bool>().prop_map(|clean| Op::Restart { clean }),

@@ -10,7 +10,7 @@ use engine::{
 use super::{
     client::{Clients, Next},
     invariants::Invariants,
-    model::{Model, conversation},
+    model::{Erased, Model, conversation},
     operation::{Choice, DEVICES, Device, Operation, Requester},
 };
 use crate::harness::{TestEngine, secret};
@@ -100,6 +100,7 @@ impl Run {
                 self.engine.disconnect(device).await;
                 self.model.disconnect(device);
             }
+            Operation::Erase(device) => self.erase(device).await,
             Operation::Inspect { device, seq } => self.inspect(device, seq).await,
             Operation::Advance { time, swept } => self.advance(time, swept).await,
             Operation::Restart { clean } => self.restart(clean).await,
@@ -410,6 +411,21 @@ impl Run {
         let through = kept.iter().rev().nth(but).map_or(0, |event| event.n);
         self.engine.release(through).await;
         self.model.stream.release(through);
+    }
+
+    async fn erase(&mut self, device: Device) {
+        if self.engine.inner.partitions() > 1 {
+            return;
+        }
+        self.settle().await;
+        self.engine.erase(device).await;
+        let Erased { unseen_events, outbox, events, half_refs } = self.model.erase(device);
+        self.invariants.erased(device, unseen_events, outbox);
+        for (was_met, what) in [(events, "erased events"), (half_refs, "erased half refs")] {
+            if was_met {
+                self.met.insert(what.to_owned());
+            }
+        }
     }
 
     async fn inspect(&mut self, device: Device, seq: u64) {

@@ -9,6 +9,9 @@
 //! A state that shrinks does so with few bytes of changes. So the housekeeping surveys it from time
 //! to time, a share at a time, and begins a compaction when the journal is much longer than the
 //! state. It continues every compaction, so that one ends also where no step follows.
+//!
+//! The erasure of a device requests a compaction: until it has ended, the journal has what the device
+//! said.
 
 use std::{
     borrow::Cow,
@@ -56,6 +59,8 @@ struct Compaction {
     /// The bytes of these that become obsolete when the compaction under way ends.
     obsolete: usize,
     under_way: Option<Cursor>,
+    /// Whether another is to begin, however long the journal is.
+    requested: bool,
     survey: Option<Cursor>,
     /// Compactions that have ended.
     ended: u64,
@@ -99,6 +104,7 @@ impl Journaled {
             length: 0,
             obsolete: 0,
             under_way: None,
+            requested: false,
             survey: None,
             ended: 0,
             last: None,
@@ -118,8 +124,9 @@ impl Journaled {
         }
         compaction.written += own;
         compaction.is_changed = true;
-        let begins = compaction.under_way.is_none()
-            && compaction.written > compaction.threshold.max(2 * compaction.live);
+        let begins = compaction.is_due()
+            || compaction.under_way.is_none()
+                && compaction.written > compaction.threshold.max(2 * compaction.live);
         if begins {
             compaction.begin(state);
         }
@@ -134,7 +141,7 @@ impl Journaled {
     /// shorter than the journal.
     pub fn take_share(&mut self) -> (Vec<u8>, CompactionStep) {
         let Self { state, compaction } = self;
-        let begins = compaction.survey(state);
+        let begins = compaction.is_due() || compaction.survey(state);
         if begins {
             compaction.begin(state);
         }
@@ -142,6 +149,12 @@ impl Journaled {
             compaction.write_next(state);
         }
         (compaction.take(state), CompactionStep { begins, ends: compaction.progress() })
+    }
+
+    /// Has a compaction begin with a later entry than all that are queued, and after the one that is
+    /// under way.
+    pub const fn request_compaction(&mut self) {
+        self.compaction.requested = true;
     }
 
     /// Sets the counters for a journal of `bytes` bytes; returns whether it is longer than
@@ -195,7 +208,7 @@ impl Journaled {
 
 impl Compaction {
     fn begin(&mut self, state: &mut State) {
-        (self.written, self.survey) = (0, None);
+        (self.written, self.survey, self.requested) = (0, None, false);
         // The entry that begins it is needed: its length is added when it is taken.
         self.obsolete = self.length;
         self.under_way = Some(Cursor::new(state));
@@ -233,6 +246,11 @@ impl Compaction {
             self.survey = None;
         }
         is_complete && !is_short
+    }
+
+    /// Whether a compaction that was requested can begin.
+    const fn is_due(&self) -> bool {
+        self.requested && self.under_way.is_none()
     }
 
     fn is_under_way(&self) -> bool {

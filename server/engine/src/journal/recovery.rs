@@ -74,7 +74,11 @@ fn load(
     store: &Store,
     report: Report<'_>,
 ) -> Result<(Journaled, bool), JournalError> {
-    let mut replay = Replay { state: State::journaled(limits.clone()), events: BTreeMap::new() };
+    let mut replay = Replay {
+        state: State::journaled(limits.clone()),
+        events: BTreeMap::new(),
+        has_erasures: false,
+    };
     let mut length = 0;
     let mut progress = Progress::begin("reading the journal", report);
     let (mut commits, all) = (0, store.commits());
@@ -86,8 +90,12 @@ fn load(
         replay.state.discard_dirty();
         Ok(())
     })?;
+    let has_erasures = replay.has_erasures;
     let mut journaled = Journaled::new(replay.finish(), compaction_threshold);
     let too_long = journaled.measure(length);
+    if has_erasures {
+        journaled.request_compaction();
+    }
     Ok((journaled, too_long))
 }
 
@@ -156,13 +164,18 @@ struct Replay {
     state: State,
     /// The events by number: a compaction writes old ones after newer ones.
     events: BTreeMap<u64, StoredEvent>,
+    /// Whether a device was erased and what it said may still be in the journal.
+    has_erasures: bool,
 }
 
 impl Replay {
     fn apply(&mut self, change: Change<'_>) {
         let state = &mut self.state;
         match change {
-            Change::Stream { name, next } => state.events.rename(&name, next),
+            Change::Stream { name, oldest, next } => {
+                state.events.rename(&name, next);
+                state.events.skip_before(oldest);
+            }
             Change::Record(image) => self.restore_record(image),
             Change::RecordDeleted { device } => {
                 self.remove_record(&device);
@@ -219,7 +232,16 @@ impl Replay {
                     record.device_data = Some((*data).into());
                 }
             }
-            Change::Released { through } => self.events = self.events.split_off(&(through + 1)),
+            Change::Released { through } => {
+                self.events = self.events.split_off(&(through + 1));
+                state.events.skip_before(through + 1);
+            }
+            Change::Erased { events } => {
+                for n in events {
+                    self.events.remove(&n);
+                }
+                self.has_erasures = true;
+            }
         }
     }
 
@@ -259,7 +281,7 @@ impl Replay {
 
     /// The state with what the journal does not store, because it follows from the rest.
     fn finish(self) -> State {
-        let Self { mut state, events } = self;
+        let Self { mut state, events, has_erasures: _ } = self;
         state.events.restore(events.into_values());
         for (device, record) in state.records.iter() {
             state.deadlines.records.insert((record.expires, Arc::clone(device)));
@@ -282,14 +304,14 @@ impl Replay {
                 HalfRefState::Ended(_) => &mut state.deadlines.remembered,
             };
             deadlines.insert((half_ref.expires, *digest));
+            state.next_order = state.next_order.max(half_ref.order + 1);
         }
         let pending = state.deadlines.pending.iter().map(|(_, digest)| *digest);
         let mut pending: Vec<_> = pending
             .filter_map(|digest| state.half_refs.get(&digest).map(|it| (it.order, digest)))
             .collect();
         pending.sort_unstable();
-        for (order, digest) in pending {
-            state.next_order = order + 1;
+        for (_, digest) in pending {
             if let Some(half_ref) = state.half_refs.get(&digest)
                 && let Some(record) = state.records.get_mut_clean(&half_ref.device)
             {

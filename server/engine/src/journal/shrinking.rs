@@ -14,9 +14,12 @@ const RETURNED_PAGES: i64 = 256;
 /// Unused pages that the file keeps, for the next commits: 256 KiB.
 const SPARE_PAGES: i64 = 64;
 
-/// Has a new database keep what it takes to return pages in small steps.
+/// Has a new database keep what it takes to return pages in small steps, and any database overwrite
+/// what it deletes: what is obsolete may be of a device that was erased.
 pub fn prepare(database: &Connection) -> Result<(), Error> {
-    database.pragma_update(None, "auto_vacuum", "incremental")
+    database.pragma_update(None, "auto_vacuum", "incremental")?;
+    // The pragma answers with the new value.
+    database.query_row("PRAGMA secure_delete = on", [], |_| Ok(()))
 }
 
 /// Deletes the oldest commits before `end`, up to `bytes` bytes and the limits of a step. Returns

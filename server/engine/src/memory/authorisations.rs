@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Removes a `halfRef` altogether.
-    fn remove_half_ref(&mut self, half_ref: &Digest) {
+    pub(super) fn remove_half_ref(&mut self, half_ref: &Digest) {
         let Some(known) = self.half_refs.remove(half_ref) else {
             return;
         };

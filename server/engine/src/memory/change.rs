@@ -30,8 +30,8 @@ const fn number_of(text: &[u8]) -> i32 {
 /// One change.
 #[derive(Serialize, Deserialize)]
 pub enum Change<'a> {
-    /// The event stream's name, and the number of its next event.
-    Stream { name: Cow<'a, str>, next: u64 },
+    /// The event stream's name, and the numbers of its oldest and of its next event.
+    Stream { name: Cow<'a, str>, oldest: u64, next: u64 },
     /// A device's record but for its conversation and its device data. Another epoch makes it another record.
     Record(#[serde(borrow)] RecordImage<'a>),
     /// The device has no record any more.
@@ -62,6 +62,9 @@ pub enum Change<'a> {
     Released { through: u64 },
     /// What a device has said of itself, as a part of its record.
     DeviceData { device: Cow<'a, str>, data: Cow<'a, str> },
+    /// A device was erased, or a part of it: what is left are the numbers of its events. What it said
+    /// is in the journal until a compaction that begins after this has ended.
+    Erased { events: Vec<u64> },
 }
 
 impl<'a> Change<'a> {
@@ -160,7 +163,7 @@ mod tests {
         conversation.remember_key(request, true, 4);
         let why = [RedeemError::Spent, RedeemError::Expired, RedeemError::Revoked];
         let mut changes = vec![
-            Change::Stream { name: "stream".into(), next: 300 },
+            Change::Stream { name: "stream".into(), oldest: 200, next: 300 },
             Change::Record(RecordImage {
                 device: "phone".into(),
                 epoch: "epoch".into(),
@@ -189,6 +192,7 @@ mod tests {
             Change::HalfRefForgotten(digest),
             Change::Released { through: 13 },
             Change::device_data("phone", "{}"),
+            Change::Erased { events: vec![18, 300] },
         ];
         changes.extend(
             why.map(|why| Change::HalfRef(digest, Cow::Owned(half_ref(HalfRefState::Ended(why))))),

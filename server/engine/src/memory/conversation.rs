@@ -169,7 +169,7 @@ impl State {
         if *self.events.stream != *stream {
             return Err(ReleaseError::OtherStream);
         }
-        if self.events.release(through) {
+        if let Some(through) = self.events.release(through) {
             self.changes.push(&Change::Released { through });
         }
         Ok(())

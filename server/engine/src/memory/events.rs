@@ -1,15 +1,12 @@
 //! The event stream: events in their order, until the operator releases them or they are too old.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::record::Record;
+use super::segments::Segments;
 use crate::{ConnectionId, Event, EventData, Events, Limits, Millis, millis, new_id};
 
 /// An event as it is stored.
@@ -24,8 +21,10 @@ pub struct StoredEvent {
 pub struct EventLog {
     /// Names the stream: a number of another stream means nothing in this one.
     pub stream: Arc<str>,
-    /// Without a gap in their numbers, so that an event is found by counting.
-    events: VecDeque<StoredEvent>,
+    events: Segments,
+    /// The number of the first event that was not released and has not expired. It may be erased, and
+    /// events after it.
+    oldest: u64,
     /// The number of the next event; the first is 1.
     next: u64,
     bytes: usize,
@@ -39,7 +38,8 @@ impl EventLog {
     pub fn new() -> Self {
         Self {
             stream: new_id().into(),
-            events: VecDeque::new(),
+            events: Segments::default(),
+            oldest: 1,
             next: 1,
             bytes: 0,
             bytes_per_device: HashMap::new(),
@@ -91,17 +91,15 @@ impl EventLog {
         let device = Arc::clone(device);
         let event = Event { n: self.next, device, connection: connection.cloned(), at, data };
         self.next += 1;
-        let index = self.events.len();
-        self.push(StoredEvent { event, appended: now });
-        &self.events[index]
+        self.push(StoredEvent { event, appended: now })
     }
 
-    fn push(&mut self, stored: StoredEvent) {
+    fn push(&mut self, stored: StoredEvent) -> &StoredEvent {
         let event = &stored.event;
         let bytes = event.size();
         self.bytes += bytes;
         *self.bytes_per_device.entry(Arc::clone(&event.device)).or_default() += bytes;
-        self.events.push_back(stored);
+        self.events.push(stored)
     }
 
     /// How many events there are, their bytes, and the bytes that are reserved.
@@ -110,8 +108,13 @@ impl EventLog {
     }
 
     /// When the oldest event was appended, by the engine's timeline.
-    pub fn oldest(&self) -> Option<Millis> {
-        self.events.front().map(|oldest| oldest.appended)
+    pub fn oldest_appended(&self) -> Option<Millis> {
+        self.events.first().map(|oldest| oldest.appended)
+    }
+
+    /// The number of the first event that was not released and has not expired.
+    pub const fn oldest(&self) -> u64 {
+        self.oldest
     }
 
     /// The number of the next event.
@@ -121,8 +124,7 @@ impl EventLog {
 
     /// The oldest event from number `n` on.
     pub fn first_from(&self, n: u64) -> Option<&StoredEvent> {
-        let oldest = self.events.front()?.event.n;
-        self.events.get(usize::try_from(n.saturating_sub(oldest)).ok()?)
+        self.events.from(n).next()
     }
 
     /// Gives the stream this name; its next event has at least number `next`.
@@ -131,39 +133,43 @@ impl EventLog {
         self.next = self.next.max(next);
     }
 
+    /// The events before number `oldest` were released or have expired.
+    pub fn skip_before(&mut self, oldest: u64) {
+        self.oldest = self.oldest.max(oldest);
+        self.next = self.next.max(oldest);
+    }
+
     /// Gives no event a number up to `n` any more.
     pub fn skip_to(&mut self, n: u64) {
         self.next = self.next.max(n + 1);
     }
 
-    /// Adds events read from the journal, in their order. Those before a gap in the numbers are
-    /// dropped.
+    /// Adds events read from the journal, in their order.
     pub fn restore(&mut self, events: impl Iterator<Item = StoredEvent>) {
         for stored in events {
-            let n = stored.event.n;
-            if self.events.back().is_some_and(|last| last.event.n + 1 != n) {
-                self.release(n);
-            }
             self.push(stored);
         }
     }
 
     /// Up to `limit` events from number `from` on.
     pub fn read(&self, from: u64, limit: usize) -> Events {
-        let oldest = self.events.front().map_or(self.next, |oldest| oldest.event.n);
-        let skipped = usize::try_from(from.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        let events = self.events.iter().skip(skipped).take(limit);
+        let events = self.events.from(from).take(limit);
         let events = events.map(|stored| stored.event.clone()).collect();
-        Events { oldest, next: self.next, events }
+        Events { oldest: self.oldest, next: self.next, events }
     }
 
-    /// Drops the events up to number `through`; returns whether there were any.
-    pub fn release(&mut self, through: u64) -> bool {
-        let before = self.events.len();
-        while self.events.front().is_some_and(|oldest| oldest.event.n <= through) {
+    /// Drops the events up to number `through`; returns the number of the last event that is
+    /// released now, if it was not before.
+    pub fn release(&mut self, through: u64) -> Option<u64> {
+        let through = through.min(self.next - 1);
+        if through < self.oldest {
+            return None;
+        }
+        while self.events.first().is_some_and(|oldest| oldest.event.n <= through) {
             self.drop_oldest();
         }
-        self.events.len() < before
+        self.oldest = through + 1;
+        Some(through)
     }
 
     /// Drops up to `limit` events that are older than `ttl`; returns the number of the last one
@@ -174,19 +180,46 @@ impl EventLog {
             if self.next_expiry(ttl).is_none_or(|at| at > now) {
                 break;
             }
-            last = self.events.front().map(|oldest| oldest.event.n);
-            self.drop_oldest();
+            last = self.drop_oldest();
         }
+        self.oldest = last.map_or(self.oldest, |last| last + 1);
         last
     }
 
     /// When the oldest event is older than `ttl`.
     pub fn next_expiry(&self, ttl: Duration) -> Option<Millis> {
-        self.events.front().map(|oldest| oldest.appended + millis(ttl))
+        self.events.first().map(|oldest| oldest.appended + millis(ttl))
     }
 
-    fn drop_oldest(&mut self) {
-        let Some(StoredEvent { event, .. }) = self.events.pop_front() else { return };
+    /// Drops the oldest event; returns its number.
+    fn drop_oldest(&mut self) -> Option<u64> {
+        let StoredEvent { event, .. } = self.events.pop_first()?;
+        self.uncount(&event);
+        Some(event.n)
+    }
+
+    /// Erases the events of a device from number `from` up to `through`, and visits about `visited`
+    /// events for that. Returns the numbers of those that it erased, and the number to continue from;
+    /// `None` where it is done.
+    pub fn erase(
+        &mut self,
+        device: &str,
+        (from, through): (u64, u64),
+        visited: usize,
+    ) -> (Vec<u64>, Option<u64>) {
+        if !self.bytes_per_device.contains_key(device) {
+            return (Vec::new(), None);
+        }
+        let is_erased = |stored: &StoredEvent| *stored.event.device == *device;
+        let (erased, next) = self.events.take(from, through, visited, is_erased);
+        for stored in &erased {
+            self.uncount(&stored.event);
+        }
+        (erased.into_iter().map(|stored| stored.event.n).collect(), next)
+    }
+
+    /// Takes an event's bytes out of the sums.
+    fn uncount(&mut self, event: &Event) {
         let size = event.size();
         self.bytes -= size;
         if let Some(bytes) = self.bytes_per_device.get_mut(&event.device) {

@@ -372,11 +372,13 @@ impl State {
         self.described.clear();
     }
 
-    /// Adds the name of the event stream and the number of its next event to the changes.
+    /// Adds the name of the event stream and the numbers of its ends to the changes.
     pub fn push_stream(&mut self) {
-        let stream =
-            Change::Stream { name: Cow::Borrowed(&self.events.stream), next: self.events.next() };
-        self.changes.push(&stream);
+        self.changes.push(&Change::Stream {
+            name: Cow::Borrowed(&self.events.stream),
+            oldest: self.events.oldest(),
+            next: self.events.next(),
+        });
     }
 
     /// How full the engine is at `now`.
@@ -389,7 +391,10 @@ impl State {
             events: events as u64,
             event_bytes: event_bytes as u64,
             reserved_bytes: reserved_bytes as u64,
-            oldest_event: self.events.oldest().map(|appended| now.saturating_sub(appended)),
+            oldest_event: self
+                .events
+                .oldest_appended()
+                .map(|appended| now.saturating_sub(appended)),
         }
     }
 

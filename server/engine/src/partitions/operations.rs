@@ -158,6 +158,10 @@ impl Engine for Partitioned {
         self.of_device(device).disconnect(device).await
     }
 
+    async fn erase(&self, device: &str) -> Result<(), EngineError> {
+        self.of_device(device).erase(device).await
+    }
+
     fn partitions(&self) -> usize {
         self.partitions.len()
     }

@@ -294,6 +294,12 @@ impl Engine for Redis {
         self.call_detached(command).await.map(|_| ())
     }
 
+    async fn erase(&self, device: &str) -> Result<(), EngineError> {
+        let (shared, device) = (Arc::clone(&self.shared), device.to_owned());
+        let call = tokio::spawn(async move { erase(&shared, &device).await });
+        call.await.map_err(|_| EngineError::OutcomeUnknown)?
+    }
+
     async fn stream(&self, _partition: usize) -> Result<Arc<str>, EngineError> {
         Ok(Arc::clone(&self.shared.connection().await?.stream))
     }
@@ -376,6 +382,31 @@ impl Engine for Redis {
         let _ = self.call(self.command("leave")).await;
         self.stop();
     }
+}
+
+/// Erases a device: first its record, then its events and its `halfRef`s from before that.
+async fn erase(shared: &Shared, device: &str) -> Result<(), EngineError> {
+    let connection = shared.connection().await?;
+    let command = |function| {
+        let mut command = shared.library.call(function, &shared.options.prefix);
+        command.arg(device);
+        command
+    };
+    let ended = connection.complete(shared, command("erase_record")).await?;
+    let [first_event, last_event, time] = [ended.int(1)?, ended.int(2)?, ended.int(3)?];
+    for (function, from, last) in
+        [("erase_events", first_event, last_event), ("erase_half_refs", 0, time)]
+    {
+        let mut next = Some(from);
+        while let Some(from) = next {
+            let mut command = command(function);
+            command.arg(from).arg(last);
+            let reply = connection.call(shared, command).await;
+            let reply = reply.map_err(|_| EngineError::OutcomeUnknown)?;
+            next = if reply.is_partial() { Some(reply.int(1)?) } else { None };
+        }
+    }
+    Ok(())
 }
 
 /// Closes an opened socket when it is dropped, unless its device was taken out before.

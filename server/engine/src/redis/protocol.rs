@@ -37,6 +37,9 @@
 //! | `expire` | `ok`, `more` |
 //! | `check_sockets` | for each connection `open`, `queued` or a reason |
 //! | `list_sockets` | cursor device connection device connection … |
+//! | `erase_record` | `ok` first-event last-event time, or `more`: repeat the call |
+//! | `erase_events` | `ok`, or `more` number: continue from it |
+//! | `erase_half_refs` | `ok`, or `more` cursor: continue from it |
 //! | `disconnect`, `revoke_token`, `revoke_unconfirmed` | `ok`, or `more`: repeat the call |
 //! | `close`, `leave`, `ready`, `settle` | `ok` |
 //! | `stats` | devices connected queued events bytes reserved \[age\] |

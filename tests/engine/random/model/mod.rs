@@ -92,6 +92,17 @@ pub enum HalfRefState {
     Closed(RedeemError),
 }
 
+/// What an erasure removed.
+pub struct Erased {
+    /// Events that no one can have read.
+    pub unseen_events: usize,
+    /// The epoch and the numbers of the messages that were not acknowledged.
+    pub outbox: Vec<(String, u64)>,
+    /// Whether there were events that could be read before.
+    pub events: bool,
+    pub half_refs: bool,
+}
+
 impl Model {
     pub fn new(now: Millis, limits: Limits, partitions: usize) -> Self {
         Self {
@@ -212,6 +223,27 @@ impl Model {
     pub fn disconnect(&mut self, device: &str) {
         if let Some(place) = self.place(device) {
             self.end_record(place);
+        }
+    }
+
+    /// Erases a device, right after a comparison.
+    pub fn erase(&mut self, device: &str) -> Erased {
+        let record = self.record(device);
+        let epoch = record.and_then(|record| record.epoch.as_ref()).map(ToString::to_string);
+        let outbox = record.iter().flat_map(|record| &record.conversation.outbox);
+        let outbox: Vec<_> = outbox.map(|message| message.seq).collect();
+        self.disconnect(device);
+        let (unseen_events, events) = self.stream.erase(device);
+        let half_refs = self.half_refs.len();
+        self.half_refs.retain(|_, half_ref| half_ref.device != device);
+        Erased {
+            unseen_events,
+            outbox: outbox
+                .into_iter()
+                .map(|seq| (epoch.clone().unwrap_or_default(), seq))
+                .collect(),
+            events,
+            half_refs: self.half_refs.len() < half_refs,
         }
     }
 

@@ -12,6 +12,8 @@ use crate::harness::connection;
 pub struct Stream {
     /// In order.
     pub kept: Vec<Event>,
+    /// The number of the newest event that was released or has expired.
+    dropped_through: u64,
     /// The number of the newest event.
     newest: u64,
     /// What was appended since the last comparison. The numbers are the engine's to give.
@@ -53,17 +55,29 @@ impl Stream {
 
     /// The number of the first event that is kept, and of the next to come.
     pub fn ends(&self) -> (u64, u64) {
-        let next = self.newest + 1;
-        (self.kept.first().map_or(next, |event| event.n), next)
+        (self.dropped_through + 1, self.newest + 1)
     }
 
     pub fn release(&mut self, through: u64) {
         self.kept.retain(|event| event.n > through);
+        self.dropped_through = self.dropped_through.max(through);
+    }
+
+    /// Erases the events of a device, also those since the last comparison, which are all of it. Returns
+    /// how many these were, and whether there were others.
+    pub(super) fn erase(&mut self, device: &str) -> (usize, bool) {
+        let unseen = mem::take(&mut self.appended).len();
+        self.newest += unseen as u64;
+        let kept = self.kept.len();
+        self.kept.retain(|event| *event.device != *device);
+        (unseen, self.kept.len() < kept)
     }
 
     /// Drops what is older than `ttl`.
     pub(super) fn expire(&mut self, ttl: Millis, now: Millis) {
         self.dropped.extend(self.kept.extract_if(.., |event| event.at + ttl <= now));
+        let newest = self.dropped.last().map_or(0, |event| event.n);
+        self.dropped_through = self.dropped_through.max(newest);
     }
 
     /// Takes what was appended since the last comparison.

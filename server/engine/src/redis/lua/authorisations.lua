@@ -102,6 +102,26 @@ function Authorisations.pending(device, record)
     return pending
 end
 
+-- Forgets the half refs of a device that ended up to `ended`, among a batch of all that are remembered.
+-- Returns the cursor to continue from; '0' where it is done.
+function Authorisations.erase(device, cursor, ended)
+    local scanned, half_refs, keys = redis.call('ZSCAN', key('due:half-refs'), cursor, 'COUNT', BATCH), {}, {}
+    for place = 1, #scanned[2], 2 do
+        local half_ref, forgotten = scanned[2][place], tonumber(scanned[2][place + 1])
+        if forgotten <= ended + LIMITS.half_ref_memory then
+            table.insert(half_refs, half_ref)
+            table.insert(keys, key('half-ref', half_ref))
+        end
+    end
+    for place, packed in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
+        local found = decode(packed)
+        if found and found.device == device and found.state ~= 'pending' then
+            Authorisations.forget(half_refs[place])
+        end
+    end
+    return scanned[1]
+end
+
 -- The device's rate of authorisations: the twin of engine/src/rate.rs, with a burst of one second.
 -- Returns how long to wait, in microseconds, where the rate is exceeded; otherwise nil and the rate after
 -- this one.

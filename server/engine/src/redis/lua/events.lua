@@ -111,43 +111,95 @@ function Events.has_room_for_message(device, record)
         and has_room(device, record, size)
 end
 
+-- The number of the first event that was not released and has not expired. It may be erased: `erased` of
+-- `meta` counts the numbers from it on that are.
+local function oldest()
+    local erased = tonumber(redis.call('HGET', key('meta'), 'erased') or 0)
+    return log().next - redis.call('XLEN', key('events')) - erased
+end
+
+-- Makes this the number of the first event, where it is above that.
+local function skip_before(number)
+    local missing = number - oldest()
+    if missing > 0 then
+        redis.call('HINCRBY', key('meta'), 'erased', -missing)
+    end
+end
+
+-- Takes an event's bytes out of the sums.
+local function uncount(device, size)
+    log().bytes, log().has_changed = log().bytes - size, true
+    if redis.call('HINCRBY', key('event-bytes'), device, -size) <= 0 then
+        redis.call('HDEL', key('event-bytes'), device)
+    end
+end
+
+-- An entry of the stream: its number, and what it holds.
+local function decode(entry)
+    -- Names and values by turns, in the order of `Events.append`.
+    local n, fields = tonumber(string.match(entry[1], '^%d+')), entry[2]
+    local kind, device, connection = fields[2], fields[4], fields[6]
+    local size = event_size(kind, device, connection, fields[10], fields[12])
+    return { n = n, device = device, at = tonumber(fields[8]), size = size }
+end
+
 -- Drops the oldest events while `is_over` of number and time says so, up to `at_most`; returns how
 -- many were dropped.
 function Events.drop_oldest(at_most, is_over)
     local entries = redis.call('XRANGE', key('events'), '-', '+', 'COUNT', at_most)
     local dropped, last = 0, nil
     for _, entry in ipairs(entries) do
-        -- Names and values by turns, in the order of `Events.append`.
-        local n, fields = tonumber(string.match(entry[1], '^%d+')), entry[2]
-        local kind, device, connection, at = fields[2], fields[4], fields[6], tonumber(fields[8])
-        if not is_over(n, at) then
+        local event = decode(entry)
+        if not is_over(event.n, event.at) then
             break
         end
-        local size = event_size(kind, device, connection, fields[10], fields[12])
-        log().bytes, log().has_changed = log().bytes - size, true
-        if redis.call('HINCRBY', key('event-bytes'), device, -size) <= 0 then
-            redis.call('HDEL', key('event-bytes'), device)
-        end
-        dropped, last = dropped + 1, n
+        uncount(event.device, event.size)
+        dropped, last = dropped + 1, event.n
     end
     if last then
         redis.call('XTRIM', key('events'), 'MINID', (last + 1) .. '-0')
+        skip_before(last + 1)
     end
     return dropped
+end
+
+-- The first event of a device that may be erased, and the last one; the same where it has none.
+function Events.ends_of(device)
+    local has_any = redis.call('HEXISTS', key('event-bytes'), device) == 1
+    return has_any and oldest() or log().next, log().next - 1
+end
+
+-- Erases the events of a device up to number `last` among a batch from number `from` on. Returns the number
+-- to continue from; nil where it is done.
+function Events.erase(device, from, last)
+    local entries = redis.call('XRANGE', key('events'), from .. '-0', last .. '-0', 'COUNT', BATCH)
+    local erased, next = {}, nil
+    for _, entry in ipairs(entries) do
+        local event = decode(entry)
+        next = event.n + 1
+        if event.device == device then
+            table.insert(erased, entry[1])
+            uncount(device, event.size)
+        end
+    end
+    if #erased > 0 then
+        redis.call('XDEL', key('events'), unpack(erased))
+        redis.call('HINCRBY', key('meta'), 'erased', #erased)
+    end
+    local is_done = #entries < BATCH or redis.call('HEXISTS', key('event-bytes'), device) == 0
+    return not is_done and next or nil
 end
 
 -- A gateway that finds nothing is notified when there is something.
 Call.operation('events', SUBSCRIBE, function(from, limit)
     from = tonumber(from)
-    local next = log().next
-    local oldest = next - redis.call('XLEN', key('events'))
-    local found = {}
+    local next, found = log().next, {}
     if from < next and tonumber(limit) > 0 then
-        found = redis.call('XRANGE', key('events'), math.max(from, oldest) .. '-0', '+', 'COUNT', limit)
+        found = redis.call('XRANGE', key('events'), from .. '-0', '+', 'COUNT', limit)
     elseif from >= next then
         Notifications.add_reader()
     end
-    return { oldest, next, found }
+    return { oldest(), next, found }
 end)
 
 -- Drops up to a batch of the stream's events.
@@ -155,9 +207,13 @@ Call.operation('release', MAKE_ROOM, function(stream, through)
     if redis.call('HGET', key('meta'), 'stream') ~= stream then
         return { 'other-stream' }
     end
-    through = tonumber(through)
+    through = math.min(tonumber(through), log().next - 1)
     local dropped = Events.drop_oldest(BATCH, function(n) return n <= through end)
-    return { dropped == BATCH and 'more' or 'ok' }
+    if dropped == BATCH then
+        return { 'more' }
+    end
+    skip_before(through + 1)
+    return { 'ok' }
 end)
 
 -- How full everything is: devices, those with a socket, queued messages, events, their bytes, the bytes

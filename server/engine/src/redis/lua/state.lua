@@ -99,6 +99,14 @@ local function gateway_is_known(gateway)
     return redis.call('ZSCORE', key('gateways'), gateway) or redis.call('ZSCORE', key('expired-gateways'), gateway)
 end
 
+-- Removes what names a device whose record Redis has expired.
+local function forget_lost(device)
+    redis.call('ZREM', key('due:records'), device)
+    if redis.call('ZREM', key('connected'), device) == 1 then
+        Events.unreserve_lost(device)
+    end
+end
+
 -- The record's time is over. A record with an open socket is kept. Returns what it counts for in a
 -- batch of what is due.
 function State.expire_record(device)
@@ -107,10 +115,7 @@ function State.expire_record(device)
         Sockets.remove(device, record)
     end
     if not record then
-        redis.call('ZREM', key('due:records'), device)
-        if redis.call('ZREM', key('connected'), device) == 1 then
-            Events.unreserve_lost(device)
-        end
+        forget_lost(device)
     elseif record.socket then
         State.extend_record(device, record, now)
     elseif State.shrinks_record(device, record) then
@@ -162,4 +167,29 @@ Call.operation('disconnect', MAKE_ROOM, function(device)
         State.delete_record(device, record)
     end
     return { 'ok' }
+end)
+
+-- Disconnects a device that is to be erased. Then its events and half refs from before this are left: the
+-- reply has the ends of the events, and the time.
+Call.operation('erase_record', MAKE_ROOM, function(device)
+    local record = Records.load(device)
+    if record and State.shrinks_record(device, record) then
+        return { 'more' }
+    elseif record then
+        State.delete_record(device, record)
+    else
+        forget_lost(device)
+    end
+    local first, last = Events.ends_of(device)
+    return { 'ok', first, last, now }
+end)
+
+Call.operation('erase_events', MAKE_ROOM, function(device, from, last)
+    local next = Events.erase(device, from, last)
+    return { next and 'more' or 'ok', next }
+end)
+
+Call.operation('erase_half_refs', MAKE_ROOM, function(device, cursor, ended)
+    local next = Authorisations.erase(device, cursor, tonumber(ended))
+    return { next ~= '0' and 'more' or 'ok', next }
 end)
