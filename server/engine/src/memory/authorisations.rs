@@ -125,7 +125,7 @@ impl State {
         known.expires = now + millis(self.limits.half_ref_memory);
         self.deadlines.remembered.insert((known.expires, *half_ref));
         if let Some(record) = self.records.get_mut_clean(&known.device) {
-            record.pending.retain(|pending| pending != half_ref);
+            record.remove_pending(half_ref);
         }
         if self.deadlines.remembered.len() > self.limits.remembered_half_refs
             && let Some((_, oldest)) = self.deadlines.remembered.pop_first()
@@ -142,7 +142,7 @@ impl State {
         self.deadlines.pending.remove(&(known.expires, *half_ref));
         self.deadlines.remembered.remove(&(known.expires, *half_ref));
         if let Some(record) = self.records.get_mut_clean(&known.device) {
-            record.pending.retain(|pending| pending != half_ref);
+            record.remove_pending(half_ref);
         }
     }
 }

@@ -29,6 +29,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// Removes a `halfRef` that cannot be redeemed any more. Without one, as most devices with a
+    /// socket are, the record holds no memory for them.
+    pub fn remove_pending(&mut self, half_ref: &Digest) {
+        self.pending.retain(|pending| pending != half_ref);
+        if self.pending.is_empty() {
+            self.pending = Vec::new();
+        }
+    }
+
     /// The bytes of the `expired` event of one of the device's messages.
     pub fn expired_size(&self, device: &str) -> usize {
         EventData::Expired { epoch: Arc::clone(&self.epoch), seq: 0 }.size(device, None)

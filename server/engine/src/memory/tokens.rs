@@ -91,6 +91,8 @@ impl State {
         let Some(Holder::Test(tokens)) = self.records.get_mut(device).map(|r| &mut r.holder) else {
             return;
         };
+        // Most devices have one, so there is no room for more.
+        tokens.reserve_exact(1);
         tokens.push(token);
         if tokens.len() > self.limits.test_tokens {
             let oldest = tokens.remove(0);
