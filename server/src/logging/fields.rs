@@ -69,52 +69,11 @@ impl Visit for Line<'_> {
         });
     }
 
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, |writer| writer.write_str(itoa::Buffer::new().format(value)));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.write(field, |writer| write!(writer, "{value:?}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
-    use tracing::subscriber::with_default;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn log() {
-        let (none, some) = (None::<&str>, Some("a\tb\"c\\d"));
-        tracing::info!(text = "plain text", none, some, number = 7, shown = %"as it is", "said");
-        tracing::info!(empty = "", ratio = 0.5, yes = true, r#type = ?some, "unicode: \u{e9}");
-        tracing::info!(only = "fields");
-    }
-
-    #[test]
-    fn fields_are_written_as_tracing_writes_them_without_colours() {
-        let [ours, theirs] = [Written::default(), Written::default()];
-        let format = || tracing_subscriber::fmt().without_time().with_ansi(false);
-        let writer = ours.clone();
-        let plain = format().fmt_fields(PlainFields).with_writer(move || writer.clone());
-        with_default(plain.finish(), log);
-        let writer = theirs.clone();
-        with_default(format().with_writer(move || writer.clone()).finish(), log);
-        let text = |written: Written| String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text(ours), text(theirs));
     }
 }

@@ -5,6 +5,7 @@
 
 mod fields;
 mod lines;
+mod text;
 
 use std::{
     fmt,
@@ -19,6 +20,7 @@ use crate::config::{ConfigError, LogConfig, LogFormat};
 
 use fields::PlainFields;
 use lines::Lines;
+use text::PlainText;
 
 /// The lines of this process's log, once it has started.
 static LINES: OnceLock<Lines> = OnceLock::new();
@@ -47,6 +49,7 @@ impl Drop for Log {
 }
 
 /// The time of a line, as tracing writes it at several times the cost.
+#[derive(Clone, Copy)]
 struct Time;
 
 impl FormatTime for Time {
@@ -73,7 +76,9 @@ pub fn start(config: &LogConfig) -> Result<Log, LogError> {
         .with_ansi(has_colours);
     match config.format {
         LogFormat::Text if has_colours => log.try_init(),
-        LogFormat::Text => log.fmt_fields(PlainFields).try_init(),
+        LogFormat::Text => {
+            log.event_format(PlainText::new(Time)).fmt_fields(PlainFields).try_init()
+        }
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     }
     .map_err(LogError::Subscriber)?;
