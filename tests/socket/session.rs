@@ -405,9 +405,15 @@ mod frames {
     #[test]
     fn bytes_after_the_close_take_no_memory() {
         let gateway = Gateway::trial();
+        let wrong = [("a-breach", unmasked(FINAL | TEXT, b"")), ("no-frame", text("{"))];
+        // The pages of the program count too, from their first use on.
+        for (_, wrong) in &wrong {
+            let mut peer = raw(&gateway, "before");
+            peer.send(wrong);
+            peer.closed();
+        }
         let before = peak_memory(&gateway);
-        for (device, wrong) in [("a-breach", unmasked(FINAL | TEXT, b"")), ("no-frame", text("{"))]
-        {
+        for (device, wrong) in wrong {
             let mut peer = raw(&gateway, device);
             peer.send(&wrong);
             peer.closed();
