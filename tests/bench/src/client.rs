@@ -1,6 +1,8 @@
 //! The load client: one thread, and no more work for each exchange than it takes.
 
 use std::{
+    error::Error,
+    fmt::{self, Display, Formatter},
     io,
     net::{Ipv4Addr, SocketAddrV4},
     sync::atomic::{AtomicU8, Ordering},
@@ -84,6 +86,35 @@ impl Http {
         Err(io::Error::other(format!("answered with {answered}: {body}")))
     }
 
+    /// Sends a request whose answer, with this status, comes in chunks.
+    pub async fn begin(&mut self, request: &[u8], status: u16) -> io::Result<()> {
+        self.ask(request, status).await?;
+        let head = memmem::find(&self.0.buffer, b"\r\n\r\n").map_or(0, |at| at + 4);
+        self.0.buffer.drain(..head);
+        Ok(())
+    }
+
+    /// The next chunk of such an answer.
+    pub async fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            let buffer = &self.0.buffer;
+            if let Some(line) = memmem::find(buffer, b"\r\n") {
+                let length = String::from_utf8_lossy(&buffer[..line]).into_owned();
+                let length = usize::from_str_radix(&length, 16).map_err(io::Error::other)?;
+                let start = line + 2;
+                if buffer.len() >= start + length + 2 {
+                    let chunk = buffer[start..start + length].to_vec();
+                    self.0.buffer.drain(..start + length + 2);
+                    if length == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    return Ok(chunk);
+                }
+            }
+            self.0.more().await?;
+        }
+    }
+
     pub async fn answer(&mut self, request: &[u8]) -> io::Result<Answer> {
         let (status, body) = self.exchange(request).await?;
         Ok(Answer { status, body: self.0.buffer[body..].to_vec() })
@@ -104,6 +135,23 @@ pub fn request(what: &str, headers: &str, body: &str) -> Vec<u8> {
          content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+/// The server closed a websocket with this code.
+#[derive(Debug)]
+pub struct Closed(pub u16);
+
+impl Display for Closed {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the socket was closed with {}", self.0)
+    }
+}
+
+impl Error for Closed {}
+
+/// The code with which the server closed a websocket, where that is what went wrong.
+pub fn close_code(error: &io::Error) -> Option<u16> {
+    error.get_ref()?.downcast_ref::<Closed>().map(|closed| closed.0)
 }
 
 /// One websocket.
@@ -132,6 +180,18 @@ impl Socket {
         self.0.stream.write_all(frame).await
     }
 
+    /// Closes it, and waits until the server has closed it too.
+    pub async fn close(mut self) -> io::Result<()> {
+        self.send(&masked(0x88, &1000_u16.to_be_bytes())).await?;
+        loop {
+            match self.next().await {
+                Ok(_) => {}
+                Err(error) if close_code(&error) == Some(1000) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The payload of the next text frame.
     pub async fn next(&mut self) -> io::Result<Vec<u8>> {
         loop {
@@ -152,7 +212,11 @@ impl Socket {
             match opcode {
                 1 => return Ok(payload),
                 9 => self.send(&masked(0x8a, &payload)).await?,
-                _ => return Err(io::Error::other("the socket was closed")),
+                8 if payload.len() >= 2 => {
+                    let code = u16::from_be_bytes([payload[0], payload[1]]);
+                    return Err(io::Error::other(Closed(code)));
+                }
+                _ => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
     }

@@ -7,14 +7,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::LocalSet;
-
 use crate::{
     client::Http,
     process::{Cores, Server},
-    rows::{
-        ACCEPTED, Load, MESSAGE, ROWS, Row, Subject, acknowledgement, message_from, message_to,
-        write_count,
+    rows::{ROWS, Row},
+    run_local,
+    subject::{
+        ACCEPTED, Load, MESSAGE, Subject, acknowledgement, message_from, message_to, write_count,
     },
 };
 
@@ -61,9 +60,8 @@ fn of_run(row: Row, gateway: &Path, cores: Cores, exchanges: usize) -> io::Resul
     arguments.push(gateway.display().to_string());
     arguments.extend(row.gateway_flags());
     let server = Server::start("valgrind", &arguments, cores)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let subject = Subject::one_at_a_time(&server);
-    LocalSet::new().block_on(&runtime, subject.exchange(row, exchanges, MANY))?;
+    run_local(subject.exchange(row, exchanges, MANY))?;
     let log = server.end("callgrind")?;
     let count = log.lines().find_map(|line| line.split_once("Collected :"));
     count
@@ -73,11 +71,11 @@ fn of_run(row: Row, gateway: &Path, cores: Cores, exchanges: usize) -> io::Resul
 
 impl<'a> Subject<'a> {
     /// A gateway that serves one client.
-    fn one_at_a_time(server: &'a Server) -> Self {
+    const fn one_at_a_time(server: &'a Server) -> Self {
         let time = Duration::ZERO;
         let load =
             Load { warm_up: time, time, connections: 1, sockets: 1, opened: 1, pushed_per_ms: 1 };
-        Self { server, of_gateway: true, load }
+        Self::new(server, true, load)
     }
 
     /// Does so many exchanges of a row, one after the other, after a preparation for `prepared`.

@@ -2,12 +2,21 @@
 //! run on one core, the load on another, by turns and several times; what counts is the ratio of
 //! the medians. The table goes to the terminal and into `docs/performance.md`.
 
+mod books;
 mod client;
+mod event_stream;
+mod exchanges;
+mod growth;
 mod instructions;
 mod measure;
 mod process;
+mod prospect;
+mod recovery;
+mod redis;
 mod report;
 mod rows;
+mod soak;
+mod subject;
 mod yardsticks;
 
 use std::{
@@ -21,14 +30,17 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use measure::{Measured, median};
 use process::{Cores, stolen};
-use rows::{Load, Programs, ROWS, Row};
+use rows::{ROWS, Row};
+use soak::{Soak, StateIn};
+use subject::{Load, Programs};
+use tokio::task::LocalSet;
 
 /// Measures the gateway against bare servers and writes docs/performance.md.
 #[derive(Parser)]
 #[command(name = "bench-gateway")]
 struct Arguments {
     #[command(subcommand)]
-    yardstick: Option<Yardstick>,
+    helper: Option<Helper>,
     /// How often each server is measured.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -47,6 +59,18 @@ struct Arguments {
     /// Counts instructions instead, with valgrind; nothing is written.
     #[arg(long)]
     instructions: bool,
+    /// What 19,000 idle sockets cost, next to 1,000; nothing is written.
+    #[arg(long)]
+    growth: bool,
+    /// How long a start after a kill takes, with so many devices in the journal; nothing is written.
+    #[arg(long, value_name = "DEVICES", num_args = 0..=1, default_missing_value = "1000000")]
+    recovery: Option<usize>,
+    /// Mixed traffic for so many minutes, and what it leaves; nothing is written.
+    #[arg(long, value_name = "MINUTES", num_args = 0..=1, default_missing_value = "30")]
+    soak: Option<u64>,
+    /// Where the gateway of a soak keeps its state.
+    #[arg(long, value_enum, default_value = "journal", requires = "soak")]
+    state: StateIn,
     /// Another gateway whose instructions stand beside.
     #[arg(long, requires = "instructions")]
     before: Option<PathBuf>,
@@ -58,10 +82,13 @@ struct Arguments {
     load_core: usize,
 }
 
+/// What the benchmark runs as a process of its own.
 #[derive(Subcommand)]
-enum Yardstick {
+enum Helper {
     /// Runs a bare server.
     Yardstick { name: YardstickName },
+    /// Fills a journal, and ends as a kill does.
+    Fill { folder: PathBuf, devices: usize },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,13 +99,14 @@ enum YardstickName {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match arguments.yardstick {
-        Some(Yardstick::Yardstick { name: YardstickName::Actix }) => {
+    let outcome = match &arguments.helper {
+        Some(Helper::Yardstick { name: YardstickName::Actix }) => {
             actix_web::rt::System::new().block_on(yardsticks::actix())
         }
-        Some(Yardstick::Yardstick { name: YardstickName::Tokio }) => {
+        Some(Helper::Yardstick { name: YardstickName::Tokio }) => {
             actix_web::rt::System::new().block_on(yardsticks::tokio())
         }
+        Some(Helper::Fill { folder, devices }) => run_local(recovery::fill(folder, *devices)),
         None => run(&arguments),
     };
     match outcome {
@@ -102,8 +130,32 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         return Ok(());
     }
     let programs = Programs { gateway, bench: env::current_exe()?, cores };
+    if let Some(devices) = arguments.recovery {
+        println!("{}", recovery::table(&programs, devices, arguments.rounds)?);
+        return Ok(());
+    }
+    if let Some(minutes) = arguments.soak {
+        let soak = if arguments.smoke {
+            let time = Duration::from_secs(1);
+            Soak { time, prospects: 4, pause: Duration::from_millis(1) }
+        } else {
+            let time = Duration::from_mins(minutes);
+            Soak { time, prospects: 50, pause: Duration::from_millis(200) }
+        };
+        println!("{}", soak::table(&programs, arguments.state, soak)?);
+        return Ok(());
+    }
     let load = load(arguments);
     let rounds = if arguments.smoke { 1 } else { arguments.rounds };
+    if arguments.growth {
+        let (sizes, heartbeat) = if arguments.smoke {
+            ([10, 20], Duration::from_millis(100))
+        } else {
+            (growth::SIZES, growth::HEARTBEAT)
+        };
+        println!("{}", growth::table(&programs, load, sizes, heartbeat, rounds)?);
+        return Ok(());
+    }
     let chosen =
         |row: &&Row| arguments.only.as_ref().is_none_or(|only| row.name().contains(only.as_str()));
     let before = stolen();
@@ -130,6 +182,12 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         return Ok(());
     }
     report::write(&root().join("docs/performance.md"), &table)
+}
+
+/// Runs a task and what it spawns on this thread.
+fn run_local<T>(task: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, task)
 }
 
 fn load(arguments: &Arguments) -> Load {

@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, BufRead, BufReader},
+    path::Path,
     process::{self, Child, Command, Stdio},
     time::Duration,
 };
@@ -97,6 +98,30 @@ impl Server {
         let number = line.and_then(|line| line.split_whitespace().next());
         number.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
+}
+
+/// What a server holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub descriptors: usize,
+    pub threads: usize,
+    /// Files in its folder.
+    pub files: usize,
+}
+
+impl Server {
+    pub fn held(&self) -> Held {
+        let count = |what| {
+            fs::read_dir(format!("/proc/{}/{what}", self.child.id())).map_or(0, Iterator::count)
+        };
+        Held { descriptors: count("fd"), threads: count("task"), files: files(self.folder.path()) }
+    }
+}
+
+/// The files below a folder.
+fn files(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|it| if it.path().is_dir() { files(&it.path()) } else { 1 }).sum()
 }
 
 impl Drop for Server {
