@@ -73,7 +73,7 @@ pub struct JournalStats {
     pub file_bytes: u64,
     /// Bytes of its entries that are not obsolete.
     pub entry_bytes: u64,
-    /// Bytes of the state when it was last written or counted.
+    /// Bytes of the state when it was last written, or estimated at the start.
     pub state_bytes: u64,
     /// Entries that wait for their commit.
     pub waiting_entries: u64,

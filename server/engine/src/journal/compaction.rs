@@ -15,7 +15,6 @@
 
 use std::{
     borrow::Cow,
-    convert::Infallible,
     time::{Instant, SystemTime},
 };
 
@@ -37,6 +36,9 @@ const SMALL: usize = 16;
 /// How many times as long as the state a survey leaves the journal.
 const SURVEYED_RATIO: usize = 4;
 
+/// How many times as long as the state a start leaves the journal.
+const LONGEST_RATIO: usize = 4;
+
 /// Calls of the housekeeping between two surveys.
 const SURVEY_PAUSE: u32 = 20;
 
@@ -52,7 +54,7 @@ struct Compaction {
     threshold: usize,
     /// Bytes of changes since the last compaction began.
     written: usize,
-    /// Bytes that the last compaction wrote, or a later survey counted: the length of the state.
+    /// Bytes that the last compaction wrote, or the start counted: the length of the state.
     live: usize,
     /// Bytes of the journal that are not obsolete.
     length: usize,
@@ -158,18 +160,25 @@ impl Journaled {
     }
 
     /// Sets the counters for a journal of `bytes` bytes; returns whether it is longer than
-    /// compaction would leave it.
+    /// compaction would leave it. Of a state that is long enough for the journal, the rest is
+    /// estimated: a start waits for this.
     pub fn measure(&mut self, bytes: usize) -> bool {
-        let mut live = 0;
-        let counted = self.write_all(|changes| {
-            live += changes.len();
-            Ok::<_, Infallible>(())
-        });
-        let Ok(()) = counted;
-        self.compaction.live = live;
-        self.compaction.written = bytes.saturating_sub(live);
-        self.compaction.length = bytes;
-        bytes > self.compaction.threshold + 4 * live
+        let Self { state, compaction } = self;
+        let threshold = compaction.threshold;
+        let enough = threshold.max(bytes.saturating_sub(threshold).div_ceil(LONGEST_RATIO));
+        let mut cursor = Cursor::new(state);
+        while !cursor.is_at_end() && cursor.bytes < enough {
+            cursor.write_next(state);
+            if state.changes.len() > SHARE_BYTES {
+                state.changes.take();
+            }
+        }
+        state.changes.take();
+        let live = cursor.estimate();
+        compaction.live = live;
+        compaction.written = bytes.saturating_sub(live);
+        compaction.length = bytes;
+        cursor.is_at_end() && bytes > threshold + LONGEST_RATIO * live
     }
 
     /// Adds how long the journal is and how far its compaction is.
@@ -181,7 +190,7 @@ impl Journaled {
         (stats.compactions, stats.last_compaction) = (compaction.ended, compaction.last);
     }
 
-    /// The length of the state when it was last written or counted, in bytes.
+    /// The length of the state when it was last written, or estimated at the start, in bytes.
     pub const fn live_bytes(&self) -> u64 {
         self.compaction.live as u64
     }
@@ -319,6 +328,13 @@ impl Cursor {
         #[expect(clippy::cast_precision_loss, reason = "a share is for people")]
         let share = self.left() as f64 / self.things.max(1) as f64;
         1.0 - share.min(1.0)
+    }
+
+    /// The bytes of everything, by those of what was visited.
+    fn estimate(&self) -> usize {
+        let visited = u128::from(self.things.saturating_sub(self.left()).max(1));
+        let bytes = self.bytes as u128 * u128::from(self.things.max(1)) / visited;
+        if self.is_at_end() { self.bytes } else { usize::try_from(bytes).unwrap_or(usize::MAX) }
     }
 
     const fn is_at_end(&self) -> bool {

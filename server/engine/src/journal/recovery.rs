@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, hash_map::Entry},
     path::Path,
     sync::{Arc, Mutex},
     time::Instant,
@@ -248,26 +248,50 @@ impl Replay {
     fn restore_record(&mut self, image: RecordImage<'_>) {
         // A claim without a token is not written; one that was read is ignored.
         let Some(holder) = image.holder() else { return };
-        let earlier = self.remove_record(&image.device);
-        let (device_data, conversation) = earlier
-            .filter(|record| *record.epoch == *image.epoch)
-            .map_or((None, None), |record| (record.device_data, record.conversation));
-        let device: Arc<str> = (*image.device).into();
+        let state = &mut self.state;
+        // The name is shared by all that is of the device.
+        let device =
+            if let Some((device, record)) = state.records.get_full_mut_clean(&*image.device) {
+                for token in record.holder.tokens() {
+                    if !holder.tokens().contains(token) {
+                        state.tokens.remove(token);
+                    }
+                }
+                if *record.epoch != *image.epoch {
+                    record.epoch = (*image.epoch).into();
+                    (record.device_data, record.conversation) = (None, None);
+                }
+                record.holder = holder;
+                record.last_seen = image.last_seen;
+                record.socket = image.socket.map(Cow::into_owned);
+                record.expires = image.expires;
+                Arc::clone(device)
+            } else {
+                let device: Arc<str> = (*image.device).into();
+                let record = Record {
+                    epoch: (*image.epoch).into(),
+                    holder,
+                    device_data: None,
+                    last_seen: image.last_seen,
+                    pending: Vec::new(),
+                    socket: image.socket.map(Cow::into_owned),
+                    conversation: None,
+                    expires: image.expires,
+                    authorisations: RateState::default(),
+                };
+                state.records.insert(Arc::clone(&device), record);
+                device
+            };
         for TokenImage { token, expires, key } in image.tokens {
-            self.state.tokens.insert(token, Token { device: Arc::clone(&device), expires, key });
+            match state.tokens.entry(token) {
+                Entry::Occupied(mut known) if known.get().device == device => {
+                    (known.get_mut().expires, known.get_mut().key) = (expires, key);
+                }
+                entry => {
+                    entry.insert_entry(Token { device: Arc::clone(&device), expires, key });
+                }
+            }
         }
-        let record = Record {
-            epoch: (*image.epoch).into(),
-            holder,
-            device_data,
-            last_seen: image.last_seen,
-            pending: Vec::new(),
-            socket: image.socket.map(Cow::into_owned),
-            conversation,
-            expires: image.expires,
-            authorisations: RateState::default(),
-        };
-        self.state.records.insert(device, record);
     }
 
     /// Removes a record with its tokens.
@@ -283,8 +307,10 @@ impl Replay {
     fn finish(self) -> State {
         let Self { mut state, events, has_erasures: _ } = self;
         state.events.restore(events.into_values());
+        // A tree that is made from all its deadlines is made far faster than one at a time.
+        let (mut records, mut messages) = (Vec::with_capacity(state.records.len()), Vec::new());
         for (device, record) in state.records.iter() {
-            state.deadlines.records.insert((record.expires, Arc::clone(device)));
+            records.push((record.expires, Arc::clone(device)));
             if let Some(socket) = &record.socket {
                 state.connected.insert(Arc::clone(device));
                 if let Some(link) = &socket.linkinjected {
@@ -293,11 +319,13 @@ impl Replay {
             }
             state.events.reserve(record.reserved(device));
             for (seq, expires) in record.conversation.iter().flat_map(|it| it.deadlines()) {
-                state.deadlines.messages.insert((expires, Arc::clone(device), seq));
+                messages.push((expires, Arc::clone(device), seq));
             }
         }
+        state.deadlines.records = records.into_iter().collect();
+        state.deadlines.messages = messages.into_iter().collect();
         let tokens = state.tokens.iter().map(|(token, known)| (known.expires, *token));
-        state.deadlines.tokens.extend(tokens);
+        state.deadlines.tokens = tokens.collect();
         for (digest, half_ref) in state.half_refs.iter() {
             let deadlines = match half_ref.state {
                 HalfRefState::Pending { .. } => &mut state.deadlines.pending,
@@ -319,5 +347,80 @@ impl Replay {
             }
         }
         state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+
+    fn image(epoch: &'static str, tokens: &[&str]) -> Change<'static> {
+        let of = |name: &&str| TokenImage { token: digest(name), expires: 5, key: None };
+        Change::Record(RecordImage {
+            device: "phone".into(),
+            epoch: epoch.into(),
+            claimed: true,
+            tokens: tokens.iter().map(of).collect(),
+            socket: None,
+            last_seen: None,
+            expires: 6,
+        })
+    }
+
+    fn digest(name: &str) -> Digest {
+        Digest::of(name.as_bytes())
+    }
+
+    fn replayed(changes: Vec<Change<'_>>) -> State {
+        let state = State::journaled(Limits::default());
+        let mut replay = Replay { state, events: BTreeMap::new() };
+        for change in changes {
+            replay.apply(change);
+        }
+        replay.finish()
+    }
+
+    fn queued() -> Change<'static> {
+        let data = "1".into();
+        Change::Queued { device: "phone".into(), seq: 1, expires: 9, data, key: None }
+    }
+
+    #[test]
+    fn a_record_that_is_written_again_keeps_its_messages_and_loses_its_earlier_tokens() {
+        let state = replayed(vec![image("1", &["a", "b"]), queued(), image("1", &["b", "c"])]);
+        assert_eq!(state.deadlines.messages.len(), 1);
+        let known = |name| state.tokens.contains_key(&digest(name));
+        assert_eq!(["a", "b", "c"].map(known), [false, true, true]);
+        assert_eq!(state.deadlines.tokens.len(), 2);
+        assert_eq!(state.deadlines.records.len(), 1);
+    }
+
+    #[test]
+    fn a_record_of_another_epoch_begins_without_messages() {
+        let described = Change::device_data("phone", "{}");
+        let state = replayed(vec![image("1", &["a"]), described, queued(), image("2", &["a"])]);
+        assert_eq!(state.deadlines.messages.len(), 0);
+        assert!(state.records.get("phone").is_some_and(|record| record.device_data.is_none()));
+    }
+
+    #[test]
+    fn a_long_state_is_estimated_and_a_short_one_is_counted() {
+        let mut state = State::journaled(Limits::default());
+        for n in 0..1000 {
+            let device = format!("device-{n:04}");
+            let requester = crate::Requester::Operator;
+            let issued = state.request_token(&device, requester, None, digest(&device), 0);
+            assert!(issued.is_ok());
+        }
+        let journal = state.take_changes().len();
+        let mut counted = Journaled::new(state, usize::MAX / 8);
+        assert!(!counted.measure(journal));
+        let exactly = counted.live_bytes();
+        let mut estimated = Journaled::new(counted.state, 1);
+        assert!(!estimated.measure(2 * journal), "not yet four times as long");
+        assert!(estimated.live_bytes().abs_diff(exactly) < exactly / 20);
+        assert!(estimated.measure(8 * journal), "far longer than the state");
+        assert_eq!(estimated.live_bytes(), exactly);
     }
 }

@@ -54,6 +54,14 @@ impl<K: Clone + Eq + Hash, V> DirtyMap<K, V> {
         self.entries.get_mut(key)
     }
 
+    /// The entry with its key, which stays clean.
+    pub fn get_full_mut_clean<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<(&K, &mut V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.get_full_mut(key).map(|(_, key, value)| (key, value))
+    }
+
     pub fn insert(&mut self, key: K, value: V) {
         self.dirty.push(key.clone());
         self.entries.insert(key, value);
