@@ -48,3 +48,10 @@ fn mixed_traffic_leaves_nothing_in_a_journal() {
 fn mixed_traffic_leaves_nothing_in_redis() {
     smoke(&["--soak", "--state", "redis"]);
 }
+
+#[test]
+fn stress_is_survived() {
+    let table = smoke(&["--stress"]);
+    assert!(table.contains("| one operator never reads |"), "{table}");
+    assert!(table.contains("| 50 |"), "{table}");
+}

@@ -6,6 +6,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
     sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
 };
 
 use memchr::memmem;
@@ -82,8 +83,8 @@ impl Http {
         if answered == status {
             return Ok(());
         }
-        let body = String::from_utf8_lossy(&self.0.buffer[body..]);
-        Err(io::Error::other(format!("answered with {answered}: {body}")))
+        let (head, body) = self.0.buffer.split_at(body);
+        Err(io::Error::other(Refused::new(answered, head, body)))
     }
 
     /// Sends a request whose answer, with this status, comes in chunks.
@@ -137,6 +138,40 @@ pub fn request(what: &str, headers: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The server refused a request.
+#[derive(Debug)]
+pub struct Refused {
+    pub status: u16,
+    /// When to come back.
+    pub retry_after: Option<Duration>,
+    body: String,
+}
+
+impl Refused {
+    fn new(status: u16, head: &[u8], body: &[u8]) -> Self {
+        let header = b"retry-after: ";
+        let retry_after = memmem::find(head, header).map(|at| number(&head[at + header.len()..]));
+        Self {
+            status,
+            retry_after: retry_after.map(|seconds| Duration::from_secs(seconds as u64)),
+            body: String::from_utf8_lossy(body).into_owned(),
+        }
+    }
+
+    /// Why a request failed, where it was refused.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl Display for Refused {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "answered with {}: {}", self.status, self.body)
+    }
+}
+
+impl Error for Refused {}
+
 /// The server closed a websocket with this code.
 #[derive(Debug)]
 pub struct Closed(pub u16);
@@ -167,8 +202,9 @@ impl Socket {
             bytes.more().await?;
             if let Some(head) = memmem::find(&bytes.buffer, b"\r\n\r\n") {
                 if !bytes.buffer.starts_with(b"HTTP/1.1 101") {
-                    let answer = String::from_utf8_lossy(&bytes.buffer).into_owned();
-                    return Err(io::Error::other(answer));
+                    let status = u16::try_from(number(&bytes.buffer[9..])).unwrap_or(0);
+                    let (head, body) = bytes.buffer.split_at(head + 4);
+                    return Err(io::Error::other(Refused::new(status, head, body)));
                 }
                 bytes.buffer.drain(..head + 4);
                 return Ok(Self(bytes));

@@ -16,6 +16,7 @@ mod redis;
 mod report;
 mod rows;
 mod soak;
+mod stress;
 mod subject;
 mod yardsticks;
 
@@ -32,12 +33,14 @@ use measure::{Measured, median};
 use process::{Cores, stolen};
 use rows::{ROWS, Row};
 use soak::{Soak, StateIn};
+use stress::Stress;
 use subject::{Load, Programs};
 use tokio::task::LocalSet;
 
 /// Measures the gateway against bare servers and writes docs/performance.md.
 #[derive(Parser)]
 #[command(name = "bench-gateway")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Arguments {
     #[command(subcommand)]
     helper: Option<Helper>,
@@ -65,6 +68,10 @@ struct Arguments {
     /// How long a start after a kill takes, with so many devices in the journal; nothing is written.
     #[arg(long, value_name = "DEVICES", num_args = 0..=1, default_missing_value = "1000000")]
     recovery: Option<usize>,
+    /// What those that talk notice of floods, of readers that stop, and of 19,000 that come back at
+    /// once; nothing is written.
+    #[arg(long)]
+    stress: bool,
     /// Mixed traffic for so many minutes, and what it leaves; nothing is written.
     #[arg(long, value_name = "MINUTES", num_args = 0..=1, default_missing_value = "30")]
     soak: Option<u64>,
@@ -147,6 +154,13 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     }
     let load = load(arguments);
     let rounds = if arguments.smoke { 1 } else { arguments.rounds };
+    if arguments.stress {
+        let time = if arguments.smoke { load.time } else { Duration::from_secs(10) };
+        let (lost, talking) = if arguments.smoke { (50, 5) } else { (19_000, 100) };
+        let stress = Stress { lost, talking, time, rounds };
+        println!("{}", stress::tables(&programs, load, stress)?);
+        return Ok(());
+    }
     if arguments.growth {
         let (sizes, heartbeat) = if arguments.smoke {
             ([10, 20], Duration::from_millis(100))

@@ -1,6 +1,11 @@
 //! A server under load: its devices, their secrets, and their sockets.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    path::PathBuf,
+    time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -92,13 +97,20 @@ impl Device {
         (request, body_at + r#"{"halfRef":""#.len() + 32)
     }
 
+    /// A number that differs from device to device and from one count to the next.
+    pub fn chance(&self, count: usize) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (self.number, count).hash(&mut hasher);
+        usize::try_from(hasher.finish() >> 40).unwrap_or(0)
+    }
+
     /// 48 characters, of which the last 16 are a count.
-    fn half_ref(&self, count: usize) -> String {
+    pub fn half_ref(&self, count: usize) -> String {
         format!("half-ref-of-bench-device{:08}{count:016}", self.number)
     }
 
     /// The head of the handshake that redeems `half_ref`.
-    fn handshake(&self, half_ref: &str) -> Vec<u8> {
+    pub fn handshake(&self, half_ref: &str) -> Vec<u8> {
         // The gateway does not look at the last header; the yardstick finds the device in it.
         handshake(half_ref, &format!("x-device: {}\r\n", self.name()))
     }
