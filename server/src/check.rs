@@ -146,6 +146,13 @@ fn storage(config: &Config, trial: bool, findings: &mut Findings) {
         });
         if let Some(warning) = findings.take("redis", checked) {
             findings.ok("redis", format_args!("{address} can serve a gateway"));
+            if let Some(key) = config.redis.redis_key.as_ref().filter(|file| is_exposed(file)) {
+                let file = key.display();
+                findings.warn(
+                    "redis",
+                    format_args!("every user of the machine can read {file}; chmod 600 {file}"),
+                );
+            }
             if let Some(warning) = warning {
                 findings.warn("redis", warning);
             }

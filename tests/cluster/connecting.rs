@@ -1,12 +1,16 @@
 //! Why a Redis cannot serve a gateway, against real servers: each cause in words that say what to do.
 
-use std::{net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
 
 use engine::{
     Limits,
-    redis::{InvalidRedisUrl, RedisOptions, RedisWarning, check},
+    redis::{RedisOptions, RedisWarning, check},
 };
-use tempfile::TempDir;
 use tests::{Proxy, RedisServer};
 
 async fn checked(url: &str) -> Result<Option<RedisWarning>, String> {
@@ -62,55 +66,15 @@ async fn a_user_without_the_rights_is_named() {
     assert_eq!(checked(&url).await, Ok(Some(RedisWarning::SettingsUnknown)));
 }
 
-/// A certificate and its key for `localhost`, in files of this folder.
-fn make_certificate(folder: &Path) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-        .args(["-subj", "/CN=localhost", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(folder)
-        .output()
-        .expect("openssl runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
-#[tokio::test]
-#[ignore = "needs redis-server and openssl"]
-async fn a_port_with_tls_is_named() {
-    let folder = TempDir::new().unwrap();
-    make_certificate(folder.path());
-    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    drop(listener);
-    let server = RedisServer::start();
-    let () = server.run(&[
-        "CONFIG",
-        "SET",
-        "tls-cert-file",
-        &file("cert.pem"),
-        "tls-key-file",
-        &file("key.pem"),
-        "tls-ca-cert-file",
-        &file("cert.pem"),
-        "tls-port",
-        &port.to_string(),
-    ]);
-    is_refused(&format!("redis://127.0.0.1:{port}/"), &["expects TLS"]).await;
-}
-
-#[test]
-fn a_url_with_tls_is_refused() {
-    let refused = RedisOptions::new("rediss://host:6379").unwrap_err();
-    assert_eq!(refused, InvalidRedisUrl::Tls);
-    assert_eq!(RedisOptions::new("http://host").unwrap_err(), InvalidRedisUrl::Malformed);
-}
-
 #[tokio::test]
 #[ignore = "needs redis-server"]
 async fn a_server_that_cannot_serve_a_gateway_is_named() {
     let [primary, replica] = [(); 2].map(|()| RedisServer::start());
     let () = replica.run(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
     is_refused(&replica.url(), &["replica", "has to lead to the primary"]).await;
+
+    let node = RedisServer::with(&["--cluster-enabled", "yes"]);
+    is_refused(&node.url(), &["node of a Redis Cluster", "cluster-enabled"]).await;
 
     let evicting = RedisServer::with(&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"]);
     is_refused(&evicting.url(), &["noeviction"]).await;
@@ -134,4 +98,54 @@ async fn a_redis_that_can_lose_data_is_warned_of() {
     let syncs_later = with(&["--appendonly", "yes", "--appendfsync", "everysec"]).await;
     assert_eq!(syncs_later, Ok(Some(RedisWarning::AnswersFirst)));
     assert_eq!(checked(&RedisServer::durable().url()).await, Ok(None));
+}
+
+/// The next command, as the words that it consists of.
+fn command(reader: &mut impl BufRead) -> Option<Vec<String>> {
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.trim_end().to_owned())
+    };
+    let words: usize = line()?.strip_prefix('*')?.parse().ok()?;
+    (0..words).map(|_| line().and_then(|_| line())).collect()
+}
+
+/// Answers as a server of this description does; before version 7, `INFO` takes one section.
+fn play(stream: TcpStream, info: &str, older: bool) {
+    let mut answers = stream.try_clone().expect("a stream");
+    let mut reader = BufReader::new(stream);
+    while let Some(words) = command(&mut reader) {
+        let answer = match words[0].as_str() {
+            "HELLO" => "%1\r\n$5\r\nproto\r\n:3\r\n".to_owned(),
+            "INFO" if older && words.len() > 2 => "-ERR syntax error\r\n".to_owned(),
+            "INFO" => format!("${}\r\n{info}\r\n", info.len()),
+            _ => "+OK\r\n".to_owned(),
+        };
+        if answers.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// The URL of a server that is played.
+fn played(info: &'static str, older: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("redis://{}/", listener.local_addr().expect("its address"));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || play(stream, info, older));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn servers_like_redis_are_named() {
+    let old = played("redis_version:6.2.14\r\nrole:master\r\n", true);
+    is_refused(&old, &["Redis 6.2.14", "use version 7"]).await;
+    let keydb = "redis_version:6.3.4\r\nexecutable:/usr/bin/keydb-server\r\nrole:master\r\n";
+    is_refused(&played(keydb, true), &["KeyDB", "Redis 7", "Valkey"]).await;
+    let dragonfly = "redis_version:7.4.0\r\ndragonfly_version:df-v1.35.1\r\nrole:master\r\n";
+    is_refused(&played(dragonfly, false), &["Dragonfly", "Redis 7", "Valkey"]).await;
 }

@@ -11,21 +11,25 @@
 //! ```
 
 pub mod bookkeeper;
+pub mod certificates;
 pub mod client;
 pub mod connection;
 pub mod events;
 pub mod gateway;
 pub mod metrics;
 pub mod operator;
+mod process;
 pub mod prospect;
 pub mod proxy;
 pub mod random;
 pub mod redis;
 mod redis_cluster;
+pub mod sentinel;
 pub mod socket;
 pub mod tools;
 
 pub use bookkeeper::{Bookkeeper, Load};
+pub use certificates::{Authority, Certificate};
 pub use client::{Answer, Call};
 pub use connection::Connection;
 pub use events::{Event, EventStream};
@@ -34,8 +38,9 @@ pub use metrics::Metrics;
 pub use operator::Operator;
 pub use prospect::Prospect;
 pub use proxy::Proxy;
-pub use redis::RedisServer;
+pub use redis::{RedisServer, TlsServer};
 pub use redis_cluster::RedisCluster;
+pub use sentinel::Sentinels;
 pub use socket::Socket;
 
 /// A new valid `halfRef`.

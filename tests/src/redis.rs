@@ -1,11 +1,9 @@
 //! The real Redis server, on a free port and in its own folder, killed when the test ends.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader},
+    env, fs,
     net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -13,34 +11,53 @@ use std::{
 use redis::{FromRedisValue, cmd};
 use tempfile::TempDir;
 
-use crate::gateway::PATIENCE;
+use crate::{certificates::Certificate, gateway::PATIENCE, process::Process};
 
-/// Runs the server and kills it when the script's standard input closes, so that the server does not
-/// outlive a test that is killed. The first line of output is the server's process id.
-const KEEPER: &str =
-    r#"redis-server "$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -KILL $!; wait"#;
+/// The program that serves as Redis: `redis-server`, or the one of the variable `REDIS_SERVER`, such
+/// as `valkey-server`.
+pub(crate) fn program() -> String {
+    env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
 
 /// A running Redis.
 pub struct RedisServer {
     folder: TempDir,
     port: u16,
+    /// A second port, which speaks TLS.
+    tls: Option<(u16, TlsServer)>,
     options: Vec<String>,
     process: Option<Process>,
 }
 
-struct Process {
-    keeper: Child,
-    pid: u32,
+/// What a server with TLS shows and asks for.
+#[derive(Clone)]
+pub struct TlsServer {
+    /// Its certificate and key.
+    pub shows: Certificate,
+    /// The authority whose client certificates it asks for, and trusts as a client itself.
+    pub trusts: PathBuf,
+    /// Whether clients have to show one.
+    pub asks: bool,
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+impl TlsServer {
+    fn settings(&self) -> [(&'static str, String); 4] {
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        [
+            ("tls-cert-file", path(&self.shows.certificate)),
+            ("tls-key-file", path(&self.shows.key)),
+            ("tls-ca-cert-file", path(&self.trusts)),
+            ("tls-auth-clients", if self.asks { "yes" } else { "no" }.to_owned()),
+        ]
+    }
+
+    /// As lines of a configuration.
+    pub(crate) fn lines(&self) -> String {
+        self.settings().map(|(name, value)| format!("{name} \"{value}\"\n")).concat()
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
@@ -64,12 +81,29 @@ impl RedisServer {
     /// When it does not come up.
     #[must_use]
     pub fn with(options: &[&str]) -> Self {
+        Self::on_free_ports(options, None)
+    }
+
+    /// Starts a server with these options that speaks TLS on a second port.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn with_tls(tls: &TlsServer, options: &[&str]) -> Self {
+        Self::on_free_ports(options, Some(tls.clone()))
+    }
+
+    fn on_free_ports(options: &[&str], tls: Option<TlsServer>) -> Self {
         let options = options.iter().map(ToString::to_string).collect();
         let folder = TempDir::new().expect("a temporary folder");
-        let mut server = Self { folder, port: 0, options, process: None };
+        let tls = tls.map(|tls| (0, tls));
+        let mut server = Self { folder, port: 0, tls, options, process: None };
         // Another process may take the port before the server does.
         for _ in 0..5 {
             server.port = free_port();
+            if let Some((port, _)) = &mut server.tls {
+                *port = free_port();
+            }
             if server.try_again() {
                 return server;
             }
@@ -87,20 +121,17 @@ impl RedisServer {
 
     fn try_again(&mut self) -> bool {
         self.process = None;
-        let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh", "--bind", "127.0.0.1", "--save", ""])
-            .args(["--port", &self.port.to_string(), "--logfile", "log", "--dir"])
-            .arg(self.folder.path())
-            .args(&self.options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh runs");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(keeper.stdout.take().expect("its output"));
-        stdout.read_line(&mut line).expect("a line");
-        let pid = line.trim().parse().expect("the number of a process");
-        self.process = Some(Process { keeper, pid });
+        let mut arguments = ["--bind", "127.0.0.1", "--save", "", "--logfile", "log", "--dir"]
+            .map(ToOwned::to_owned)
+            .to_vec();
+        arguments.push(self.folder.path().to_string_lossy().into_owned());
+        arguments.extend(["--port".to_owned(), self.port.to_string()]);
+        if let Some((port, tls)) = &self.tls {
+            arguments.extend(["--tls-port".to_owned(), port.to_string()]);
+            let settings = tls.settings().map(|(name, value)| [format!("--{name}"), value]);
+            arguments.extend(settings.into_iter().flatten());
+        }
+        self.process = Some(Process::start(&program(), arguments.iter().chain(&self.options)));
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline && self.runs() {
             if self.answers() {
@@ -112,8 +143,7 @@ impl RedisServer {
     }
 
     fn runs(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        !stat.is_empty() && !stat.contains(") Z ")
+        self.process.as_ref().is_some_and(Process::runs)
     }
 
     /// Whether it answers; it does not while it loads its data.
@@ -128,10 +158,6 @@ impl RedisServer {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    fn pid(&self) -> u32 {
-        self.process.as_ref().expect("it was started").pid
-    }
-
     /// Its port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -142,6 +168,21 @@ impl RedisServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port on 127.0.0.1 that speaks TLS.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls.as_ref().expect("a server with TLS").0
+    }
+
+    /// Its URL with TLS, by this name of 127.0.0.1.
+    #[must_use]
+    pub fn tls_url(&self, host: &str) -> String {
+        format!("rediss://{host}:{}/", self.tls_port())
     }
 
     /// Kills it. What it has written to disk stays.
@@ -162,9 +203,7 @@ impl RedisServer {
     /// # Panics
     /// When the signal cannot be sent.
     pub fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
-        assert!(sent.success());
+        self.process.as_ref().expect("it was started").signal(name);
     }
 
     /// Its folder.

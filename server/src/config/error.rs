@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use engine::redis::InvalidRedisUrl;
+use engine::redis::{InvalidRedisUrl, TlsFileError};
 
 use crate::secret::{MAX_OPERATOR_KEYS, MIN_OPERATOR_KEY_LENGTH};
 
@@ -60,6 +60,15 @@ pub enum ConfigError {
     /// `--redis-url` is not a URL of a Redis.
     #[error("--redis-url is {0}.")]
     RedisUrl(#[from] InvalidRedisUrl),
+    /// There are files for TLS, and a URL without.
+    #[error(
+        "--redis-ca, --redis-cert and --redis-key are for a --redis-url with TLS, which begins with \
+         rediss:// or rediss+sentinel://."
+    )]
+    RedisWithoutTls,
+    /// A file for TLS cannot be used.
+    #[error("{0}; see --redis-ca, --redis-cert and --redis-key.")]
+    RedisTlsFile(#[from] TlsFileError),
     /// A single word that is no level would count as the name of a module, and nothing would be
     /// logged.
     #[error("--log {0:?} is no level: off, error, warn, info, debug or trace.")]

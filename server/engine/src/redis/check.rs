@@ -3,8 +3,12 @@
 use redis::{AsyncConnectionConfig, Cmd, aio::MultiplexedConnection, cmd};
 
 use super::{
-    connect_error::ConnectError, connector::open, function_library::FunctionLibrary,
-    layout::Layout, options::RedisOptions, server_info::RedisWarning,
+    connect_error::ConnectError,
+    connector::{Opened, open},
+    function_library::FunctionLibrary,
+    layout::Layout,
+    options::RedisOptions,
+    server_info::RedisWarning,
 };
 use crate::Limits;
 
@@ -25,7 +29,7 @@ pub async fn check(
         .next()
         .unwrap_or_default();
     let options = &options.clone().of_partition(&prefix);
-    let (mut redis, info) = open(options, AsyncConnectionConfig::new()).await?;
+    let Opened { mut redis, info, .. } = open(options, AsyncConnectionConfig::new()).await?;
     let library = FunctionLibrary::new(limits, options);
     for command in probes(&library, &prefix) {
         refuse_missing_right(&mut redis, &command).await?;

@@ -8,11 +8,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Value, cmd};
+use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, Value, cmd};
 use tokio::sync::Mutex;
 
 use super::{
     connect_error::ConnectError,
+    dialer::Dialer,
     locator::Locator,
     protocol::{int, text},
 };
@@ -57,22 +58,22 @@ impl ClusterNodes {
     }
 
     /// The primary of a slot. Nodes are asked by turns: one that has lost the others may not know better.
-    async fn primary(&self, slot: u16) -> Result<Node, ConnectError> {
+    async fn primary(&self, slot: u16, dialer: &Dialer) -> Result<Node, ConnectError> {
         let mut map = self.map.lock().await;
         if map.asked.is_none_or(|asked| asked.elapsed() > MAP_TTL) {
-            self.refresh(&mut map).await?;
+            self.refresh(&mut map, dialer).await?;
         }
         let holds = |(first, last, _): &&(u16, u16, Node)| (*first..=*last).contains(&slot);
         let range = map.ranges.iter().find(holds);
         range.map(|(.., node)| node.clone()).ok_or(ConnectError::SlotUnassigned)
     }
 
-    async fn refresh(&self, map: &mut SlotMap) -> Result<(), ConnectError> {
+    async fn refresh(&self, map: &mut SlotMap, dialer: &Dialer) -> Result<(), ConnectError> {
         let mut last_error = ConnectError::SlotUnassigned;
         for _ in 0..map.nodes.len() {
             let Some(node) = map.nodes.pop_front() else { break };
             map.nodes.push_back(node.clone());
-            match self.ask(&node).await {
+            match self.ask(&node, dialer).await {
                 Ok(ranges) => {
                     let primaries = ranges.iter().map(|(.., node)| node.clone());
                     let mut nodes: VecDeque<_> = self.given.iter().cloned().collect();
@@ -92,12 +93,13 @@ impl ClusterNodes {
         Err(last_error)
     }
 
-    async fn ask(&self, node: &Node) -> Result<Vec<(u16, u16, Node)>, ConnectError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(NODE_TIMEOUT))
-            .set_response_timeout(Some(NODE_TIMEOUT));
-        let client = Client::open(self.at(node))?;
-        let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
+    async fn ask(
+        &self,
+        node: &Node,
+        dialer: &Dialer,
+    ) -> Result<Vec<(u16, u16, Node)>, ConnectError> {
+        let dialer = Dialer { timeout: NODE_TIMEOUT.min(dialer.timeout), tls: dialer.tls.clone() };
+        let mut redis = dialer.connect(self.at(node), AsyncConnectionConfig::new()).await?;
         let slots: redis::RedisResult<Value> =
             cmd("CLUSTER").arg("SLOTS").query_async(&mut redis).await;
         let slots = slots.map_err(|error| match error.detail() {
@@ -158,8 +160,8 @@ struct SlotOwner {
 
 #[async_trait]
 impl Locator for SlotOwner {
-    async fn locate(&self) -> Result<ConnectionInfo, ConnectError> {
-        let node = self.nodes.primary(self.slot).await?;
+    async fn locate(&self, dialer: &Dialer) -> Result<ConnectionInfo, ConnectError> {
+        let node = self.nodes.primary(self.slot, dialer).await?;
         Ok(self.nodes.at(&node))
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use redis::{ErrorKind, RedisError};
 use thiserror::Error;
 
-use super::server_info::Unfit;
+use super::{server_info::Unfit, tls::TlsFileError, tls_error::tls_cause};
 use crate::Millis;
 
 /// Why the gateway has no connection to Redis.
@@ -14,6 +14,23 @@ pub enum ConnectError {
     /// Connecting, or a command after it, failed.
     #[error("{}", connect_cause(.0))]
     Redis(#[from] RedisError),
+    /// Connecting with TLS failed.
+    #[error("{}", tls_cause(.0).unwrap_or_else(|| cause(.0)))]
+    Tls(RedisError),
+    /// A file for TLS cannot be used.
+    #[error(transparent)]
+    TlsFile(#[from] TlsFileError),
+    /// It is not known where the server is.
+    #[error(transparent)]
+    Sentinels(#[from] SentinelError),
+    /// The server that was found cannot be used.
+    #[error("{address}: {why}")]
+    Found {
+        /// Where it is.
+        address: String,
+        /// Why.
+        why: Box<ConnectError>,
+    },
     /// The server cannot serve a gateway.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -49,6 +66,67 @@ pub enum ConnectError {
     Failed,
 }
 
+/// Why the sentinels do not lead to the primary.
+#[derive(Debug, Error)]
+pub enum SentinelError {
+    /// None of them answers, or none knows the service.
+    #[error("no sentinel names the primary: {}", list(.0))]
+    NoAnswer(Vec<(String, SentinelFailure)>),
+}
+
+/// Why one sentinel does not name the primary.
+#[derive(Debug, Error)]
+pub enum SentinelFailure {
+    /// It cannot be asked.
+    #[error(transparent)]
+    Unreachable(Box<ConnectError>),
+    /// It wants to know who asks.
+    #[error(
+        "{0}: it refuses who asks; sentinels have users and passwords of their own: end the URL with \
+         ?sentinel_password=…, or with ?sentinel_user=…&sentinel_password=…"
+    )]
+    Refused(String),
+    /// It watches other services.
+    #[error(
+        "it knows no service {0:?}; write the name that stands behind `sentinel monitor` in its \
+         configuration after the hosts of the URL"
+    )]
+    UnknownService(String),
+    /// It is a Redis.
+    #[error("it is no sentinel; the port of a sentinel is usually 26379")]
+    NoSentinel,
+}
+
+fn list(failures: &[(String, SentinelFailure)]) -> String {
+    let lines = failures.iter().map(|(sentinel, failure)| format!("{sentinel}: {failure}"));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+impl From<ConnectError> for SentinelFailure {
+    fn from(error: ConnectError) -> Self {
+        match &error {
+            ConnectError::Redis(error) | ConnectError::Tls(error) => match error.code() {
+                Some(code @ ("NOAUTH" | "WRONGPASS" | "NOPERM")) => {
+                    return Self::Refused(code.to_owned());
+                }
+                _ if error.kind() == ErrorKind::AuthenticationFailed => {
+                    return Self::Refused("WRONGPASS".to_owned());
+                }
+                _ if lacks_command(error) => return Self::NoSentinel,
+                _ => {}
+            },
+            _ => {}
+        }
+        Self::Unreachable(Box::new(error))
+    }
+}
+
+impl From<RedisError> for SentinelFailure {
+    fn from(error: RedisError) -> Self {
+        ConnectError::from(error).into()
+    }
+}
+
 impl ConnectError {
     /// Why a gateway with so many partitions may not join.
     pub(super) fn of_join(error: RedisError, given: usize) -> Self {
@@ -66,8 +144,8 @@ const NO_ANSWER: &str =
 /// The cause of an error while connecting, and what to do about it.
 fn connect_cause(error: &RedisError) -> Cow<'static, str> {
     if error.code().is_none() && error.is_connection_dropped() && !error.is_connection_refusal() {
-        "the server closed the connection at once, as one does that expects TLS: lead the URL to a \
-         port without TLS"
+        "the server closed the connection at once, as one does that expects TLS: write the URL with \
+         rediss instead of redis, or lead it to a port without TLS"
             .into()
     } else {
         cause(error)
@@ -107,7 +185,7 @@ pub fn cause(error: &RedisError) -> Cow<'static, str> {
             "CLUSTERDOWN: the node has lost the Redis Cluster, or no node holds the slot".into()
         }
         Some("BUSY") => "BUSY: another function occupies Redis".into(),
-        Some("ERR") if lacks_functions(error) => {
+        Some("ERR") if lacks_command(error) => {
             "the server has no functions: use Redis 7 or newer, where FUNCTION and FCALL are neither \
              renamed nor disabled"
                 .into()
@@ -126,14 +204,14 @@ pub fn cause(error: &RedisError) -> Cow<'static, str> {
             // The system's words, such as "failed to lookup address information".
             ErrorKind::Io => error.to_string().into(),
             ErrorKind::Parse => "the server does not speak the protocol of Redis".into(),
-            ErrorKind::RESP3NotSupported => "the server is a Redis older than version 6".into(),
+            ErrorKind::RESP3NotSupported => "the server is older than Redis 6: use version 7 or newer".into(),
             _ => error.category().to_owned().into(),
         },
     }
 }
 
-/// Whether the server knows no commands for functions.
-fn lacks_functions(error: &RedisError) -> bool {
+/// Whether the server does not know a command.
+pub fn lacks_command(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.contains("unknown command"))
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
+use redis::{Cmd, ConnectionAddr, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::watch,
     time::{self, timeout_at},
@@ -49,6 +49,8 @@ pub struct Shared {
 /// A connection to Redis under a gateway's name.
 pub struct Connection {
     pub redis: MultiplexedConnection,
+    /// Where the server is.
+    pub address: ConnectionAddr,
     /// The name of this gateway in Redis.
     pub gateway: String,
     /// The number of the connection: above those of all before. Redis refuses calls on these.

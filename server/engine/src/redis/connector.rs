@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, aio::MultiplexedConnection, cmd};
+use redis::{
+    AsyncConnectionConfig, Cmd, ConnectionAddr, RedisError, aio::MultiplexedConnection, cmd,
+};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +77,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                     tracing::warn!(redis = address, partition, %warning, "Redis can lose data");
                 }
                 tracing::info!(
-                    redis = address,
+                    redis = %connection.address,
                     partition,
                     gateway = connection.gateway,
                     failures,
@@ -87,7 +89,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                     shared.router.message_queued(&connection);
                 }
                 shared.router.listener.notifications_missed();
-                watch(&connection, &info).await;
+                watch(&shared, &connection, &info).await;
                 shared.state.send_replace(ConnectionState::Down(Instant::now()));
                 previous = Previous {
                     gateway: connection.gateway.clone(),
@@ -150,7 +152,8 @@ async fn moved_from<'a>(shared: &Shared, previous: &'a Previous, info: &ServerIn
 
 /// Waits until the connection is closed. Closes it when a restart of Redis would lose data that it
 /// would have kept before, or when Redis was a replica meanwhile: the next `join` writes that down.
-async fn watch(connection: &Connection, joined: &ServerInfo) {
+/// Closes it also when another server has become the primary, though this one still answers.
+async fn watch(shared: &Shared, connection: &Connection, joined: &ServerInfo) {
     loop {
         tokio::select! {
             () = connection.closed.cancelled() => return,
@@ -160,6 +163,11 @@ async fn watch(connection: &Connection, joined: &ServerInfo) {
         let Ok(info) = ServerInfo::fetch(&mut connection.redis.clone()).await else { continue };
         if info.run() != joined.run() || joined.keeps_all() && !info.keeps_all() {
             tracing::info!("reconnecting to Redis: its persistence or its role has changed");
+            connection.closed.cancel();
+        }
+        let located = shared.options.locator.locate(&shared.options.dialer()).await;
+        if located.is_ok_and(|server| *server.addr() != connection.address) {
+            tracing::info!("reconnecting to Redis: another server is the primary");
             connection.closed.cancel();
         }
     }
@@ -176,7 +184,7 @@ async fn connect(
     let config = AsyncConnectionConfig::new()
         .set_pipeline_buffer_size(WAITING_CALLS)
         .set_push_sender(shared.router.push_handler(closed.clone()));
-    let (mut redis, info) = open(options, config).await?;
+    let Opened { mut redis, info, address } = open(options, config).await?;
     refuse_other_layout(shared, &mut redis).await?;
     let moved_from = moved_from(shared, previous, &info).await;
     let joined = join(shared, previous, &mut redis, &info, moved_from).await;
@@ -190,6 +198,7 @@ async fn connect(
     let joined = joined.map_err(|error| ConnectError::of_join(error, shared.layout.partitions))?;
     let connection = Connection {
         redis,
+        address,
         gateway: joined.gateway,
         number: previous.tries,
         clock: info.clock(),
@@ -222,19 +231,33 @@ async fn connect(
     Ok((connection, info, waiting))
 }
 
+/// A connection to a server that can serve a gateway.
+pub struct Opened {
+    pub redis: MultiplexedConnection,
+    pub info: ServerInfo,
+    /// Where the server is.
+    pub address: ConnectionAddr,
+}
+
 /// Finds the server and connects to it, if it can serve a gateway.
 pub async fn open(
     options: &RedisOptions,
     config: AsyncConnectionConfig,
-) -> Result<(MultiplexedConnection, ServerInfo), ConnectError> {
-    let config = config
-        .set_connection_timeout(Some(options.timeout))
-        .set_response_timeout(Some(options.timeout));
-    let client = Client::open(options.locator.locate().await?)?;
-    let mut redis = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let info = ServerInfo::fetch(&mut redis).await?;
-    info.check(options.is_cluster())?;
-    Ok((redis, info))
+) -> Result<Opened, ConnectError> {
+    let dialer = options.dialer();
+    let server = options.locator.locate(&dialer).await?;
+    let address = server.addr().clone();
+    let opened = async {
+        let mut redis = dialer.connect(server, config).await?;
+        let info = ServerInfo::fetch(&mut redis).await?;
+        info.check(options.is_cluster())?;
+        Ok((redis, info))
+    };
+    match opened.await {
+        Ok((redis, info)) => Ok(Opened { redis, info, address }),
+        Err(why) if address.to_string() == options.address() => Err(why),
+        Err(why) => Err(ConnectError::Found { address: address.to_string(), why: Box::new(why) }),
+    }
 }
 
 /// Refuses data that was made with one partition where there are several, and the other way round: its

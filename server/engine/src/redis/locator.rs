@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use redis::ConnectionInfo;
 
-use super::connect_error::ConnectError;
+use super::{connect_error::ConnectError, dialer::Dialer};
 
 /// Finds the server. Its `Display` is what may be logged of it: no user, no password.
 #[async_trait]
@@ -15,7 +15,7 @@ pub trait Locator: fmt::Display + Send + Sync {
     ///
     /// # Errors
     /// Why it is not known where the server is.
-    async fn locate(&self) -> Result<ConnectionInfo, ConnectError>;
+    async fn locate(&self, dialer: &Dialer) -> Result<ConnectionInfo, ConnectError>;
 
     /// Whether the server is part of a Redis Cluster.
     fn is_cluster(&self) -> bool {
@@ -33,7 +33,7 @@ pub struct FixedAddress(pub ConnectionInfo);
 
 #[async_trait]
 impl Locator for FixedAddress {
-    async fn locate(&self) -> Result<ConnectionInfo, ConnectError> {
+    async fn locate(&self, _: &Dialer) -> Result<ConnectionInfo, ConnectError> {
         Ok(self.0.clone())
     }
 }

@@ -30,6 +30,7 @@ mod cluster;
 mod connect_error;
 mod connection;
 mod connector;
+mod dialer;
 mod event;
 mod function_library;
 mod layout;
@@ -41,8 +42,12 @@ mod options;
 mod pointers;
 mod protocol;
 mod push;
+mod sentinels;
 mod server_clock;
 mod server_info;
+mod tls;
+mod tls_error;
+mod url;
 
 use std::sync::{Arc, Mutex};
 
@@ -52,9 +57,11 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use crate::{Clock, EngineError, EngineListener, Limits, unconfirmed::Unconfirmed};
 
 pub use check::check;
-pub use connect_error::ConnectError;
-pub use options::{InvalidRedisUrl, PREFIX, RedisOptions};
+pub use connect_error::{ConnectError, SentinelError, SentinelFailure};
+pub use options::{PREFIX, RedisOptions};
 pub use server_info::{RedisWarning, Unfit};
+pub use tls::{ClientCertificate, TlsFileError, TlsFiles};
+pub use url::InvalidRedisUrl;
 
 pub(crate) use layout::Layout;
 pub(crate) use pointers::Pointed;

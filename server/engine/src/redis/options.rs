@@ -2,12 +2,11 @@
 
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
-use thiserror::Error;
-
 use super::{
-    cluster::{self, ClusterNodes},
-    locator::{FixedAddress, Locator},
+    dialer::Dialer,
+    locator::Locator,
+    tls::TlsFiles,
+    url::{self, InvalidRedisUrl},
 };
 
 /// The default of [`RedisOptions::prefix`].
@@ -18,6 +17,9 @@ pub const PREFIX: &str = "connectsocket:";
 pub struct RedisOptions {
     /// Finds the server.
     pub(super) locator: Arc<dyn Locator>,
+    encrypted: bool,
+    /// The files for a URL with TLS.
+    pub tls: TlsFiles,
     /// What every key and channel begins with: engines with different prefixes share nothing.
     pub prefix: String,
     /// Over how many partitions devices are spread. It never changes for the same data.
@@ -29,44 +31,20 @@ pub struct RedisOptions {
     pub timeout: Duration,
 }
 
-/// Why the URL cannot be used. The message does not repeat it: it may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum InvalidRedisUrl {
-    /// It is not one of a Redis.
-    #[error(
-        "not a URL of a Redis: write redis://host:6379, with user:password@ before the host and \
-         /database after the port where they are needed, or redis-cluster://host:6379,host:6379"
-    )]
-    Malformed,
-    /// It asks for TLS.
-    #[error(
-        "a URL of a Redis with TLS, which the gateway does not speak: write redis://, and put a TLS \
-         tunnel between"
-    )]
-    Tls,
-}
-
 impl RedisOptions {
-    /// The Redis at `url`, such as `redis://user:password@host:6379/0` or `unix:///path?db=0`, with
-    /// the default prefix, a lease of 10 s and a timeout of 2 s; or the Redis Cluster of some nodes,
-    /// `redis-cluster://user:password@host:6379,host:6379`.
+    /// The Redis at `url`, such as `redis://user:password@host:6379/0`, `rediss://host` with TLS,
+    /// `unix:///path?db=0`; the one that sentinels name, `redis+sentinel://host,host/service/0`; or the
+    /// Redis Cluster of some nodes, `redis-cluster://host,host`.
+    /// With the default prefix, the authorities of the system, a lease of 10 s and a timeout of 2 s.
     ///
     /// # Errors
     /// [`InvalidRedisUrl`]. Whether there is a Redis is not checked.
     pub fn new(url: &str) -> Result<Self, InvalidRedisUrl> {
-        if url.starts_with("rediss:") {
-            return Err(InvalidRedisUrl::Tls);
-        }
-        let locator: Arc<dyn Locator> = match url.strip_prefix(CLUSTER_SCHEME) {
-            None => Arc::new(FixedAddress(server(url)?)),
-            Some(nodes) => {
-                let nodes = cluster_nodes(nodes)?;
-                let nodes = ClusterNodes::new(&nodes).ok_or(InvalidRedisUrl::Malformed)?;
-                cluster::locator(&Arc::new(nodes), "")
-            }
-        };
+        let (locator, encrypted) = url::parse(url)?;
         Ok(Self {
             locator,
+            encrypted,
+            tls: TlsFiles::default(),
             prefix: PREFIX.to_owned(),
             partitions: NonZeroUsize::MIN,
             lease: Duration::from_secs(10),
@@ -88,34 +66,23 @@ impl RedisOptions {
         }
     }
 
-    /// Host and port, or the path of the socket: what may be logged of the URL.
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// How to connect.
+    pub(super) fn dialer(&self) -> Dialer {
+        Dialer { timeout: self.timeout, tls: self.tls.clone() }
+    }
+
+    /// Host and port, the path of the socket, the sentinels and the service, or the nodes of a cluster: what
+    /// may be logged of the URL.
     #[must_use]
     pub fn address(&self) -> String {
         self.locator.to_string()
     }
-}
-
-/// What the URL of a Redis Cluster begins with.
-const CLUSTER_SCHEME: &str = "redis-cluster://";
-
-/// The server at this URL.
-fn server(url: &str) -> Result<ConnectionInfo, InvalidRedisUrl> {
-    let server = url.into_connection_info().map_err(|_| InvalidRedisUrl::Malformed)?;
-    // RESP3 carries replies and pushed messages on one connection.
-    let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Ok(server.set_redis_settings(settings))
-}
-
-/// The nodes of `user:password@host:port,host:port`, each with user and password. A Redis Cluster has one
-/// database.
-fn cluster_nodes(nodes: &str) -> Result<Vec<ConnectionInfo>, InvalidRedisUrl> {
-    let nodes = nodes.strip_suffix('/').unwrap_or(nodes);
-    if nodes.contains('/') {
-        return Err(InvalidRedisUrl::Malformed);
-    }
-    let (user, nodes) = nodes.rsplit_once('@').map_or(("", nodes), |(user, nodes)| (user, nodes));
-    let at = if user.is_empty() { "" } else { "@" };
-    nodes.split(',').map(|node| server(&format!("redis://{user}{at}{node}"))).collect()
 }
 
 impl fmt::Debug for RedisOptions {

@@ -43,11 +43,19 @@ pub enum RedisWarning {
 /// Why a Redis cannot serve a gateway.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum Unfit {
+    /// It is like Redis, without all that the gateway needs of one.
+    #[error(
+        "the server is {0}, which lacks what the gateway needs: use Redis 7 or newer, or Valkey"
+    )]
+    OtherProduct(&'static str),
     /// Functions came with version 7.
     #[error("the server is Redis {0}, which has no functions: use version 7 or newer")]
     TooOld(String),
+    /// It knows where a Redis is, and is none.
+    #[error("the server is a sentinel: write redis+sentinel://host:port/service")]
+    Sentinel,
     /// A replica refuses writes, or loses them at the next synchronisation.
-    #[error("Redis is a replica; the URL has to lead to the primary")]
+    #[error("Redis is a replica; the URL has to lead to the primary, or to the sentinels")]
     Replica,
     /// Its keys may be on other nodes.
     #[error(
@@ -60,22 +68,40 @@ pub enum Unfit {
     Evicts,
 }
 
+/// What is like Redis and cannot serve a gateway, by a field of `INFO` and what it contains.
+const OTHER_PRODUCTS: [(&str, &str, &str); 4] = [
+    ("dragonfly_version", "", "Dragonfly"),
+    ("executable", "keydb", "KeyDB"),
+    ("garnet_version", "", "Garnet"),
+    ("kvrocks_version", "", "Kvrocks"),
+];
+
 impl ServerInfo {
     /// Asks the server.
     pub async fn fetch(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
         let mut info = cmd("INFO");
         info.arg(&["server", "replication", "memory", "persistence", "cluster"]);
         let asked = Instant::now();
-        let info = info.query_async(connection).await?;
+        let info = match info.query_async(connection).await {
+            // Before version 7, Redis takes one section.
+            Err(error) if error.code() == Some("ERR") => {
+                cmd("INFO").query_async(connection).await?
+            }
+            info => info?,
+        };
         let mut settings = cmd("CONFIG");
         settings.arg("GET").arg(&["appendfsync", "save"]);
         let settings = settings.query_async(connection).await.unwrap_or_default();
         Ok(Self { info, settings, asked })
     }
 
-    fn field(&self, name: &str) -> &str {
+    fn find(&self, name: &str) -> Option<&str> {
         let mut fields = self.info.lines().filter_map(|line| line.split_once(':'));
-        fields.find(|(field, _)| *field == name).map_or("", |(_, value)| value)
+        fields.find(|(field, _)| *field == name).map(|(_, value)| value)
+    }
+
+    fn field(&self, name: &str) -> &str {
+        self.find(name).unwrap_or_default()
     }
 
     /// Names the data of this server process: another name after each restart, and after it was a
@@ -92,6 +118,15 @@ impl ServerInfo {
 
     /// Checks whether the server can serve a gateway, which takes it for a node of a Redis Cluster or not.
     pub fn check(&self, is_cluster: bool) -> Result<(), Unfit> {
+        let of_product = |(field, part, _): &&(&str, &str, &str)| {
+            self.find(field).is_some_and(|value| value.contains(part))
+        };
+        if let Some((.., product)) = OTHER_PRODUCTS.iter().find(of_product) {
+            return Err(Unfit::OtherProduct(product));
+        }
+        if self.field("redis_mode") == "sentinel" {
+            return Err(Unfit::Sentinel);
+        }
         let version = self.field("redis_version");
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         if major.is_none_or(|major| major < 7) {
@@ -160,9 +195,25 @@ mod tests {
             Err(Unfit::TooOld("6.2.14".to_owned()))
         );
         assert_eq!(info("redis_version:8.2.0").check(false), Ok(()));
+        assert_eq!(info("redis_mode:standalone").check(false), Ok(()));
+        assert_eq!(info("redis_mode:sentinel").check(false), Err(Unfit::Sentinel));
         assert_eq!(info("maxmemory:100").check(false), Err(Unfit::Evicts));
         assert_eq!(info("maxmemory_policy:noeviction").check(false), Ok(()));
         assert_eq!(info("cluster_enabled:1").check(false), Err(Unfit::Cluster));
         assert_eq!(info("cluster_enabled:1").check(true), Ok(()));
+    }
+
+    #[test]
+    fn what_is_like_redis_is_named() {
+        for (field, product) in [
+            ("dragonfly_version:df-v1.35.1", "Dragonfly"),
+            ("executable:/usr/bin/keydb-server", "KeyDB"),
+            ("garnet_version:1.0.91", "Garnet"),
+            ("kvrocks_version:2.13.0", "Kvrocks"),
+        ] {
+            assert_eq!(info(field).check(false), Err(Unfit::OtherProduct(product)));
+        }
+        assert_eq!(info("executable:/usr/bin/redis-server").check(false), Ok(()));
+        assert_eq!(info("valkey_version:8.1.4").check(false), Ok(()));
     }
 }
