@@ -374,7 +374,7 @@ mod tests {
 
     fn replayed(changes: Vec<Change<'_>>) -> State {
         let state = State::journaled(Limits::default());
-        let mut replay = Replay { state, events: BTreeMap::new() };
+        let mut replay = Replay { state, events: BTreeMap::new(), has_erasures: false };
         for change in changes {
             replay.apply(change);
         }
