@@ -53,6 +53,7 @@ pub fn operations() -> UtoipaApp<
         .service(prospects::list_prospects)
         .service(prospects::get_prospect)
         .service(prospects::disconnect_prospect)
+        .service(prospects::erase_prospect)
         .service(token::issue_token)
         .service(events::stream_events)
         .service(events::release_events)

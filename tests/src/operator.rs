@@ -86,6 +86,12 @@ impl<'a> Operator<'a> {
         self.call("DELETE", &format!("/operator/prospects/{device}")).send()
     }
 
+    /// `DELETE /operator/prospects/{deviceTag}/data`.
+    #[must_use]
+    pub fn erase(&self, device: &str) -> Answer {
+        self.call("DELETE", &format!("/operator/prospects/{device}/data")).send()
+    }
+
     /// `DELETE /operator/events`, with this query.
     #[must_use]
     pub fn release(&self, query: &str) -> Answer {

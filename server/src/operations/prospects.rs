@@ -150,3 +150,32 @@ pub async fn disconnect_prospect(
     gateway.engine.disconnect(device.as_str()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
+
+api_errors!(EraseProspectErrors:
+    OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, EngineUnavailable, OutcomeUnknown,
+    OutOfDescriptors;
+);
+
+/// Erase a prospect
+///
+/// Disconnects it as `disconnectProspect` does, and deletes its events and what is remembered of its
+/// `halfRef`s. Cursors stay good, and no `gap` comes. Repeatable: an unknown device is no error; repeat it
+/// until the answer is 204.
+#[utoipa::path(
+    operation_id = "eraseProspect",
+    tag = "operator",
+    params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
+    responses((status = 204, description = "Nothing is stored of the device."), EraseProspectErrors),
+    security(("operatorKey" = []))
+)]
+#[delete("/operator/prospects/{deviceTag}/data", wrap = "RoutePolicy::new()")]
+pub async fn erase_prospect(
+    _operator: Operator,
+    _: NoBody,
+    device: DevicePath,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let device = device.tag_or(ProblemKind::NotFound)?;
+    gateway.engine.erase(device.as_str()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

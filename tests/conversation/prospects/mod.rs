@@ -1,6 +1,7 @@
-//! What the operator sees of prospects, and how a device is disconnected.
+//! What the operator sees of prospects, and how a device is disconnected and erased.
 
 mod disconnecting;
+mod erasing;
 mod get;
 mod list;
 

@@ -78,9 +78,8 @@ fn parse_cluster(scheme: &str, rest: &str) -> Option<ClusterNodes> {
         Some((user, hosts)) => (format!("{user}@"), hosts),
         None => (String::new(), rest),
     };
-    let node = |host| {
-        format!("{scheme}://{user}{host}").into_connection_info().ok().map(with_resp3)
-    };
+    let node =
+        |host| format!("{scheme}://{user}{host}").into_connection_info().ok().map(with_resp3);
     ClusterNodes::new(&hosts.split(',').map(node).collect::<Option<Vec<_>>>()?)
 }
 
