@@ -74,7 +74,7 @@ async fn a_server_that_cannot_serve_a_gateway_is_named() {
     is_refused(&replica.url(), &["replica", "has to lead to the primary"]).await;
 
     let node = RedisServer::with(&["--cluster-enabled", "yes"]);
-    is_refused(&node.url(), &["node of a Redis Cluster", "cluster-enabled"]).await;
+    is_refused(&node.url(), &["part of a Redis Cluster", "redis-cluster://"]).await;
 
     let evicting = RedisServer::with(&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"]);
     is_refused(&evicting.url(), &["noeviction"]).await;

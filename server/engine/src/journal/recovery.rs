@@ -20,8 +20,8 @@ use crate::{
     Clock, EngineListener, Limits, RateState,
     memory::{
         change::{Change, RecordImage, TokenImage},
-        events::StoredEvent,
         record::{HalfRefState, Record, Token},
+        segments::StoredEvent,
         state::State,
     },
     time::Timeline,

@@ -8,9 +8,9 @@ use std::{borrow::Cow, collections::HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    events::StoredEvent,
     outbox::Conversation,
     record::{HalfRef, Holder, Record, Socket, Token},
+    segments::StoredEvent,
 };
 use crate::{Digest, Idempotency, Millis};
 

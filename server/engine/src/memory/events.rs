@@ -2,20 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
 #[cfg(doc)]
 use super::record::Record;
-use super::segments::Segments;
+use super::segments::{Segments, StoredEvent};
 use crate::{ConnectionId, Event, EventData, Events, Limits, Millis, millis, new_id};
-
-/// An event as it is stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StoredEvent {
-    pub event: Event,
-    /// When it was appended, by the engine's timeline; `at` of the event is the wall clock's.
-    pub appended: Millis,
-}
 
 /// The event stream.
 pub struct EventLog {

@@ -16,6 +16,6 @@ mod idempotency;
 pub(crate) mod notifications;
 mod outbox;
 pub(crate) mod record;
-mod segments;
+pub(crate) mod segments;
 pub(crate) mod state;
 mod tokens;

@@ -3,7 +3,17 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::events::StoredEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, Millis};
+
+/// An event as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredEvent {
+    pub event: Event,
+    /// When it was appended, by the engine's timeline; `at` of the event is the wall clock's.
+    pub appended: Millis,
+}
 
 /// Events in one segment, at most.
 const SEGMENT: usize = 128;

@@ -113,11 +113,15 @@ function Authorisations.erase(device, cursor, ended)
             table.insert(keys, key('half-ref', half_ref))
         end
     end
+    local of_device = {}
     for place, packed in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
         local found = decode(packed)
         if found and found.device == device and found.state ~= 'pending' then
-            Authorisations.forget(half_refs[place])
+            table.insert(of_device, half_refs[place])
         end
+    end
+    if #of_device > 0 then
+        forget(of_device)
     end
     return scanned[1]
 end
