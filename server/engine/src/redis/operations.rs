@@ -388,7 +388,7 @@ impl Engine for Redis {
 async fn erase(shared: &Shared, device: &str) -> Result<(), EngineError> {
     let connection = shared.connection().await?;
     let command = |function| {
-        let mut command = shared.library.call(function, &shared.options.prefix);
+        let mut command = shared.library.call(function, &shared.prefix);
         command.arg(device);
         command
     };
