@@ -161,6 +161,11 @@ impl Connection {
 }
 
 impl Shared {
+    /// A call of a function for this partition, to which its arguments are to be added.
+    pub fn command(&self, function: &str) -> Cmd {
+        self.library.call(function, &self.prefix)
+    }
+
     /// The connection, where there is one now.
     pub fn connected(&self) -> Option<Arc<Connection>> {
         match &*self.state.borrow() {

@@ -309,7 +309,7 @@ async fn join(
     info: &ServerInfo,
     moved_from: &str,
 ) -> Result<Joined, RedisError> {
-    let mut command = shared.library.call("join", &shared.prefix);
+    let mut command = shared.command("join");
     let deadline = info.clock().at(Instant::now().into_std() + shared.options.timeout);
     command.arg(shared.clock_argument()).arg(deadline);
     command.arg(&previous.gateway).arg(previous.tries).arg(previous.writes);
@@ -330,7 +330,7 @@ async fn check_local_sockets(
 ) -> Result<Vec<ConnectionId>, ConnectError> {
     let mut waiting = Vec::new();
     for sockets in shared.router.local_sockets.all().chunks(BATCH) {
-        let mut command = shared.library.call("check_sockets", &shared.prefix);
+        let mut command = shared.command("check_sockets");
         for (socket, device) in sockets {
             command.arg(&**device).arg(&*socket.0);
         }
@@ -357,10 +357,10 @@ async fn close_unknown_sockets(
 ) -> Result<(), ConnectError> {
     let mut cursor = "0".to_owned();
     loop {
-        let mut command = shared.library.call("list_sockets", &shared.prefix);
+        let mut command = shared.command("list_sockets");
         command.arg(&cursor);
         let reply = setup_call(shared, connection, command).await?;
-        let mut close = shared.library.call("close", &shared.prefix);
+        let mut close = shared.command("close");
         close.arg("");
         let mut found = false;
         for pair in reply.values().get(1..).unwrap_or_default().chunks_exact(2) {
@@ -385,7 +385,7 @@ async fn close_unknown_sockets(
 /// Revokes the tokens that no client has.
 async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<(), ConnectError> {
     while let [token] = shared.unconfirmed.oldest_after(0, 1)[..] {
-        let mut command = shared.library.call("revoke_unconfirmed", &shared.prefix);
+        let mut command = shared.command("revoke_unconfirmed");
         command.arg(token.bytes());
         connection.complete(shared, command).await.map_err(|_| ConnectError::Failed)?;
         shared.unconfirmed.remove_oldest(1);

@@ -138,7 +138,7 @@ impl Redis {
 
     /// A call of a function, to which its arguments are to be added.
     fn command(&self, function: &str) -> Cmd {
-        self.shared.library.call(function, &self.shared.prefix)
+        self.shared.command(function)
     }
 
     /// Calls a function that changes nothing, and reads its reply.

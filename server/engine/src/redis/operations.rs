@@ -388,7 +388,7 @@ impl Engine for Redis {
 async fn erase(shared: &Shared, device: &str) -> Result<(), EngineError> {
     let connection = shared.connection().await?;
     let command = |function| {
-        let mut command = shared.library.call(function, &shared.prefix);
+        let mut command = shared.command(function);
         command.arg(device);
         command
     };
@@ -421,7 +421,7 @@ impl Drop for OpenedGuard {
         let Some(device) = self.device.take() else { return };
         let shared = Arc::clone(&self.shared);
         shared.router.local_sockets.remove(&self.connection);
-        let mut command = shared.library.call("close", &shared.prefix);
+        let mut command = shared.command("close");
         command.arg("").arg(&*device).arg(&*self.connection.0);
         // Without a runtime the process is about to exit, and the socket ends with the lease.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
