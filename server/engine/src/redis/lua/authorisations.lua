@@ -199,7 +199,6 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
     local expires = now + LIMITS.authorisation_ttl
     store(half_ref, 'pending', device, expires, expires + LIMITS.half_ref_memory, token, link)
     table.insert(record.pending, { half_ref, expires })
-    Records.touch(device)
     return { 'ok' }
 end)
 

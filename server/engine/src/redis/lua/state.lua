@@ -70,6 +70,15 @@ function State.shrinks_record(device, record)
     return true
 end
 
+-- Ends a record. Returns whether it has ended; otherwise the call is to be repeated.
+function State.ends_record(device, record)
+    if State.shrinks_record(device, record) then
+        return false
+    end
+    State.delete_record(device, record)
+    return true
+end
+
 function State.delete_record(device, record)
     redis.call('ZREM', key('due:records'), device)
     for _, token in ipairs(record.tokens) do
@@ -161,10 +170,8 @@ end)
 
 Call.operation('disconnect', MAKE_ROOM, function(device)
     local record = Records.load(device)
-    if record and State.shrinks_record(device, record) then
+    if record and not State.ends_record(device, record) then
         return { 'more' }
-    elseif record then
-        State.delete_record(device, record)
     end
     return { 'ok' }
 end)
@@ -173,12 +180,10 @@ end)
 -- reply has the ends of the events, and the time.
 Call.operation('erase_record', MAKE_ROOM, function(device)
     local record = Records.load(device)
-    if record and State.shrinks_record(device, record) then
-        return { 'more' }
-    elseif record then
-        State.delete_record(device, record)
-    else
+    if not record then
         forget_lost(device)
+    elseif not State.ends_record(device, record) then
+        return { 'more' }
     end
     local first, last = Events.ends_of(device)
     return { 'ok', first, last, now }

@@ -173,10 +173,8 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
             end_dependants(device, record, oldest, END_REASON.revoked)
         end
     else
-        if record and State.shrinks_record(device, record) then
+        if record and not State.ends_record(device, record) then
             return { 'more' }
-        elseif record then
-            State.delete_record(device, record)
         end
         record = State.new_record(device, epoch, true)
         if not record then
@@ -202,10 +200,8 @@ Call.operation('revoke_token', MAKE_ROOM, function(token)
     if record and not record.claimed and #record.tokens > 1 then
         drop(device, record, token)
         end_dependants(device, record, token, END_REASON.revoked)
-    elseif record and State.shrinks_record(device, record) then
+    elseif record and not State.ends_record(device, record) then
         return { 'more' }
-    elseif record then
-        State.delete_record(device, record)
     end
     return { 'ok' }
 end)
@@ -215,11 +211,8 @@ end)
 Call.operation('revoke_unconfirmed', MAKE_ROOM, function(token)
     local device = Tokens.find(token)
     local record = device and Records.load(device)
-    if record and #record.tokens == 1 then
-        if State.shrinks_record(device, record) then
-            return { 'more' }
-        end
-        State.delete_record(device, record)
+    if record and #record.tokens == 1 and not State.ends_record(device, record) then
+        return { 'more' }
     end
     return { 'ok' }
 end)
