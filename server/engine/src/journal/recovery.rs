@@ -74,11 +74,7 @@ fn load(
     store: &Store,
     report: Report<'_>,
 ) -> Result<(Journaled, bool), JournalError> {
-    let mut replay = Replay {
-        state: State::journaled(limits.clone()),
-        events: BTreeMap::new(),
-        has_erasures: false,
-    };
+    let mut replay = Replay::new(limits.clone());
     let mut length = 0;
     let mut progress = Progress::begin("reading the journal", report);
     let (mut commits, all) = (0, store.commits());
@@ -169,6 +165,10 @@ struct Replay {
 }
 
 impl Replay {
+    fn new(limits: Limits) -> Self {
+        Self { state: State::journaled(limits), events: BTreeMap::new(), has_erasures: false }
+    }
+
     fn apply(&mut self, change: Change<'_>) {
         let state = &mut self.state;
         match change {
@@ -373,8 +373,7 @@ mod tests {
     }
 
     fn replayed(changes: Vec<Change<'_>>) -> State {
-        let state = State::journaled(Limits::default());
-        let mut replay = Replay { state, events: BTreeMap::new(), has_erasures: false };
+        let mut replay = Replay::new(Limits::default());
         for change in changes {
             replay.apply(change);
         }
