@@ -123,7 +123,7 @@ pub async fn get_prospect(
     Ok(HttpResponse::Ok().json(prospect))
 }
 
-api_errors!(DisconnectProspectErrors:
+api_errors!(EndProspectErrors:
     OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, EngineUnavailable, OutcomeUnknown,
     OutOfDescriptors;
 );
@@ -136,7 +136,7 @@ api_errors!(DisconnectProspectErrors:
     operation_id = "disconnectProspect",
     tag = "operator",
     params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
-    responses((status = 204, description = "Nothing is stored for the device."), DisconnectProspectErrors),
+    responses((status = 204, description = "Nothing is stored for the device."), EndProspectErrors),
     security(("operatorKey" = []))
 )]
 #[delete("/operator/prospects/{deviceTag}", wrap = "RoutePolicy::new()")]
@@ -151,11 +151,6 @@ pub async fn disconnect_prospect(
     Ok(HttpResponse::NoContent().finish())
 }
 
-api_errors!(EraseProspectErrors:
-    OperatorKeyUnknown, NotFound, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, EngineUnavailable, OutcomeUnknown,
-    OutOfDescriptors;
-);
-
 /// Erase a prospect
 ///
 /// Disconnects it as `disconnectProspect` does, and deletes its events and what is remembered of its
@@ -165,7 +160,7 @@ api_errors!(EraseProspectErrors:
     operation_id = "eraseProspect",
     tag = "operator",
     params(("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)")),
-    responses((status = 204, description = "Nothing is stored of the device."), EraseProspectErrors),
+    responses((status = 204, description = "Nothing is stored of the device."), EndProspectErrors),
     security(("operatorKey" = []))
 )]
 #[delete("/operator/prospects/{deviceTag}/data", wrap = "RoutePolicy::new()")]
