@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -29,6 +30,34 @@ type serverSentEvent struct {
 
 // errRefused wraps an answer after which a repeated request gets the same one.
 var errRefused = errors.New("refused")
+
+// openEvents opens the stream. (A generated function may read a body to its end, which does not come.)
+func openEvents(ctx context.Context, baseURL, operatorKey, lastEventID string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+"/operator/events", nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+operatorKey)
+	request.Header.Set("Last-Event-ID", lastEventID)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	return streamOf(response)
+}
+
+// streamOf gives the body of an answer that is the stream.
+func streamOf(response *http.Response) (io.ReadCloser, error) {
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	_ = response.Body.Close()
+	err := errors.New(response.Status)
+	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
+		err = errors.Join(errRefused, err)
+	}
+	return nil, err
+}
 
 // scanLines splits at CR LF, LF and CR. A line whose end has not come is dropped.
 func scanLines(data []byte, atEOF bool) (advance int, line []byte, err error) {

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -127,29 +126,6 @@ func (d *driver) converse(ctx context.Context, baseURL, operatorKey string) (rec
 		return nil, "", fmt.Errorf("not accepted: %v %w", last, err)
 	}
 	return frame.OperatorMessageFrame.Data, last.AcceptedFrame.Id, nil
-}
-
-// openEvents opens the stream. (The generated function reads a body to its end, which does not come.)
-func openEvents(ctx context.Context, baseURL, operatorKey, lastEventID string) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+"/operator/events", nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+operatorKey)
-	request.Header.Set("Last-Event-ID", lastEventID)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
-	}
-	_ = response.Body.Close()
-	err = errors.New(response.Status)
-	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
-		err = errors.Join(errRefused, err)
-	}
-	return nil, err
 }
 
 type readEvent struct {

@@ -170,15 +170,7 @@ func (d *driver) openEvents(ctx context.Context, operatorKey, lastEventID string
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
-	}
-	_ = response.Body.Close()
-	err = errors.New(response.Status)
-	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
-		err = errors.Join(errRefused, err)
-	}
-	return nil, err
+	return streamOf(response)
 }
 
 type readEvent struct {

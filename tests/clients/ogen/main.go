@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -178,29 +177,6 @@ func (d *driver) converse(
 	return json.RawMessage(message.Data), last.AcceptedFrame.ID, nil
 }
 
-// openEvents opens the stream. (The generated function reads a body to its end, which does not come.)
-func (d *driver) openEvents(ctx context.Context, operatorKey, lastEventID string) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.baseURL+"/operator/events", nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+operatorKey)
-	request.Header.Set("Last-Event-ID", lastEventID)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
-	}
-	_ = response.Body.Close()
-	err = errors.New(response.Status)
-	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
-		err = errors.Join(errRefused, err)
-	}
-	return nil, err
-}
-
 type readEvent struct {
 	ID   string                      `json:"id"`
 	Data connectsocket.OperatorEvent `json:"data"`
@@ -217,7 +193,7 @@ func (d *driver) readEvents(ctx context.Context, operator *connectsocket.Client,
 		return nil, nil, err
 	}
 	open := func(lastEventID string) (io.ReadCloser, error) {
-		return d.openEvents(ctx, operatorKey, lastEventID)
+		return openEvents(ctx, d.baseURL, operatorKey, lastEventID)
 	}
 	known := []string{"connected", "message", "disconnected", "expired"}
 	for event, err := range follow(ctx, open, "0") {
