@@ -81,8 +81,8 @@ async fn a_server_that_asks_gets_the_certificate_of_the_gateway_and_its_user() {
     let url = server.tls_url("localhost").replace("rediss://", "rediss://gateway:a%20word@");
     let mine = authority.issue(&["gateway"]);
     is_fine(options(&url, Some(authority.file()), Some(&mine))).await;
-    let nobody = server.tls_url("localhost");
-    is_refused(options(&nobody, Some(authority.file()), Some(&mine)), &["NOAUTH"]).await;
+    let anonymous = server.tls_url("localhost");
+    is_refused(options(&anonymous, Some(authority.file()), Some(&mine)), &["NOAUTH"]).await;
 }
 
 #[tokio::test]

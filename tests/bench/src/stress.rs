@@ -171,7 +171,7 @@ async fn make(trouble: Trouble, subject: &Subject<'_>) -> io::Result<Vec<JoinHan
         return Ok(vec![spawn_local(async move {
             let headers = format!("authorization: Bearer {OPERATOR_KEY}\r\nlast-event-id: 0\r\n");
             let stream = request("GET /operator/events", &headers, "");
-            // The gateway ends a stream that nobody reads; then there is another.
+            // The gateway ends a stream that is not read; then there is another.
             while let Ok(_stream) = EventStream::open(port, &stream).await {
                 sleep(Duration::from_secs(30)).await;
             }

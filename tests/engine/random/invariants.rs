@@ -145,7 +145,7 @@ impl Invariants {
     }
 
     /// A device was erased, with so many events that only the engine saw, and with these messages in its
-    /// outbox. The operator is told neither that its socket ended nor that they expired.
+    /// outbox. The operator learns neither that its socket ended nor that they expired.
     pub fn erased(&mut self, device: &str, unseen_events: usize, outbox: Vec<Numbered>) {
         self.newest_event += unseen_events as u64;
         self.connected.remove(device);
