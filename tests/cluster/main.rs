@@ -16,4 +16,5 @@ mod outbox;
 mod partitions;
 mod rolling;
 mod sentinels;
+mod shared_calls;
 mod sharing;

@@ -2,29 +2,26 @@
 //! fails.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
-use redis::{Cmd, ConnectionAddr, RedisError, Value, aio::MultiplexedConnection};
+use redis::ConnectionAddr;
 use tokio::{
     sync::watch,
     time::{self, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
+    calls::{self, Caller, Failure, Waiter},
     connect_error::{cause, changed_nothing, late, refused_for_now},
     function_library::FunctionLibrary,
     layout::Layout,
     measures::Measures,
+    operation::Request,
     options::RedisOptions,
     protocol::Reply,
     push::PushRouter,
-    server_clock::ServerClock,
 };
 use crate::{Clock, Digest, EngineError, unconfirmed::Unconfirmed};
 
@@ -48,21 +45,12 @@ pub struct Shared {
 
 /// A connection to Redis under a gateway's name.
 pub struct Connection {
-    pub redis: MultiplexedConnection,
     /// Where the server is.
     pub address: ConnectionAddr,
-    /// The name of this gateway in Redis.
-    pub gateway: String,
-    /// The number of the connection: above those of all before. Redis refuses calls on these.
-    pub number: u64,
-    /// Redis's clock.
-    pub clock: ServerClock,
     /// The name of the event stream.
     pub stream: Arc<str>,
-    /// How often this gateway has written, as far as replies have said.
-    pub writes: AtomicU64,
-    /// Cancelled when the connection is closed.
-    pub closed: CancellationToken,
+    pub caller: Arc<Caller>,
+    pub waiter: Waiter,
 }
 
 /// Whether there is a connection.
@@ -76,100 +64,69 @@ pub enum ConnectionState {
 }
 
 impl Connection {
-    /// Calls a function. The notifications for this gateway are routed before this returns.
+    /// Performs an operation. The notifications for this gateway are routed before this returns.
     ///
     /// # Errors
-    /// [`EngineError::Unavailable`] where Redis refused the call, [`EngineError::OutcomeUnknown`] where
+    /// [`EngineError::Unavailable`] where Redis refused it, [`EngineError::OutcomeUnknown`] where
     /// it did not answer or the answer cannot be read. The connection is closed unless it is good.
-    pub async fn call(&self, shared: &Shared, command: Cmd) -> Result<Reply, EngineError> {
+    pub async fn call(&self, shared: &Shared, request: Request) -> Result<Reply, EngineError> {
         let give_up = Instant::now() + shared.options.timeout;
         let began = time::Instant::now();
-        let answer = match self.try_call(shared, command.clone(), give_up).await {
+        let answer = match calls::perform(&self.waiter, request.clone(), give_up).await {
             // Redis's clock was set forward, which the refusal has shown.
-            Err(error) if late(&error).is_some() && Instant::now() < give_up => {
-                self.try_call(shared, command, give_up).await
+            Err(Failure::Redis(error)) if late(&error).is_some() && Instant::now() < give_up => {
+                calls::perform(&self.waiter, request, give_up).await
             }
             answer => answer,
         };
         shared.measures.called(began, answer.is_ok());
-        let reply = match answer {
-            Ok(value) => Reply::read(value).ok_or_else(|| {
-                tracing::error!("Redis gave a reply of an unexpected shape");
-                self.closed.cancel();
-                EngineError::OutcomeUnknown
-            })?,
-            Err(error) => {
-                let why = cause(&error);
-                shared.note_failure(&why);
-                if !refused_for_now(&error) {
-                    // Many calls may fail with the connection.
-                    if !self.closed.is_cancelled() {
-                        tracing::warn!(%why, "reconnecting to Redis");
-                    }
-                    self.closed.cancel();
+        answer.map_err(|failure| {
+            let Failure::Redis(error) = failure else { return EngineError::Unavailable };
+            let why = cause(&error);
+            shared.note_failure(&why);
+            if !refused_for_now(&error) {
+                // Many calls may fail with the connection.
+                if !self.is_closed() {
+                    tracing::warn!(%why, "reconnecting to Redis");
                 }
-                return Err(if changed_nothing(&error) {
-                    EngineError::Unavailable
-                } else {
-                    EngineError::OutcomeUnknown
-                });
+                self.close();
             }
-        };
-        self.writes.fetch_max(reply.writes, Ordering::AcqRel);
-        for notification in &reply.notifications {
-            if let Value::BulkString(notification) = notification {
-                shared.router.route(notification);
+            if changed_nothing(&error) {
+                EngineError::Unavailable
+            } else {
+                EngineError::OutcomeUnknown
             }
-        }
-        Ok(reply)
+        })
     }
 
-    /// Calls a function, which Redis refuses where it comes after this instant.
-    async fn try_call(
-        &self,
-        shared: &Shared,
-        mut command: Cmd,
-        give_up: Instant,
-    ) -> Result<Value, RedisError> {
-        let asked = Instant::now();
-        command.arg(shared.clock_argument()).arg(self.clock.at(give_up));
-        command.arg(&self.gateway).arg(self.number).arg(self.writes.load(Ordering::Acquire));
-        let answer = self.redis.clone().send_packed_command(&command).await;
-        let answer = answer.and_then(Value::extract_error);
-        let time = match &answer {
-            Ok(value) => Reply::time(value),
-            Err(error) => late(error),
-        };
-        if let Some(time) = time {
-            self.clock.note(asked, time);
-        }
-        answer
-    }
-
-    /// Calls a function until it is done: one call does a bounded part.
+    /// Performs an operation until it is done: one call does a bounded part.
     ///
     /// # Errors
     /// As [`Self::call`]. Where a part was done before, the outcome is unknown.
-    pub async fn complete(&self, shared: &Shared, command: Cmd) -> Result<Reply, EngineError> {
-        let mut reply = self.call(shared, command.clone()).await?;
+    pub async fn complete(&self, shared: &Shared, request: Request) -> Result<Reply, EngineError> {
+        let mut reply = self.call(shared, request.clone()).await?;
         while reply.is_partial() {
-            let next = self.call(shared, command.clone()).await;
+            let next = self.call(shared, request.clone()).await;
             reply = next.map_err(|_| EngineError::OutcomeUnknown)?;
         }
         Ok(reply)
     }
+
+    pub fn is_closed(&self) -> bool {
+        self.caller.closed.is_cancelled()
+    }
+
+    /// Closes the connection; the connector then makes another one.
+    pub fn close(&self) {
+        self.caller.closed.cancel();
+    }
 }
 
 impl Shared {
-    /// A call of a function for this partition, to which its arguments are to be added.
-    pub fn command(&self, function: &str) -> Cmd {
-        self.library.call(function, &self.prefix)
-    }
-
     /// The connection, where there is one now.
     pub fn connected(&self) -> Option<Arc<Connection>> {
         match &*self.state.borrow() {
-            ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
+            ConnectionState::Up(connection) if !connection.is_closed() => {
                 Some(Arc::clone(connection))
             }
             _ => None,
@@ -184,7 +141,7 @@ impl Shared {
         let mut state = self.state.subscribe();
         loop {
             let since = match &*state.borrow_and_update() {
-                ConnectionState::Up(connection) if !connection.closed.is_cancelled() => {
+                ConnectionState::Up(connection) if !connection.is_closed() => {
                     return Ok(Arc::clone(connection));
                 }
                 ConnectionState::Up(_) => time::Instant::now(),
@@ -196,13 +153,13 @@ impl Shared {
         }
     }
 
-    pub async fn call(&self, command: Cmd) -> Result<Reply, EngineError> {
-        self.connection().await?.call(self, command).await
+    pub async fn call(&self, request: Request) -> Result<Reply, EngineError> {
+        self.connection().await?.call(self, request).await
     }
 
-    /// Calls a function until it is done.
-    pub async fn complete(&self, command: Cmd) -> Result<Reply, EngineError> {
-        self.connection().await?.complete(self, command).await
+    /// Performs an operation until it is done.
+    pub async fn complete(&self, request: Request) -> Result<Reply, EngineError> {
+        self.connection().await?.complete(self, request).await
     }
 
     /// Keeps why Redis could not serve an operation.
@@ -214,11 +171,6 @@ impl Shared {
     /// Why Redis could not serve an operation, the last time; empty where it always could.
     pub fn failure(&self) -> String {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The time as an argument of a call; empty for Redis's own.
-    pub fn clock_argument(&self) -> String {
-        self.clock.as_ref().map(|clock| clock.now().to_string()).unwrap_or_default()
     }
 
     /// Whether there was no connection for longer than the lease, so that other gateways count this

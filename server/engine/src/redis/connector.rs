@@ -12,19 +12,20 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, RedisError, aio::MultiplexedConnection, cmd,
-};
+use redis::{AsyncConnectionConfig, ConnectionAddr, RedisError, aio::MultiplexedConnection, cmd};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    calls::{self, Caller},
     connect_error::ConnectError,
     connection::{Connection, ConnectionState, Shared},
     function_library::{BATCH, FunctionLibrary},
     layout::Layout,
+    operation::{CHECK_SOCKETS, CLOSE_ALL, LIST_SOCKETS, REVOKE_UNCONFIRMED, Request},
     options::RedisOptions,
     protocol::{self, Reply},
+    server_clock::clock_argument,
     server_info::{RedisWarning, ServerInfo},
 };
 use crate::{ConnectionId, EndReason, new_id};
@@ -37,9 +38,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often to look whether a restart of Redis would keep its data.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-
-/// At most this many calls wait for the connection to take them; later callers wait for a place.
-const WAITING_CALLS: usize = 1024;
 
 /// What `join` needs to know of the connection before; empty where there was none.
 #[derive(Default)]
@@ -79,7 +77,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                 tracing::info!(
                     redis = %connection.address,
                     partition,
-                    gateway = connection.gateway,
+                    gateway = connection.caller.gateway,
                     failures,
                     "connected to Redis"
                 );
@@ -92,12 +90,12 @@ pub async fn maintain(shared: Arc<Shared>) {
                 watch(&shared, &connection, &info).await;
                 shared.state.send_replace(ConnectionState::Down(Instant::now()));
                 previous = Previous {
-                    gateway: connection.gateway.clone(),
+                    gateway: connection.caller.gateway.clone(),
                     stream: connection.stream.to_string(),
-                    writes: connection.writes.load(Ordering::Acquire),
+                    writes: connection.caller.writes.load(Ordering::Acquire),
                     tries: previous.tries,
                     held: shared.measures.last_renewed().map(|since| Held {
-                        redis: connection.redis.clone(),
+                        redis: connection.caller.redis.clone(),
                         run: info.run(),
                         since,
                     }),
@@ -156,19 +154,21 @@ async fn moved_from<'a>(shared: &Shared, previous: &'a Previous, info: &ServerIn
 async fn watch(shared: &Shared, connection: &Connection, joined: &ServerInfo) {
     loop {
         tokio::select! {
-            () = connection.closed.cancelled() => return,
+            () = connection.caller.closed.cancelled() => return,
             () = sleep(WATCH_INTERVAL) => {}
         }
         // Without an answer, the next call notices what is wrong.
-        let Ok(info) = ServerInfo::fetch(&mut connection.redis.clone()).await else { continue };
+        let Ok(info) = ServerInfo::fetch(&mut connection.caller.redis.clone()).await else {
+            continue;
+        };
         if info.run() != joined.run() || joined.keeps_all() && !info.keeps_all() {
             tracing::info!("reconnecting to Redis: its persistence or its role has changed");
-            connection.closed.cancel();
+            connection.close();
         }
         let located = shared.options.locator.locate(&shared.options.dialer()).await;
         if located.is_ok_and(|server| *server.addr() != connection.address) {
             tracing::info!("reconnecting to Redis: another server is the primary");
-            connection.closed.cancel();
+            connection.close();
         }
     }
 }
@@ -181,9 +181,8 @@ async fn connect(
 ) -> Result<(Connection, ServerInfo, Vec<ConnectionId>), ConnectError> {
     let closed = CancellationToken::new();
     let options = &shared.options;
-    let config = AsyncConnectionConfig::new()
-        .set_pipeline_buffer_size(WAITING_CALLS)
-        .set_push_sender(shared.router.push_handler(closed.clone()));
+    let push_handler = shared.router.push_handler(closed.clone());
+    let config = AsyncConnectionConfig::new().set_push_sender(push_handler);
     let Opened { mut redis, info, address } = open(options, config).await?;
     refuse_other_layout(shared, &mut redis).await?;
     let moved_from = moved_from(shared, previous, &info).await;
@@ -196,22 +195,26 @@ async fn connect(
         other => other,
     };
     let joined = joined.map_err(|error| ConnectError::of_join(error, shared.layout.partitions))?;
-    let connection = Connection {
+    let caller = Arc::new(Caller {
         redis,
-        address,
+        library: Arc::clone(&shared.library),
+        prefix: shared.prefix.clone(),
+        manual_clock: shared.clock.clone(),
+        router: Arc::clone(&shared.router),
         gateway: joined.gateway,
         number: previous.tries,
         clock: info.clock(),
-        stream: joined.stream.into(),
         writes: AtomicU64::new(joined.writes),
         closed,
-    };
+    });
+    let waiter = calls::start(Arc::clone(&caller));
+    let connection = Connection { address, stream: joined.stream.into(), caller, waiter };
     // Callers that the following wakes may wait their full timeout for the connection.
     shared.state.send_replace(ConnectionState::Down(Instant::now()));
     // From here on every notification for this gateway arrives ...
     let mut subscribe = cmd("SSUBSCRIBE");
-    subscribe.arg(format!("{}gateway:{}", shared.prefix, connection.gateway));
-    connection.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
+    subscribe.arg(format!("{}gateway:{}", shared.prefix, connection.caller.gateway));
+    connection.caller.redis.clone().send_packed_command(&subscribe).await?.extract_error()?;
     // ... and what was missed before is made up for.
     let mut waiting = Vec::new();
     if !previous.stream.is_empty() {
@@ -224,7 +227,7 @@ async fn connect(
             shared.router.end_all();
         }
     }
-    if connection.gateway == previous.gateway {
+    if connection.caller.gateway == previous.gateway {
         close_unknown_sockets(shared, &connection).await?;
     }
     revoke_unconfirmed(shared, &connection).await?;
@@ -309,9 +312,9 @@ async fn join(
     info: &ServerInfo,
     moved_from: &str,
 ) -> Result<Joined, RedisError> {
-    let mut command = shared.command("join");
+    let mut command = shared.library.call("join", &shared.prefix);
     let deadline = info.clock().at(Instant::now().into_std() + shared.options.timeout);
-    command.arg(shared.clock_argument()).arg(deadline);
+    command.arg(clock_argument(shared.clock.as_ref())).arg(deadline);
     command.arg(&previous.gateway).arg(previous.tries).arg(previous.writes);
     command.arg(new_id()).arg(&previous.stream).arg(new_id());
     command.arg(info.run()).arg(u8::from(info.keeps_all()));
@@ -330,11 +333,11 @@ async fn check_local_sockets(
 ) -> Result<Vec<ConnectionId>, ConnectError> {
     let mut waiting = Vec::new();
     for sockets in shared.router.local_sockets.all().chunks(BATCH) {
-        let mut command = shared.command("check_sockets");
+        let mut request = CHECK_SOCKETS.request();
         for (socket, device) in sockets {
-            command.arg(&**device).arg(&*socket.0);
+            request.arg(&**device).arg(&*socket.0);
         }
-        let reply = setup_call(shared, connection, command).await?;
+        let reply = setup_call(shared, connection, request).await?;
         for ((socket, _), state) in sockets.iter().zip(reply.values()) {
             match protocol::text(state).unwrap_or_default() {
                 "open" => {}
@@ -357,10 +360,10 @@ async fn close_unknown_sockets(
 ) -> Result<(), ConnectError> {
     let mut cursor = "0".to_owned();
     loop {
-        let mut command = shared.command("list_sockets");
-        command.arg(&cursor);
-        let reply = setup_call(shared, connection, command).await?;
-        let mut close = shared.command("close");
+        let mut request = LIST_SOCKETS.request();
+        request.arg(&cursor);
+        let reply = setup_call(shared, connection, request).await?;
+        let mut close = CLOSE_ALL.request();
         close.arg("");
         let mut found = false;
         for pair in reply.values().get(1..).unwrap_or_default().chunks_exact(2) {
@@ -385,19 +388,19 @@ async fn close_unknown_sockets(
 /// Revokes the tokens that no client has.
 async fn revoke_unconfirmed(shared: &Shared, connection: &Connection) -> Result<(), ConnectError> {
     while let [token] = shared.unconfirmed.oldest_after(0, 1)[..] {
-        let mut command = shared.command("revoke_unconfirmed");
-        command.arg(token.bytes());
-        connection.complete(shared, command).await.map_err(|_| ConnectError::Failed)?;
+        let mut request = REVOKE_UNCONFIRMED.request();
+        request.arg(token.bytes());
+        connection.complete(shared, request).await.map_err(|_| ConnectError::Failed)?;
         shared.unconfirmed.remove_oldest(1);
     }
     Ok(())
 }
 
-/// A call on a connection that is not in use yet.
+/// Performs an operation on a connection that is not in use yet.
 async fn setup_call(
     shared: &Shared,
     connection: &Connection,
-    command: Cmd,
+    request: Request,
 ) -> Result<Reply, ConnectError> {
-    connection.call(shared, command).await.map_err(|_| ConnectError::Failed)
+    connection.call(shared, request).await.map_err(|_| ConnectError::Failed)
 }

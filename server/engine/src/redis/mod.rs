@@ -1,5 +1,5 @@
-//! The engine of many gateways: all state is in one Redis, and each operation is one call of a
-//! function there, written in Lua.
+//! The engine of many gateways: all state is in one Redis, and each operation is performed there by a
+//! function, written in Lua. Operations that wait share a call.
 //!
 //! `docs/redis.md` lists the keys, and `protocol.rs` the replies and notifications. The files in
 //! `lua/` have the names of their twins in `memory/`. The way of one operation, here of a message to
@@ -10,14 +10,17 @@
 //!
 //!   Engine::send       (operations.rs)
 //!     Shared::call     waits for a connection
-//!     Connection::call ── FCALL ─────▶ Call.operation      (call.lua)
-//!                                        Call.begin        the gateway still waits for the call,
-//!                                                          has its lease, and its writes are
-//!                                                          all there
-//!                                        'send'            (conversation.lua, outbox.lua)
-//!                                        Call.finish       writes back records and counts
+//!     Connection::call waits for a call  (calls.rs)
+//!     calls::call      ── FCALL ─────▶ 'write'             (call.lua)
+//!                                        Call.begin        the gateway has its lease, and its
+//!                                                          writes are all there
+//!                                        perform           of each operation: the gateway still
+//!                                                          waits for it
+//!                                          'send'          (conversation.lua, outbox.lua)
+//!                                          save_dirty      writes back records
+//!                                        finish            writes back counts
 //!                                          PUBLISH ──────────────────▶ PushRouter::push_handler
-//!     Reply::read      ◀─── reply ─────────┘                             PushRouter::route
+//!     Answer::read     ◀─── reply ─────────┘                             PushRouter::route
 //!     PushRouter::route  its own notifications                             EngineListener::
 //!   Ok(Sent)                                                                 message_queued
 //! ```
@@ -25,6 +28,7 @@
 //! The session of the other gateway then reads the outbox with an operation of its own. A pushed
 //! notification can be lost; `connector.rs` makes up for it after each reconnect.
 
+mod calls;
 mod check;
 mod cluster;
 mod connect_error;
@@ -37,6 +41,7 @@ mod layout;
 mod local_sockets;
 mod locator;
 mod measures;
+mod operation;
 mod operations;
 mod options;
 mod pointers;
@@ -51,7 +56,6 @@ mod url;
 
 use std::sync::{Arc, Mutex};
 
-use redis::Cmd;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{Clock, EngineError, EngineListener, Limits, unconfirmed::Unconfirmed};
@@ -69,6 +73,7 @@ pub(crate) use pointers::Pointed;
 use connection::{ConnectionState, Shared};
 pub(crate) use function_library::FunctionLibrary;
 use measures::Measures;
+use operation::Request;
 use protocol::Reply;
 use push::PushRouter;
 
@@ -136,29 +141,24 @@ impl Redis {
         self.shared.state.send_replace(ConnectionState::Stopped);
     }
 
-    /// A call of a function, to which its arguments are to be added.
-    fn command(&self, function: &str) -> Cmd {
-        self.shared.command(function)
-    }
-
-    /// Calls a function that changes nothing, and reads its reply.
+    /// Performs an operation that changes nothing, and reads its reply.
     async fn read<T>(
         &self,
-        command: Cmd,
+        request: Request,
         read: impl FnOnce(&Reply) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let reply = self.shared.call(command).await;
+        let reply = self.shared.call(request).await;
         reply.and_then(|reply| read(&reply)).map_err(|_| EngineError::Unavailable)
     }
 
-    async fn call(&self, command: Cmd) -> Result<Reply, EngineError> {
-        self.shared.call(command).await
+    async fn call(&self, request: Request) -> Result<Reply, EngineError> {
+        self.shared.call(request).await
     }
 
-    /// A call that is completed also when the caller is dropped meanwhile.
-    async fn call_detached(&self, command: Cmd) -> Result<Reply, EngineError> {
+    /// Performs an operation, also when the caller is dropped meanwhile.
+    async fn call_detached(&self, request: Request) -> Result<Reply, EngineError> {
         let shared = Arc::clone(&self.shared);
-        let call = tokio::spawn(async move { shared.complete(command).await });
+        let call = tokio::spawn(async move { shared.complete(request).await });
         call.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
 }

@@ -1,4 +1,4 @@
-//! The engine's operations: the call that each makes, and what the reply means.
+//! The engine's operations: what each asks of Redis, and what the reply means.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,6 +10,11 @@ use super::{
     Redis,
     connection::{Connection, Shared},
     event,
+    operation::{
+        ACCEPT, ACKNOWLEDGE, ACKNOWLEDGEMENT, CHECK_TOKEN, CLOSE, CONNECTED, DEVICE, DISCONNECT,
+        ERASE_EVENTS, ERASE_HALF_REFS, ERASE_RECORD, EVENTS, EXPIRE, LEAVE, OUTBOX, Operation,
+        READY, REDEEM, RELEASE, REQUEST_TOKEN, REVOKE_TOKEN, SEND, STATS,
+    },
     protocol::{self, Reply, link, stored_link},
 };
 use crate::{
@@ -50,7 +55,7 @@ impl Redis {
 
     /// How full Redis is.
     async fn fill(&self, connection: &Connection) -> Result<EngineFill, EngineError> {
-        let reply = connection.call(&self.shared, self.command("stats")).await?;
+        let reply = connection.call(&self.shared, STATS.request()).await?;
         Ok(EngineFill {
             devices: reply.int(0)?,
             connected: reply.int(1)?,
@@ -87,13 +92,13 @@ impl Engine for Redis {
             Requester::Test => ("test", None, None),
             Requester::Operator => ("operator", None, None),
         };
-        let mut command = self.command("request_token");
-        command.arg(device).arg(requester).arg(bytes(shown)).arg(bytes(key));
-        command.arg(token.bytes()).arg(new_id()).arg(device_data.unwrap_or_default());
+        let mut request = REQUEST_TOKEN.request();
+        request.arg(device).arg(requester).arg(bytes(shown)).arg(bytes(key));
+        request.arg(token.bytes()).arg(new_id()).arg(device_data.unwrap_or_default());
         let (shared, token) = (Arc::clone(&self.shared), *token);
         let call = tokio::spawn(async move {
             let connection = shared.connection().await?;
-            let reply = connection.complete(&shared, command).await;
+            let reply = connection.complete(&shared, request).await;
             reply.inspect_err(|_| shared.unconfirmed.push(token))
         });
         let reply = call.await.map_err(|_| EngineError::OutcomeUnknown)??;
@@ -106,21 +111,21 @@ impl Engine for Redis {
     }
 
     async fn check_token(&self, token: &TokenId) -> Result<(), TokenError> {
-        let mut command = self.command("check_token");
-        command.arg(token.digest.bytes());
+        let mut request = CHECK_TOKEN.request();
+        request.arg(token.digest.bytes());
         let check = |reply: &Reply| match reply.word() {
             "ok" => Ok(Ok(())),
             "unknown" => Ok(Err(TokenError::Unknown)),
             "expired" => Ok(Err(TokenError::Expired)),
             _ => Err(reply.unexpected()),
         };
-        self.read(command, check).await?
+        self.read(request, check).await?
     }
 
     async fn revoke_token(&self, token: &TokenId) -> Result<(), EngineError> {
-        let mut command = self.command("revoke_token");
-        command.arg(token.digest.bytes());
-        self.call_detached(command).await.map(|_| ())
+        let mut request = REVOKE_TOKEN.request();
+        request.arg(token.digest.bytes());
+        self.call_detached(request).await.map(|_| ())
     }
 
     async fn authorise(&self, authorisation: Authorisation<'_>) -> Result<(), AuthoriseError> {
@@ -132,14 +137,14 @@ impl Engine for Redis {
         half_ref: &Digest,
         connection: &ConnectionId,
     ) -> Result<Opened, RedeemError> {
-        let mut command = self.command("redeem");
-        command.arg(half_ref.bytes()).arg(&*connection.0);
+        let mut request = REDEEM.request();
+        request.arg(half_ref.bytes()).arg(&*connection.0);
         let shared = Arc::clone(&self.shared);
         let connection = connection.clone();
         // The caller may be dropped before the reply comes; then the guard closes the socket.
         let redeem = tokio::spawn(async move {
             let mut guard = OpenedGuard { shared, connection, device: None };
-            let opened = opened(&guard.shared.call(command).await?)?;
+            let opened = opened(&guard.shared.call(request).await?)?;
             guard.device = Some(Arc::clone(&opened.device));
             let local_sockets = &guard.shared.router.local_sockets;
             local_sockets.insert(guard.connection.clone(), Arc::clone(&opened.device));
@@ -158,20 +163,20 @@ impl Engine for Redis {
     ) -> Result<(), EngineError> {
         // If the call fails, the socket is closed after the next connect, as it is not local then.
         self.shared.router.local_sockets.remove(connection);
-        let mut command = self.command("close");
-        command.arg(code.map(|code| code.to_string()).unwrap_or_default());
-        command.arg(device).arg(&*connection.0);
-        self.call_detached(command).await.map(|_| ())
+        let mut request = CLOSE.request();
+        request.arg(code.map(|code| code.to_string()).unwrap_or_default());
+        request.arg(device).arg(&*connection.0);
+        self.call_detached(request).await.map(|_| ())
     }
 
     async fn send(&self, message: Outgoing<'_>) -> Result<Sent, SendError> {
         let Outgoing { device, data, ttl, idempotency } = message;
-        let mut command = self.command("send");
-        command.arg(device).arg(data).arg(millis(ttl).min(LARGEST));
-        if let Some(request) = &idempotency {
-            command.arg(request.key.bytes()).arg(request.body.bytes());
+        let mut request = SEND.request();
+        request.arg(device).arg(data).arg(millis(ttl).min(LARGEST));
+        if let Some(repeatable) = &idempotency {
+            request.arg(repeatable.key.bytes()).arg(repeatable.body.bytes());
         }
-        let reply = self.call_detached(command).await?;
+        let reply = self.call_detached(request).await?;
         Err(match reply.word() {
             "ok" => {
                 return Ok(Sent {
@@ -197,15 +202,15 @@ impl Engine for Redis {
         epoch: &str,
         seq: u64,
     ) -> Result<Acknowledgement, EngineError> {
-        let mut command = self.command("acknowledgement");
-        command.arg(device).arg(epoch).arg(seq.min(LARGEST));
+        let mut request = ACKNOWLEDGEMENT.request();
+        request.arg(device).arg(epoch).arg(seq.min(LARGEST));
         let acknowledgement = |reply: &Reply| match reply.word() {
             "pending" => Ok(Acknowledgement::Pending),
             "acknowledged" => Ok(Acknowledgement::Acknowledged),
             "never" => Ok(Acknowledgement::Never),
             _ => Err(reply.unexpected()),
         };
-        self.read(command, acknowledgement).await
+        self.read(request, acknowledgement).await
     }
 
     async fn outbox(
@@ -221,10 +226,10 @@ impl Engine for Redis {
             return Ok(Vec::new());
         }
         local_sockets.begin_reading(connection, after);
-        let mut command = self.command("outbox");
-        command.arg(device).arg(&*connection.0).arg(after.min(LARGEST));
-        command.arg((bytes as u64).min(LARGEST));
-        let reply = self.call(command).await;
+        let mut request = OUTBOX.request();
+        request.arg(device).arg(&*connection.0).arg(after.min(LARGEST));
+        request.arg((bytes as u64).min(LARGEST));
+        let reply = self.call(request).await;
         let reply = reply.inspect_err(|_| local_sockets.may_have_messages(connection))?;
         let messages = (1..reply.values().len()).step_by(2);
         let message = |index| Ok(Message { seq: reply.int(index)?, data: reply.text(index + 1)? });
@@ -246,9 +251,9 @@ impl Engine for Redis {
         connection: &ConnectionId,
         seq: u64,
     ) -> Result<(), SocketError> {
-        let mut command = self.command("acknowledge");
-        command.arg(device).arg(&*connection.0).arg(seq.min(LARGEST));
-        let reply = self.call_detached(command).await?;
+        let mut request = ACKNOWLEDGE.request();
+        request.arg(device).arg(&*connection.0).arg(seq.min(LARGEST));
+        let reply = self.call_detached(request).await?;
         self.socket_outcome(connection, &reply)
     }
 
@@ -259,20 +264,20 @@ impl Engine for Redis {
         id: &str,
         data: &str,
     ) -> Result<(), SocketError> {
-        let mut command = self.command("accept");
+        let mut request = ACCEPT.request();
         let id_digest = Digest::of(id.as_bytes());
-        command.arg(device).arg(&*connection.0).arg(id).arg(&id_digest.bytes()[..8]).arg(data);
-        let reply = self.call_detached(command).await?;
+        request.arg(device).arg(&*connection.0).arg(id).arg(&id_digest.bytes()[..8]).arg(data);
+        let reply = self.call_detached(request).await?;
         self.socket_outcome(connection, &reply)
     }
 
     async fn device(&self, device: &str) -> Result<Option<DeviceState>, EngineError> {
-        let mut command = self.command("device");
-        command.arg(device);
+        let mut request = DEVICE.request();
+        request.arg(device);
         let device = |reply: &Reply| {
             reply.values().first().map(|state| device_state(state, reply)).transpose()
         };
-        self.read(command, device).await
+        self.read(request, device).await
     }
 
     async fn connected(
@@ -281,17 +286,17 @@ impl Engine for Redis {
         after: &str,
         limit: usize,
     ) -> Result<Vec<DeviceState>, EngineError> {
-        let mut command = self.command("connected");
-        command.arg(stored_link(linkinjected)).arg(after).arg((limit as u64).min(LARGEST));
+        let mut request = CONNECTED.request();
+        request.arg(stored_link(linkinjected)).arg(after).arg((limit as u64).min(LARGEST));
         let devices =
             |reply: &Reply| reply.values().iter().map(|state| device_state(state, reply)).collect();
-        self.read(command, devices).await
+        self.read(request, devices).await
     }
 
     async fn disconnect(&self, device: &str) -> Result<(), EngineError> {
-        let mut command = self.command("disconnect");
-        command.arg(device);
-        self.call_detached(command).await.map(|_| ())
+        let mut request = DISCONNECT.request();
+        request.arg(device);
+        self.call_detached(request).await.map(|_| ())
     }
 
     async fn erase(&self, device: &str) -> Result<(), EngineError> {
@@ -310,15 +315,15 @@ impl Engine for Redis {
         from: u64,
         limit: usize,
     ) -> Result<Events, EngineError> {
-        let mut command = self.command("events");
-        command.arg(from.min(LARGEST)).arg((limit as u64).min(LARGEST));
+        let mut request = EVENTS.request();
+        request.arg(from.min(LARGEST)).arg((limit as u64).min(LARGEST));
         let events = |reply: &Reply| {
             let Value::Array(entries) = reply.value(2)? else { return Err(reply.unexpected()) };
             let read = |entry| event::read(entry).ok_or_else(|| reply.unexpected());
             let events = entries.iter().map(read).collect::<Result<_, _>>()?;
             Ok(Events { oldest: reply.int(0)?, next: reply.int(1)?, events })
         };
-        self.read(command, events).await
+        self.read(request, events).await
     }
 
     async fn release(
@@ -327,9 +332,9 @@ impl Engine for Redis {
         stream: &str,
         through: u64,
     ) -> Result<(), ReleaseError> {
-        let mut command = self.command("release");
-        command.arg(stream).arg(through.min(LARGEST));
-        let reply = self.shared.complete(command).await?;
+        let mut request = RELEASE.request();
+        request.arg(stream).arg(through.min(LARGEST));
+        let reply = self.shared.complete(request).await?;
         match reply.word() {
             "ok" => Ok(()),
             "other-stream" => Err(ReleaseError::OtherStream),
@@ -339,7 +344,7 @@ impl Engine for Redis {
 
     async fn expire(&self) -> Result<(), EngineError> {
         for _ in 0..EXPIRE_CALLS {
-            let Ok(reply) = self.call(self.command("expire")).await else {
+            let Ok(reply) = self.call(EXPIRE.request()).await else {
                 if self.shared.lease_is_over() {
                     // Another gateway may be able to serve their prospects.
                     self.shared.router.end_all();
@@ -356,7 +361,7 @@ impl Engine for Redis {
 
     async fn ready(&self) -> Result<(), EngineError> {
         let mut heartbeats = self.shared.router.heartbeats();
-        self.read(self.command("ready"), |_| Ok(())).await?;
+        self.read(READY.request(), |_| Ok(())).await?;
         let heartbeat = timeout(self.shared.options.timeout, heartbeats.changed()).await;
         heartbeat.map_err(|_| EngineError::Unavailable)?.map_err(|_| EngineError::Unavailable)
     }
@@ -379,7 +384,7 @@ impl Engine for Redis {
 
     async fn end(&self) {
         // If the call fails, the gateway expires with its lease.
-        let _ = self.call(self.command("leave")).await;
+        let _ = self.call(LEAVE.request()).await;
         self.stop();
     }
 }
@@ -387,21 +392,21 @@ impl Engine for Redis {
 /// Erases a device: first its record, then its events and its `halfRef`s from before that.
 async fn erase(shared: &Shared, device: &str) -> Result<(), EngineError> {
     let connection = shared.connection().await?;
-    let command = |function| {
-        let mut command = shared.command(function);
-        command.arg(device);
-        command
+    let request = |operation: Operation| {
+        let mut request = operation.request();
+        request.arg(device);
+        request
     };
-    let ended = connection.complete(shared, command("erase_record")).await?;
+    let ended = connection.complete(shared, request(ERASE_RECORD)).await?;
     let [first_event, last_event, time] = [ended.int(1)?, ended.int(2)?, ended.int(3)?];
-    for (function, from, last) in
-        [("erase_events", first_event, last_event), ("erase_half_refs", 0, time)]
+    for (operation, from, last) in
+        [(ERASE_EVENTS, first_event, last_event), (ERASE_HALF_REFS, 0, time)]
     {
         let mut next = Some(from);
         while let Some(from) = next {
-            let mut command = command(function);
-            command.arg(from).arg(last);
-            let reply = connection.call(shared, command).await;
+            let mut request = request(operation);
+            request.arg(from).arg(last);
+            let reply = connection.call(shared, request).await;
             let reply = reply.map_err(|_| EngineError::OutcomeUnknown)?;
             next = if reply.is_partial() { Some(reply.int(1)?) } else { None };
         }
@@ -421,11 +426,11 @@ impl Drop for OpenedGuard {
         let Some(device) = self.device.take() else { return };
         let shared = Arc::clone(&self.shared);
         shared.router.local_sockets.remove(&self.connection);
-        let mut command = shared.command("close");
-        command.arg("").arg(&*device).arg(&*self.connection.0);
+        let mut request = CLOSE.request();
+        request.arg("").arg(&*device).arg(&*self.connection.0);
         // Without a runtime the process is about to exit, and the socket ends with the lease.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { shared.call(command).await.map(|_| ()) });
+            runtime.spawn(async move { shared.call(request).await.map(|_| ()) });
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     Redis,
+    operation::{AUTHORISE, CHECK_AUTHORISATION, KNOWS_HALF_REF, POINT, POINTED, SETTLE},
     protocol::{Reply, stored_link},
 };
 use crate::{Authorisation, AuthoriseError, Digest, EngineError, Millis, TokenError, millis};
@@ -30,13 +31,13 @@ impl Redis {
         authorisation: Authorisation<'_>,
     ) -> Result<(), AuthoriseError> {
         let Authorisation { token, device, half_ref, linkinjected } = authorisation;
-        let mut command = self.command("authorise");
-        command.arg(token.digest.bytes()).arg(device).arg(half_ref.bytes());
-        command.arg(stored_link(linkinjected));
+        let mut request = AUTHORISE.request();
+        request.arg(token.digest.bytes()).arg(device).arg(half_ref.bytes());
+        request.arg(stored_link(linkinjected));
         if is_foreign {
-            command.arg("foreign");
+            request.arg("foreign");
         }
-        authorised(&self.call(command).await?)
+        authorised(&self.call(request).await?)
     }
 
     /// Checks everything that an authorisation can be refused for but its `halfRef`.
@@ -44,9 +45,9 @@ impl Redis {
         &self,
         authorisation: Authorisation<'_>,
     ) -> Result<(), AuthoriseError> {
-        let mut command = self.command("check_authorisation");
-        command.arg(authorisation.token.digest.bytes()).arg(authorisation.device);
-        authorised(&self.call(command).await?)
+        let mut request = CHECK_AUTHORISATION.request();
+        request.arg(authorisation.token.digest.bytes()).arg(authorisation.device);
+        authorised(&self.call(request).await?)
     }
 
     /// Points a `halfRef` to a partition, in the place of `replaced` where it points there and has
@@ -59,11 +60,11 @@ impl Redis {
     ) -> Result<Pointed, EngineError> {
         // The reply, and then the call that authorises, take a timeout each at most.
         let settles_in = millis(3 * self.shared.options.timeout);
-        let mut command = self.command("point");
-        command.arg(half_ref.bytes()).arg(partition);
-        command.arg(replaced.map(|it| it.to_string()).unwrap_or_default()).arg(settles_in);
+        let mut request = POINT.request();
+        request.arg(half_ref.bytes()).arg(partition);
+        request.arg(replaced.map(|it| it.to_string()).unwrap_or_default()).arg(settles_in);
         // Where it is not known whether it points there, nothing has changed that counts.
-        self.read(command, |reply| match reply.word() {
+        self.read(request, |reply| match reply.word() {
             "ok" => Ok(Pointed::Here { settles: reply.int(1)? }),
             "taken" => Ok(Pointed::Elsewhere {
                 partition: partition_of(reply)?,
@@ -81,16 +82,16 @@ impl Redis {
         partition: usize,
         settles: Millis,
     ) -> Result<(), EngineError> {
-        let mut command = self.command("settle");
-        command.arg(half_ref.bytes()).arg(partition).arg(settles);
-        self.call(command).await.map(|_| ())
+        let mut request = SETTLE.request();
+        request.arg(half_ref.bytes()).arg(partition).arg(settles);
+        self.call(request).await.map(|_| ())
     }
 
     /// The partition that a `halfRef` points to.
     pub(crate) async fn pointed(&self, half_ref: &Digest) -> Result<Option<usize>, EngineError> {
-        let mut command = self.command("pointed");
-        command.arg(half_ref.bytes());
-        self.read(command, |reply| match reply.word() {
+        let mut request = POINTED.request();
+        request.arg(half_ref.bytes());
+        self.read(request, |reply| match reply.word() {
             "ok" => partition_of(reply).map(Some),
             "unknown" => Ok(None),
             _ => Err(reply.unexpected()),
@@ -100,9 +101,9 @@ impl Redis {
 
     /// Whether a `halfRef` is pending or remembered here.
     pub(crate) async fn knows_half_ref(&self, half_ref: &Digest) -> Result<bool, EngineError> {
-        let mut command = self.command("knows_half_ref");
-        command.arg(half_ref.bytes());
-        self.read(command, |reply| match reply.word() {
+        let mut request = KNOWS_HALF_REF.request();
+        request.arg(half_ref.bytes());
+        self.read(request, |reply| match reply.word() {
             "known" => Ok(true),
             "unknown" => Ok(false),
             _ => Err(reply.unexpected()),

@@ -1,20 +1,27 @@
 //! The protocol between the functions in Lua and their caller in Rust.
 //!
-//! A call is
-//! `FCALL <library>_<operation> 1 <prefix> <arguments> <clock> <deadline> <gateway> <connection> <writes>`.
-//! The last five arguments are the time in milliseconds (empty: Redis's own), the time by Redis's own
-//! clock after which the call must not act, the name of the gateway, the number of its connection, and
-//! how often it has written by its own count. The reply is an array of four parts:
+//! A call performs operations:
+//!
+//! ```text
+//! FCALL <library>_<function> 1 <prefix> <clock> <gateway> <connection> <writes>
+//!     <operation> <deadline> <count> <arguments>   for each operation
+//! ```
+//!
+//! `operation.rs` lists the functions and their operations. Of the call are the time in milliseconds (empty:
+//! Redis's own), the name of the gateway, the number of its connection, and how often it has written by its
+//! own count; of an operation, the time by Redis's own clock after which it must not act, and the number of
+//! its arguments. The reply is an array:
 //!
 //! | part | type | content |
 //! |---|---|---|
-//! | writes | integer | how often the gateway has written by Redis's count |
+//! | writes | integer | in how many calls the gateway has written by Redis's count |
 //! | time | integer | the time by Redis's own clock, in milliseconds |
-//! | notifications | array of strings | what the calling gateway is notified of, in order |
-//! | outcome | array | a word (`ok` or why not) and values, or values alone; see below |
+//! | notifications | string | what the calling gateway is notified of, in order, one a line |
+//! | outcome, for each operation | string or array | a word (`ok` or why not), a word and values, or values alone; see below |
 //!
-//! An error instead of a reply says that nothing was done: after `GATEWAY …` the gateway has to join
-//! again, and `LATE` time says that the deadline had passed. The outcomes:
+//! An error in the place of an outcome is of that operation alone: `LATE` time says that its deadline had
+//! passed. An error instead of a reply says that nothing was done: after `GATEWAY …` the gateway has to join
+//! again. The outcomes:
 //!
 //! | operation | outcome |
 //! |---|---|
@@ -61,7 +68,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::Value;
+use redis::{RedisError, Value};
 
 use crate::{EndReason, EngineError, Millis};
 
@@ -152,31 +159,47 @@ pub fn int(value: &Value) -> Option<u64> {
     }
 }
 
-/// The reply to a call.
-pub struct Reply {
-    /// How often the gateway has written, by Redis's count.
+/// The answer to a call.
+pub struct Answer {
+    /// In how many calls the gateway has written, by Redis's count.
     pub writes: u64,
-    /// What the gateway is notified of, in order.
-    pub notifications: Vec<Value>,
+    /// The time by Redis's own clock.
+    pub time: Millis,
+    /// What the gateway is notified of, in order, one a line.
+    pub notifications: String,
+    /// What came of each operation.
+    pub outcomes: Vec<Value>,
+}
+
+impl Answer {
+    /// Reads the answer to a call of so many operations; `None` where it has another shape.
+    pub fn read(value: Value, operations: usize) -> Option<Self> {
+        let Value::Array(mut parts) = value else { return None };
+        if parts.len() != 3 + operations {
+            return None;
+        }
+        let outcomes = parts.split_off(3);
+        let [writes, time, notifications] = &parts[..] else { return None };
+        let notifications = text(notifications)?.to_owned();
+        Some(Self { writes: int(writes)?, time: int(time)?, notifications, outcomes })
+    }
+}
+
+/// What came of an operation.
+pub struct Reply {
     outcome: Vec<Value>,
 }
 
 impl Reply {
-    /// Reads a reply; `None` where it has another shape.
-    pub fn read(value: Value) -> Option<Self> {
-        let Value::Array(parts) = value else { return None };
-        let [writes, _, Value::Array(notifications), Value::Array(outcome)] =
-            <[Value; 4]>::try_from(parts).ok()?
-        else {
-            return None;
-        };
-        Some(Self { writes: int(&writes)?, notifications, outcome })
-    }
-
-    /// The time by Redis's own clock in a reply that is not read yet.
-    pub fn time(value: &Value) -> Option<Millis> {
-        let Value::Array(parts) = value else { return None };
-        int(parts.get(1)?)
+    /// Reads the outcome of an operation.
+    ///
+    /// # Errors
+    /// The error in its place.
+    pub fn of(outcome: Value) -> Result<Self, RedisError> {
+        Ok(match outcome.extract_error()? {
+            Value::Array(outcome) => Self { outcome },
+            word => Self { outcome: vec![word] },
+        })
     }
 
     /// The first value of the outcome as a word; empty where it is none.
@@ -184,7 +207,7 @@ impl Reply {
         self.outcome.first().and_then(text).unwrap_or_default()
     }
 
-    /// Whether the call did a bounded part, and is to be repeated until it is done.
+    /// Whether a bounded part was done, and the operation is to be repeated until all is.
     pub fn is_partial(&self) -> bool {
         self.word() == "more"
     }

@@ -40,7 +40,7 @@ impl PushRouter {
         move |push| {
             match (push.kind, push.data.as_slice()) {
                 (PushKind::SMessage, [_, Value::BulkString(message)]) => {
-                    message.split(|byte| *byte == b'\n').for_each(|it| router.route(it));
+                    router.route_all(message);
                 }
                 (PushKind::Disconnection, _) => closed.cancel(),
                 _ => {}
@@ -49,8 +49,13 @@ impl PushRouter {
         }
     }
 
-    /// Passes on one notification.
-    pub fn route(&self, notification: &[u8]) {
+    /// Passes on notifications, one a line.
+    pub fn route_all(&self, notifications: &[u8]) {
+        let lines = notifications.split(|byte| *byte == b'\n');
+        lines.filter(|line| !line.is_empty()).for_each(|line| self.route(line));
+    }
+
+    fn route(&self, notification: &[u8]) {
         match Notification::read(notification) {
             Some(Notification::Heartbeat) => {
                 self.heartbeats.send_modify(|heartbeats| *heartbeats = heartbeats.wrapping_add(1));

@@ -1,11 +1,14 @@
 //! Redis's clock, as this gateway knows it: calls carry a deadline in Redis's time.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use crate::{Millis, millis};
+use crate::{Clock, Millis, millis};
 
 /// An estimate of Redis's clock that is never ahead of it, and behind by at most a round trip. So a
 /// deadline by this clock comes no later than the same instant here.
@@ -41,6 +44,11 @@ impl ServerClock {
         let since = millis(instant.saturating_duration_since(self.started));
         since.saturating_add_signed(self.offset.load(Ordering::Acquire))
     }
+}
+
+/// The time as an argument of a call, by a clock in place of Redis's own; empty where there is none.
+pub fn clock_argument(clock: Option<&Arc<dyn Clock>>) -> String {
+    clock.map(|clock| clock.now().to_string()).unwrap_or_default()
 }
 
 /// Redis's time, less a time that has passed here, rounded up.

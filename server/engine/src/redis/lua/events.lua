@@ -14,33 +14,23 @@ local function event_size(kind, device, connection, detail, body)
     return size
 end
 
--- The number of the next event, the bytes of all that are kept, and the bytes that are reserved for
--- those that the records are certain to cause.
-local function log()
-    if not event_log then
-        event_log = { next = tonumber(meta[1]), bytes = tonumber(meta[2]), reserved = tonumber(meta[3] or 0) }
-    end
-    return event_log
-end
-
 function Events.store_log()
-    local log = event_log
-    if log and log.has_changed then
-        Call.change_meta('next', log.next)
-        Call.change_meta('bytes', log.bytes)
-        Call.change_meta('reserved', log.reserved)
+    if event_log.has_changed then
+        Call.change_meta('next', event_log.next)
+        Call.change_meta('bytes', event_log.bytes)
+        Call.change_meta('reserved', event_log.reserved)
     end
 end
 
 function Events.append(kind, device, connection, detail, body)
     detail, body = tostring(detail or ''), tostring(body or '')
-    local size, events = event_size(kind, device, connection, detail, body), log()
+    local size = event_size(kind, device, connection, detail, body)
     redis.call(
-        'XADD', key('events'), events.next .. '-0', 'kind', kind, 'device', device,
+        'XADD', key('events'), event_log.next .. '-0', 'kind', kind, 'device', device,
         'connection', connection, 'at', now, 'detail', detail, 'body', body
     )
     redis.call('HINCRBY', key('event-bytes'), device, size)
-    events.next, events.bytes, events.has_changed = events.next + 1, events.bytes + size, true
+    event_log.next, event_log.bytes, event_log.has_changed = event_log.next + 1, event_log.bytes + size, true
     has_appended = true
     if kind == 'expired' then
         expired_messages = expired_messages + 1
@@ -49,7 +39,7 @@ end
 
 local function reserve(bytes)
     if bytes ~= 0 then
-        log().reserved, log().has_changed = math.max(log().reserved + bytes, 0), true
+        event_log.reserved, event_log.has_changed = math.max(event_log.reserved + bytes, 0), true
     end
 end
 
@@ -81,9 +71,9 @@ end
 -- Whether there is room for `bytes` more of a device.
 local function has_room(device, record, bytes)
     Events.reserve(device, record)
-    if log().bytes + log().reserved + bytes > LIMITS.event_bytes then
+    if event_log.bytes + event_log.reserved + bytes > LIMITS.event_bytes then
         return false
-    elseif log().bytes + record.reserved + bytes <= LIMITS.event_bytes_per_device then
+    elseif event_log.bytes + record.reserved + bytes <= LIMITS.event_bytes_per_device then
         return true -- the events of all devices would fit
     end
     local of_device = tonumber(redis.call('HGET', key('event-bytes'), device) or 0)
@@ -106,7 +96,7 @@ end
 function Events.has_room_for_message(device, record)
     local size = event_size('expired', device, '', record.epoch)
     Events.reserve(device, record)
-    return 2 * (log().reserved + size) <= LIMITS.event_bytes
+    return 2 * (event_log.reserved + size) <= LIMITS.event_bytes
         and 2 * (record.reserved + size) <= LIMITS.event_bytes_per_device
         and has_room(device, record, size)
 end
@@ -115,7 +105,7 @@ end
 -- `meta` counts the numbers from it on that are.
 local function oldest()
     local erased = tonumber(redis.call('HGET', key('meta'), 'erased') or 0)
-    return log().next - redis.call('XLEN', key('events')) - erased
+    return event_log.next - redis.call('XLEN', key('events')) - erased
 end
 
 -- Makes this the number of the first event, where it is above that.
@@ -128,7 +118,7 @@ end
 
 -- Takes an event's bytes out of the sums.
 local function uncount(device, size)
-    log().bytes, log().has_changed = log().bytes - size, true
+    event_log.bytes, event_log.has_changed = event_log.bytes - size, true
     if redis.call('HINCRBY', key('event-bytes'), device, -size) <= 0 then
         redis.call('HDEL', key('event-bytes'), device)
     end
@@ -166,7 +156,7 @@ end
 -- The first event of a device that may be erased, and the last one; the same where it has none.
 function Events.ends_of(device)
     local has_any = redis.call('HEXISTS', key('event-bytes'), device) == 1
-    return has_any and oldest() or log().next, log().next - 1
+    return has_any and oldest() or event_log.next, event_log.next - 1
 end
 
 -- Erases the events of a device up to number `last` among a batch from number `from` on. Returns the number
@@ -193,7 +183,7 @@ end
 -- A gateway that finds nothing is notified when there is something.
 Call.operation('events', SUBSCRIBE, function(from, limit)
     from = tonumber(from)
-    local next, found = log().next, {}
+    local next, found = event_log.next, {}
     if from < next and tonumber(limit) > 0 then
         found = redis.call('XRANGE', key('events'), from .. '-0', '+', 'COUNT', limit)
     elseif from >= next then
@@ -207,7 +197,7 @@ Call.operation('release', MAKE_ROOM, function(stream, through)
     if redis.call('HGET', key('meta'), 'stream') ~= stream then
         return { 'other-stream' }
     end
-    through = math.min(tonumber(through), log().next - 1)
+    through = math.min(tonumber(through), event_log.next - 1)
     local dropped = Events.drop_oldest(BATCH, function(n) return n <= through end)
     if dropped == BATCH then
         return { 'more' }
@@ -221,7 +211,7 @@ end)
 Call.operation('stats', READ, function()
     local fill = {
         redis.call('ZCARD', key('due:records')), redis.call('ZCARD', key('connected')),
-        redis.call('ZCARD', key('due:messages')), redis.call('XLEN', key('events')), log().bytes, log().reserved,
+        redis.call('ZCARD', key('due:messages')), redis.call('XLEN', key('events')), event_log.bytes, event_log.reserved,
     }
     local oldest = redis.call('XRANGE', key('events'), '-', '+', 'COUNT', 1)[1]
     if oldest then

@@ -81,9 +81,10 @@ redis.register_function({
         local fresh_name, known_stream, fresh_stream, run, keeps_all = args[6], args[7], args[8], args[9], args[10] == '1'
         local partitions, may_make, moved_from = args[11], args[12] == '1', args[13]
         prefix = keys[1]
-        local late = Call.read_clocks(clock, deadline)
+        Call.read_clocks(clock)
+        local late = Call.late(deadline)
         if late then
-            return redis.error_reply(late)
+            return late
         end
         local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name, 'keeps-all', 'partitions')
         local stream = found[1]

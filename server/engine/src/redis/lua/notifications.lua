@@ -2,9 +2,8 @@
 -- the reply, others get theirs through their channels. protocol.rs lists the kinds.
 
 local function notify(gateway, kind, detail)
-    local of_gateway = notifications[gateway] or {}
-    notifications[gateway] = of_gateway
-    table.insert(of_gateway, detail and kind .. ' ' .. detail or kind)
+    table.insert(notifications, gateway)
+    table.insert(notifications, detail and kind .. ' ' .. detail or kind)
 end
 
 function Notifications.end_socket(socket, reason)
@@ -32,16 +31,16 @@ end
 
 -- The caller has looked for events and found none. Names of gateways have no spaces.
 function Notifications.add_reader()
-    local readers = meta[4] or ''
+    local readers = meta[META_READERS] or ''
     if not string.find(' ' .. readers, ' ' .. caller .. ' ', 1, true) then
-        Call.change_meta('readers', readers .. caller .. ' ')
+        Call.change_readers(readers .. caller .. ' ')
     end
 end
 
 -- Notifies the caller and every gateway that has looked for events and found none.
 function Notifications.events_appended()
     notify(caller, NOTIFICATION.events_appended)
-    local readers = meta[4] or ''
+    local readers = meta[META_READERS] or ''
     if readers == '' then
         return
     end
@@ -50,7 +49,7 @@ function Notifications.events_appended()
             notify(gateway, NOTIFICATION.events_appended)
         end
     end
-    Call.change_meta('readers', '')
+    Call.change_readers('')
 end
 
 -- Tells the caller, who counts them, how many messages expired in this call.
@@ -64,12 +63,21 @@ local function publish(gateway, message)
     redis.pcall('SPUBLISH', key('gateway', gateway), message)
 end
 
+-- Publishes the notifications for other gateways; returns those for the caller, one a line.
 function Notifications.publish()
-    for gateway, of_gateway in pairs(notifications) do
-        if gateway ~= caller then
-            publish(gateway, table.concat(of_gateway, '\n'))
+    local own, others = {}, {}
+    for place = 1, #notifications, 2 do
+        local gateway, text = notifications[place], notifications[place + 1]
+        if gateway == caller then
+            table.insert(own, text)
+        else
+            others[gateway] = others[gateway] and others[gateway] .. '\n' .. text or text
         end
     end
+    for gateway, texts in pairs(others) do
+        publish(gateway, texts)
+    end
+    return table.concat(own, '\n')
 end
 
 -- Shows the caller that its channel works.
