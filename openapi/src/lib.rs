@@ -4,6 +4,7 @@
 //! gateway, [`extra_rules`] compares what oasdiff ignores, and `waivers.toml` excuses breaking
 //! changes that are intended.
 
+pub mod cargo;
 pub mod contract;
 pub mod diff;
 pub mod documents;

@@ -1,7 +1,6 @@
 //! One command after a change of the contract: version, documents, lock files, snapshots, tables and review.
 
 use std::{
-    env,
     fmt::{self, Display, Formatter},
     fs,
     path::Path,
@@ -12,6 +11,7 @@ use std::{
 use semver::Version;
 
 use crate::{
+    cargo::cargo,
     contract::Contract,
     documents,
     error::Error,
@@ -212,7 +212,7 @@ impl Update<'_> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = cargo();
         command.current_dir(self.root).args(arguments);
         command
     }

@@ -1,13 +1,13 @@
 //! The crates that a crate depends on, as Cargo resolves them.
 
-use std::{collections::BTreeSet, process::Command};
+use std::collections::BTreeSet;
 
 use tests::gateway::root;
 
 /// Every crate that the one in this folder is built from, itself excluded.
 pub fn of(folder: &str) -> BTreeSet<String> {
     let manifest = root().join(folder).join("Cargo.toml");
-    let output = Command::new(env!("CARGO"))
+    let output = openapi::cargo::cargo()
         .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"])
         .args(["--format", "{p}", "--manifest-path"])
         .arg(manifest)

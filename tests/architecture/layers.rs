@@ -101,7 +101,7 @@ pub const CRATES: [Crate; 4] = [
             &["contract", "oasdiff"],
             &["extra_rules", "levels", "version", "waivers"],
             &["frames", "git"],
-            &["error", "finding", "pointer"],
+            &["cargo", "error", "finding", "pointer"],
         ],
         never_depends_on: &["tests"],
     },

@@ -16,7 +16,7 @@ fn progenitor_works_live() {
     // Its dependencies stay built from run to run; the client itself is generated each time.
     let target = below_target("cargo");
     workshop.run(
-        Command::new(env!("CARGO"))
+        openapi::cargo::cargo()
             .args(["build", "--quiet", "--locked", "--target-dir"])
             .arg(&target)
             .env("OPENAPI", document.path()),

@@ -1,6 +1,6 @@
 //! The report of a review, and the exit codes of the program that prints it.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use openapi::{report::Format, review::Base};
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ fn the_contract_is_compared_with_the_merge_base() {
 }
 
 fn program(scratch: &Scratch, revision: &str) -> Output {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = openapi::cargo::cargo();
     command.current_dir(root()).args(["run", "--quiet", "--package", "openapi", "--locked", "--"]);
     command.args(["diff", revision, "--folder"]).arg(scratch.path());
     command.output().expect("cargo runs")
@@ -175,7 +175,7 @@ fn the_exit_code_of_the_program_is_the_verdict() {
 fn update_plans_the_lowest_version_that_the_change_allows() {
     let scratch = Scratch::new();
     let update = |version: Option<&str>| {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = openapi::cargo::cargo();
         command.current_dir(root());
         command.args(["run", "--quiet", "--package", "openapi", "--locked", "--", "update"]);
         command.args(["--dry-run", "--against", "base"]);

@@ -26,7 +26,7 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let root = root();
-        let built = Command::new(env!("CARGO"))
+        let built = openapi::cargo::cargo()
             .args(["build", "--quiet", "--workspace", "--bins", "--locked"])
             .current_dir(&root)
             .status()

@@ -231,7 +231,15 @@ fn root() -> PathBuf {
 }
 
 fn release_build() -> io::Result<PathBuf> {
-    let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What Cargo tells this program would have ring, and all that is above it, built anew.
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let told =
+        names.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+    for name in told {
+        cargo.env_remove(name);
+    }
+    let built = cargo
         .args(["build", "--release", "--locked", "--package", "server", "--bin", "connect-socket"])
         .current_dir(root())
         .status()?;

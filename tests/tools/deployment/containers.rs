@@ -56,7 +56,7 @@ fn what_a_build_reads_enters_it() {
     assert!(
         files.contains(&"server/src/main.rs") && files.contains(&"server/web/connect-socket.js")
     );
-    let mut metadata = Command::new(env!("CARGO"));
+    let mut metadata = openapi::cargo::cargo();
     metadata.args(["metadata", "--locked", "--offline", "--format-version", "1"]);
     succeed(metadata.current_dir(context.path()), "");
     // Everything of the server and of the crates that it uses.
