@@ -8,10 +8,12 @@ use std::{
 };
 
 use engine::{
-    Limits,
+    Engine, Limits,
     redis::{RedisOptions, RedisWarning, check},
 };
 use tests::{Proxy, RedisServer};
+
+use crate::cluster::{Cluster, eventually};
 
 async fn checked(url: &str) -> Result<Option<RedisWarning>, String> {
     let options = RedisOptions::new(url).expect("a URL");
@@ -148,4 +150,21 @@ async fn servers_like_redis_are_named() {
     is_refused(&played(keydb, true), &["KeyDB", "Redis 7", "Valkey"]).await;
     let dragonfly = "redis_version:7.4.0\r\ndragonfly_version:df-v1.35.1\r\nrole:master\r\n";
     is_refused(&played(dragonfly, false), &["Dragonfly", "Redis 7", "Valkey"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn data_in_another_format_is_refused() {
+    let server = RedisServer::start();
+    let cluster = Cluster::on(&server.url());
+    drop(cluster.join().await);
+    let meta = format!("{}meta", cluster.prefix);
+    let () = server.run(&["HDEL", &meta, "format"]);
+    let member = cluster.start(RedisOptions::new(&server.url()).expect("a URL"));
+    eventually("the format is named", async || {
+        member.engine.failure().is_some_and(|why| why.contains("has format 1"))
+    })
+    .await;
+    let () = server.run(&["HSET", &meta, "format", "2"]);
+    eventually("it connects", async || member.engine.ready().await.is_ok()).await;
 }

@@ -71,7 +71,6 @@ async fn every_key_has_a_ttl_or_a_bound() {
         "token:",
         "half-ref:",
         "outbox:",
-        "queue:",
         "expired:",
         "accepted:",
         "idempotency:",
@@ -98,7 +97,7 @@ async fn extending_a_record_extends_the_ttl_of_its_keys() {
     a.open("phone", "c").await;
     a.engine.accept("phone", &connection("c"), "id", "1").await.unwrap();
     let own = |key: &str| {
-        let kinds = ["device:", "token:", "outbox:", "queue:", "accepted:"];
+        let kinds = ["device:", "token:", "outbox:", "accepted:"];
         kinds.iter().any(|kind| key.starts_with(kind))
     };
     a.send("phone", "1").await;
@@ -112,7 +111,7 @@ async fn extending_a_record_extends_the_ttl_of_its_keys() {
     cluster.jump(Duration::from_hours(72));
     a.send("phone", "2").await;
     let kept: Vec<_> = cluster.keys().into_iter().filter(|(key, _)| own(key)).collect();
-    assert_eq!(kept.len(), 5);
+    assert_eq!(kept.len(), 4);
     for (key, left) in kept {
         assert!(left.unwrap() > Duration::from_hours(24), "{key} ends before its record: {left:?}");
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use redis::{ErrorKind, RedisError};
 use thiserror::Error;
 
-use super::{server_info::Unfit, tls::TlsFileError, tls_error::tls_cause};
+use super::{protocol::FORMAT, server_info::Unfit, tls::TlsFileError, tls_error::tls_cause};
 use crate::Millis;
 
 /// Why the gateway has no connection to Redis.
@@ -44,6 +44,15 @@ pub enum ConnectError {
         stored: usize,
         /// The number that the gateway was started with.
         given: usize,
+    },
+    /// Another version has made the data, and stores it in another way.
+    #[error(
+        "the data in Redis has format {stored}, and this version reads format {FORMAT} alone: use the version that \
+         made it, or start empty under another --redis-prefix"
+    )]
+    OtherFormat {
+        /// The format that was written down with the data.
+        stored: usize,
     },
     /// The partition has no data, and no other partition has shown yet how many there are.
     #[error("the partition has no data yet, and begins when the first partition can be reached")]
@@ -130,8 +139,10 @@ impl From<RedisError> for SentinelFailure {
 impl ConnectError {
     /// Why a gateway with so many partitions may not join.
     pub(super) fn of_join(error: RedisError, given: usize) -> Self {
-        match (error.code(), error.detail().and_then(|detail| detail.parse().ok())) {
+        let number = error.detail().and_then(|detail| detail.parse::<usize>().ok());
+        match (error.code(), number) {
             (Some("PARTITIONS"), Some(stored)) => Self::OtherPartitions { stored, given },
+            (Some("FORMAT"), Some(stored)) => Self::OtherFormat { stored },
             (Some("UNMADE"), _) => Self::Unmade,
             _ => Self::Redis(error),
         }

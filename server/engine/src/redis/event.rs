@@ -1,6 +1,6 @@
 //! Reads an entry of the event stream, as `lua/events.lua` appends it.
 //!
-//! An entry has six fields, in this order: `kind`, `device`, `connection`, `at`, `detail`, `body`.
+//! An entry has one field. Its name is kind, device, connection, time and detail, one a line; its value is the body.
 //!
 //! | kind | detail | body |
 //! |---|---|---|
@@ -11,18 +11,18 @@
 
 use redis::Value;
 
-use super::protocol::{int, link, reason, text};
+use super::protocol::{link, reason, text};
 use crate::{ConnectionId, DisconnectCause, Event, EventData};
 
-/// Reads an entry: its id, and an array of names and values by turns.
+/// Reads an entry: its id, and an array of name and value.
 pub fn read(entry: &Value) -> Option<Event> {
     let Value::Array(parts) = entry else { return None };
     let [id, Value::Array(fields)] = parts.as_slice() else { return None };
-    let [_, kind, _, device, _, connection, _, at, _, detail, _, body] = fields.as_slice() else {
-        return None;
-    };
-    let (detail, body) = (text(detail)?, text(body)?);
-    let data = match text(kind)? {
+    let [head, body] = fields.as_slice() else { return None };
+    let (mut head, body) = (text(head)?.splitn(5, '\n'), text(body)?);
+    let [kind, device, connection, at, detail] = [(); 5].map(|()| head.next());
+    let detail = detail?;
+    let data = match kind? {
         "connected" => EventData::Connected {
             linkinjected: link(detail),
             device_data: (!body.is_empty()).then(|| body.into()),
@@ -33,12 +33,12 @@ pub fn read(entry: &Value) -> Option<Event> {
         "expired" => EventData::Expired { epoch: detail.into(), seq: body.parse().ok()? },
         _ => return None,
     };
-    let connection = text(connection)?;
+    let connection = connection?;
     Some(Event {
         n: text(id)?.split('-').next()?.parse().ok()?,
-        device: text(device)?.into(),
+        device: device?.into(),
         connection: (!connection.is_empty()).then(|| ConnectionId(connection.into())),
-        at: int(at)?,
+        at: at?.parse().ok()?,
         data,
     })
 }

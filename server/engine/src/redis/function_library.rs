@@ -10,7 +10,7 @@ use redis::{Cmd, cmd};
 
 use super::{
     options::RedisOptions,
-    protocol::{END_REASONS, NOTIFICATIONS},
+    protocol::{END_REASONS, FORMAT, NOTIFICATIONS},
 };
 use crate::{Digest, Limits, event::EVENT_OVERHEAD, id::ID_LENGTH, millis};
 
@@ -117,6 +117,7 @@ fn header(limits: &Limits, options: &RedisOptions) -> String {
     let constants = [
         ("LEASE", millis(options.lease)),
         ("BATCH", BATCH as u64),
+        ("FORMAT", FORMAT),
         ("POINTERS", POINTERS),
         ("SAFETY_TTL", SAFETY_TTL),
         ("EXPIRED_GATEWAY_TTL", EXPIRED_GATEWAY_TTL),

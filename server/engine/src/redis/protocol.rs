@@ -72,6 +72,10 @@ use redis::{RedisError, Value};
 
 use crate::{EndReason, EngineError, Millis};
 
+/// The number of the format in which the functions store data. It grows with each change after which they read
+/// other keys or contents.
+pub const FORMAT: u64 = 2;
+
 /// The words for the reasons, with the names that Lua has for them.
 pub const END_REASONS: [(&str, &str, EndReason); 4] = [
     ("superseded", "superseded", EndReason::Superseded),

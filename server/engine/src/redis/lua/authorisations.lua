@@ -33,15 +33,21 @@ local function store(half_ref, state, device, expires, forgotten, token, link)
     local packed = struct.pack(
         STORED, STATE_NUMBERS[state], expires, #device, device, #token, token, #link, link
     )
-    redis.call('SET', key('half-ref', half_ref), packed, 'PX', forgotten - now + SAFETY_TTL)
-    redis.call('ZADD', key('due:half-refs'), forgotten, half_ref)
+    redis.call('SET', key('half-ref', half_ref), packed, 'PX', text(forgotten - now + SAFETY_TTL))
+    table.insert(half_ref_deadlines, text(forgotten))
+    table.insert(half_ref_deadlines, half_ref)
 end
+
+-- Open authorisations as the record has them, one after the other, the oldest first: when each expires, and its
+-- half ref.
+local PENDING, PENDING_SIZE, EXPIRES_SIZE = '>I8c32', 40, 8
 
 -- Takes the half ref out of the record's open authorisations.
 local function take_from_record(device, record, half_ref)
-    for place, it in ipairs(record.pending) do
-        if it[1] == half_ref then
-            table.remove(record.pending, place)
+    local pending = record.pending
+    for place = 1, #pending, PENDING_SIZE do
+        if string.sub(pending, place + EXPIRES_SIZE, place + PENDING_SIZE - 1) == half_ref then
+            record.pending = string.sub(pending, 1, place - 1) .. string.sub(pending, place + PENDING_SIZE)
             Records.touch(device)
             break
         end
@@ -57,12 +63,22 @@ local function forget(half_refs)
     redis.call('ZREM', key('due:half-refs'), unpack(half_refs))
 end
 
--- The half refs that have ended come before all that are pending, because they are forgotten before.
-local function limit_remembered()
+-- Writes down when half refs are forgotten. At most so many that have ended are remembered: they come before
+-- all that are pending, because they are forgotten before.
+function Authorisations.store_deadlines()
+    if #half_ref_deadlines == 0 then
+        return
+    end
     local due, limit = key('due:half-refs'), LIMITS.remembered_half_refs
-    if redis.call('ZCARD', due) > limit
-        and redis.call('ZCOUNT', due, '-inf', now + LIMITS.half_ref_memory) > limit then
-        forget(redis.call('ZRANGE', due, 0, 0))
+    for first = 1, #half_ref_deadlines, 2 * BATCH do
+        local last = math.min(first + 2 * BATCH - 1, #half_ref_deadlines)
+        redis.call('ZADD', due, unpack(half_ref_deadlines, first, last))
+    end
+    if redis.call('ZCARD', due) > limit then
+        local extra = redis.call('ZCOUNT', due, '-inf', text(now + LIMITS.half_ref_memory)) - limit
+        if extra > 0 then
+            forget(redis.call('ZRANGE', due, 0, math.min(extra, BATCH) - 1))
+        end
     end
 end
 
@@ -75,7 +91,6 @@ function Authorisations.finish(half_ref, device, state)
     end
     local forgotten = now + LIMITS.half_ref_memory
     store(half_ref, state, device, forgotten, forgotten, '', '')
-    limit_remembered()
 end
 
 -- Removes the half refs whose time is over, up to `at_most`; returns how many.
@@ -91,8 +106,8 @@ end
 -- until there is need for their room.
 function Authorisations.pending(device, record)
     local pending = {}
-    for _, it in ipairs(record.pending) do
-        local half_ref, expires = it[1], it[2]
+    for place = 1, #record.pending, PENDING_SIZE do
+        local expires, half_ref = struct.unpack(PENDING, record.pending, place)
         local found = expires > now and Authorisations.find(half_ref)
         -- After data was lost, it may be another device's.
         if found and found.state == 'pending' and found.device == device then
@@ -141,10 +156,11 @@ end
 
 -- Makes room for one more open authorisation: the oldest ends as if it had expired.
 local function replace_oldest(device, record)
-    while #record.pending >= math.max(LIMITS.open_authorisations, 1) do
-        local oldest = table.remove(record.pending, 1)
-        if oldest[2] > now then
-            Authorisations.finish(oldest[1], device, 'expired')
+    while #record.pending >= math.max(LIMITS.open_authorisations, 1) * PENDING_SIZE do
+        local expires, half_ref = struct.unpack(PENDING, record.pending)
+        record.pending = string.sub(record.pending, PENDING_SIZE + 1)
+        if expires > now then
+            Authorisations.finish(half_ref, device, 'expired')
         end
     end
 end
@@ -154,15 +170,15 @@ end
 local function use_token(token, device, found_token, found_record)
     local owner, expires = Tokens.decode(found_token)
     if not owner then
-        return nil, { 'unknown' }
+        return nil, 'unknown'
     elseif expires <= now then
-        return nil, { 'expired' }
+        return nil, 'expired'
     elseif owner ~= device then
-        return nil, { 'device-mismatch' }
+        return nil, 'device-mismatch'
     end
     local record = Records.decode(device, found_record)
     if not record then
-        return nil, { 'unknown' }
+        return nil, 'unknown'
     end
     Tokens.use(device, record, token)
     local wait, rate = counted_rate(record)
@@ -184,22 +200,22 @@ Call.operation('authorise', WRITE_LOSABLE, function(token, device, half_ref, lin
     record.rate = rate
     Records.touch(device)
     if foreign == 'foreign' then
-        return { 'half-ref-foreign' }
+        return 'half-ref-foreign'
     end
     local known = decode(found[2])
     if known then
         if known.device ~= device then
-            return { 'half-ref-foreign' }
+            return 'half-ref-foreign'
         elseif known.state == 'spent' then
-            return { 'half-ref-spent' }
+            return 'half-ref-spent'
         end
         take_from_record(device, record, half_ref)
     end
     replace_oldest(device, record)
     local expires = now + LIMITS.authorisation_ttl
     store(half_ref, 'pending', device, expires, expires + LIMITS.half_ref_memory, token, link)
-    table.insert(record.pending, { half_ref, expires })
-    return { 'ok' }
+    record.pending = record.pending .. struct.pack(PENDING, expires, half_ref)
+    return 'ok'
 end)
 
 -- What an authorisation would be refused for, whatever its half ref: before that has a pointer in another
@@ -207,29 +223,29 @@ end)
 Call.operation('check_authorisation', WRITE_LOSABLE, function(token, device)
     local found = redis.call('MGET', key('token', token), key('device', device))
     local record, refused = use_token(token, device, found[1], found[2])
-    return record and { 'ok' } or refused
+    return record and 'ok' or refused
 end)
 
 -- Whether a half ref is pending or remembered here.
 Call.operation('knows_half_ref', READ, function(half_ref)
-    return { Authorisations.find(half_ref) and 'known' or 'unknown' }
+    return Authorisations.find(half_ref) and 'known' or 'unknown'
 end)
 
 Call.operation('redeem', WRITE, function(half_ref, connection)
     local found = Authorisations.find(half_ref)
     if not found then
-        return { 'unknown' }
+        return 'unknown'
     elseif found.state ~= 'pending' then
-        return { found.state }
+        return found.state
     end
     local device, link = found.device, found.link
     local record = Records.load(device)
     if not record then
-        return { 'unknown' }
+        return 'unknown'
     end
     local data = Records.description(device, record)
     if not Events.has_room_for_socket(device, record, connection, link, data) then
-        return { 'events-full' }
+        return 'events-full'
     end
     local token = Tokens.binding(record, found.token)
     Authorisations.finish(half_ref, device, 'spent')

@@ -24,6 +24,12 @@ local loaded, dirty
 -- expired.
 local notifications, event_log, has_appended, expired_messages
 
+-- When half refs are to be forgotten, times and half refs by turns: one command adds those of all operations.
+local half_ref_deadlines
+
+-- Numbers as commands take them, by number: see `text`.
+local texts
+
 -- Fields of `meta`, which every call reads at once, because a command costs more than a field: the
 -- number of the next event, the bytes of events and those that are reserved, and the gateways that wait
 -- for events. Then those that have changed, names and values by turns: every call writes them at once.
@@ -36,6 +42,17 @@ local Pointers = {}
 
 local function key(kind, name)
     return prefix .. kind .. (name and ':' .. name or '')
+end
+
+-- A whole number as commands take it. Redis would write one of Lua with 17 digits, which takes longer; and
+-- operations that share a call have times in common.
+local function text(number)
+    local found = texts[number]
+    if not found then
+        found = string.format('%d', number)
+        texts[number] = found
+    end
+    return found
 end
 
 function Call.read_clocks(clock)
@@ -73,7 +90,7 @@ end
 function Call.begin(at_prefix, clock, gateway, at_connection, seen_writes)
     prefix, caller = at_prefix, gateway
     Call.read_clocks(clock)
-    notifications, has_appended, expired_messages = {}, false, 0
+    notifications, has_appended, expired_messages, half_ref_deadlines, texts = {}, false, 0, {}, {}
     meta = redis.call('HMGET', key('meta'), 'next', 'bytes', 'reserved', 'readers', 'gateway:' .. caller)
     changed_meta = {}
     event_log = { next = tonumber(meta[1]), bytes = tonumber(meta[2]), reserved = tonumber(meta[3] or 0) }
@@ -112,6 +129,7 @@ local function finish(counts)
         Notifications.messages_expired()
     end
     Events.store_log()
+    Authorisations.store_deadlines()
     if counts then
         writes = writes + 1
         Call.change_meta('gateway:' .. caller, Call.encode_gateway())
@@ -130,6 +148,7 @@ local POINT = { by = 'write' }
 local PROBE = { by = 'write' }
 local MAKE_ROOM = { by = 'make_room', saves = true, counts = true }
 local SUBSCRIBE = { by = 'make_room' }
+local SUBSCRIBE_TO_DEVICE = { by = 'make_room', saves = true }
 local READ = { by = 'read' }
 
 local operations = {}
@@ -147,6 +166,12 @@ local function run(operation, ...)
     return outcome
 end
 
+local function shorten(list, length)
+    for place = #list, length + 1, -1 do
+        list[place] = nil
+    end
+end
+
 -- Performs an operation in time. One that fails makes no notification, and the others neither fail nor see
 -- what it has read.
 local function perform(operation, deadline, ...)
@@ -155,15 +180,14 @@ local function perform(operation, deadline, ...)
         return late
     end
     loaded, dirty = {}, {}
-    local notified, reserved = #notifications, event_log.reserved
+    local notified, deadlines, reserved = #notifications, #half_ref_deadlines, event_log.reserved
     local is_done, outcome = pcall(run, operation, ...)
     if is_done then
         return outcome
     end
     event_log.reserved = reserved
-    for place = #notifications, notified + 1, -1 do
-        notifications[place] = nil
-    end
+    shorten(notifications, notified)
+    shorten(half_ref_deadlines, deadlines)
     -- That of a command begins with its code.
     local message = type(outcome) == 'table' and outcome.err or tostring(outcome)
     return redis.error_reply(string.find(message, '^%u+ ') and message or 'ERR ' .. message)

@@ -3,13 +3,13 @@
 Call.operation('send', WRITE, function(device, data, ttl, request, body)
     local record = Records.load(device)
     if not record then
-        return { 'unknown-device' }
+        return 'unknown-device'
     end
     local connected = record.socket and 1 or 0
     if request then
         local answer = Idempotency.find(device, request, body)
         if answer and not answer.is_same then
-            return { 'key-reused' }
+            return 'key-reused'
         elseif answer then
             local acknowledged = answer.seq <= record.acknowledged_seq and answer.has_expired == 0
             return { 'ok', record.epoch, answer.seq, answer.connected, acknowledged and 1 or 0 }
@@ -23,7 +23,7 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
     if wait then
         return { 'outbox-full', wait }
     elseif not Events.has_room_for_message(device, record) then
-        return { 'events-full' }
+        return 'events-full'
     end
     local seq = Outbox.push(device, record, data, ttl, request or '')
     if request then
@@ -36,17 +36,19 @@ Call.operation('send', WRITE, function(device, data, ttl, request, body)
 end)
 
 -- A gateway that finds a message pending is notified when messages of the device are settled.
-Call.operation('acknowledgement', SUBSCRIBE, function(device, epoch, seq)
+Call.operation('acknowledgement', SUBSCRIBE_TO_DEVICE, function(device, epoch, seq)
     local record = Records.load(device)
     if not record or record.epoch ~= epoch then
-        return { 'never' }
+        return 'never'
     end
     local found = Outbox.acknowledgement(device, record, tonumber(seq))
     if found == 'pending' then
+        record.has_waiters = true
+        Records.touch(device)
         redis.call('SADD', key('waiters', device), caller)
         redis.call('PEXPIRE', key('waiters', device), SAFETY_TTL)
     end
-    return { found }
+    return found
 end)
 
 Call.operation('acknowledge', MAKE_ROOM, function(device, connection, seq)
@@ -55,8 +57,8 @@ Call.operation('acknowledge', MAKE_ROOM, function(device, connection, seq)
         return stale
     end
     local has_more = Outbox.acknowledge(device, record, tonumber(seq))
-    Notifications.messages_settled(device)
-    return { has_more and 'more' or 'ok' }
+    Notifications.messages_settled(device, record)
+    return has_more and 'more' or 'ok'
 end)
 
 -- The ids of accepted messages are kept as the first bytes of their digests, one after the other, the newest
@@ -74,16 +76,18 @@ end
 
 -- `id_digest` has ID_SIZE bytes.
 Call.operation('accept', WRITE, function(device, connection, id, id_digest, data)
+    local accepted, known = key('accepted', device), LIMITS.remembered_ids * ID_SIZE
+    local found = redis.call('MGET', key('device', device), accepted)
+    Records.decode(device, found[1])
     local record, stale = Sockets.record_of(device, connection)
     if not record then
         return stale
     end
-    local accepted, known = key('accepted', device), LIMITS.remembered_ids * ID_SIZE
-    local ids = known > 0 and redis.call('GETRANGE', accepted, -known, -1) or ''
+    local ids = known > 0 and string.sub(found[2] or '', -known) or ''
     if has_id(ids, id_digest) then
-        return { 'ok' }
+        return 'ok'
     elseif not Events.has_room_for_event(device, record, connection, id, data) then
-        return { 'events-full' }
+        return 'events-full'
     end
     if known > 0 then
         local size = redis.call('APPEND', accepted, id_digest)
@@ -94,5 +98,5 @@ Call.operation('accept', WRITE, function(device, connection, id, id_digest, data
         end
     end
     Events.append('message', device, connection, id, data)
-    return { 'ok' }
+    return 'ok'
 end)

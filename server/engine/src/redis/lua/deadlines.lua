@@ -38,5 +38,5 @@ Call.operation('expire', MAKE_ROOM, function()
         left = 0
     end
     left = expire_each('due:records', left, State.expire_record)
-    return { left <= 0 and 'more' or 'ok' }
+    return left <= 0 and 'more' or 'ok'
 end)

@@ -1,5 +1,6 @@
 -- The event stream: events are appended, read, and dropped from its oldest end. An entry holds the
--- parts of an event; the gateway that reads it makes the JSON. event.rs lists the parts by kind.
+-- parts of an event; the gateway that reads it makes the JSON. event.rs lists the parts by kind. An entry has
+-- one field, whose name is all parts but the body, one a line: names and values cost a command more than their bytes.
 
 -- The bytes that an event counts for: the same formula as `Event::size` in engine/src/event.rs.
 local function event_size(kind, device, connection, detail, body)
@@ -25,11 +26,9 @@ end
 function Events.append(kind, device, connection, detail, body)
     detail, body = tostring(detail or ''), tostring(body or '')
     local size = event_size(kind, device, connection, detail, body)
-    redis.call(
-        'XADD', key('events'), event_log.next .. '-0', 'kind', kind, 'device', device,
-        'connection', connection, 'at', now, 'detail', detail, 'body', body
-    )
-    redis.call('HINCRBY', key('event-bytes'), device, size)
+    local head = kind .. '\n' .. device .. '\n' .. connection .. '\n' .. text(now) .. '\n' .. detail
+    redis.call('XADD', key('events'), text(event_log.next) .. '-0', head, body)
+    redis.call('HINCRBY', key('event-bytes'), device, text(size))
     event_log.next, event_log.bytes, event_log.has_changed = event_log.next + 1, event_log.bytes + size, true
     has_appended = true
     if kind == 'expired' then
@@ -126,11 +125,9 @@ end
 
 -- An entry of the stream: its number, and what it holds.
 local function decode(entry)
-    -- Names and values by turns, in the order of `Events.append`.
-    local n, fields = tonumber(string.match(entry[1], '^%d+')), entry[2]
-    local kind, device, connection = fields[2], fields[4], fields[6]
-    local size = event_size(kind, device, connection, fields[10], fields[12])
-    return { n = n, device = device, at = tonumber(fields[8]), size = size }
+    local n, field = tonumber(string.match(entry[1], '^%d+')), entry[2]
+    local kind, device, connection, at, detail = string.match(field[1], '^([^\n]+)\n([^\n]+)\n([^\n]*)\n(%d+)\n(.*)$')
+    return { n = n, device = device, at = tonumber(at), size = event_size(kind, device, connection, detail, field[2]) }
 end
 
 -- Drops the oldest events while `is_over` of number and time says so, up to `at_most`; returns how
@@ -195,15 +192,15 @@ end)
 -- Drops up to a batch of the stream's events.
 Call.operation('release', MAKE_ROOM, function(stream, through)
     if redis.call('HGET', key('meta'), 'stream') ~= stream then
-        return { 'other-stream' }
+        return 'other-stream'
     end
     through = math.min(tonumber(through), event_log.next - 1)
     local dropped = Events.drop_oldest(BATCH, function(n) return n <= through end)
     if dropped == BATCH then
-        return { 'more' }
+        return 'more'
     end
     skip_before(through + 1)
-    return { 'ok' }
+    return 'ok'
 end)
 
 -- How full everything is: devices, those with a socket, queued messages, events, their bytes, the bytes
@@ -215,7 +212,7 @@ Call.operation('stats', READ, function()
     }
     local oldest = redis.call('XRANGE', key('events'), '-', '+', 'COUNT', 1)[1]
     if oldest then
-        table.insert(fill, math.max(now - tonumber(oldest[2][8]), 0))
+        table.insert(fill, math.max(now - decode(oldest).at, 0))
     end
     return fill
 end)

@@ -71,7 +71,8 @@ end
 -- In a Redis Cluster a slot moves to another node, which is another run: `moved-from` is the run that has
 -- moved it, as the gateway has seen.
 --
--- The number of partitions is written down with the data and never changes. `may_make` is whether the data
+-- The format of the data is written down with it, and no other is read. The number of partitions is, too, and
+-- never changes. `may_make` is whether the data
 -- may begin here: not before another partition has shown that the number is right.
 redis.register_function({
     function_name = LIBRARY .. '_join',
@@ -86,9 +87,11 @@ redis.register_function({
         if late then
             return late
         end
-        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name, 'keeps-all', 'partitions')
+        local found = redis.call('HMGET', key('meta'), 'stream', 'run', 'gateway:' .. name, 'keeps-all', 'partitions', 'format')
         local stream = found[1]
-        if stream and (found[5] or '1') ~= partitions then
+        if stream and tonumber(found[6] or 1) ~= FORMAT then
+            return redis.error_reply('FORMAT ' .. (found[6] or '1'))
+        elseif stream and (found[5] or '1') ~= partitions then
             return redis.error_reply('PARTITIONS ' .. (found[5] or '1'))
         elseif not stream and not may_make then
             return redis.error_reply('UNMADE another partition has to be reached first')
@@ -111,7 +114,7 @@ redis.register_function({
                 Gateways.expire(gateway)
             end
             stream, writes = fresh_stream, nil
-            redis.call('HSET', key('meta'), 'stream', stream, 'partitions', partitions)
+            redis.call('HSET', key('meta'), 'stream', stream, 'partitions', partitions, 'format', FORMAT)
             redis.call('HINCRBY', key('meta'), 'generation', 1)
             redis.call('HSETNX', key('meta'), 'next', 1)
             redis.call('HSETNX', key('meta'), 'bytes', 0)
@@ -133,11 +136,11 @@ redis.register_function({
 -- The gateway shuts down: it expires at once.
 Call.operation('leave', SUBSCRIBE, function()
     Gateways.expire(caller)
-    return { 'ok' }
+    return 'ok'
 end)
 
 -- Checks whether a write would be taken now, and whether the caller's channel works.
 Call.operation('ready', PROBE, function()
     Notifications.publish_heartbeat()
-    return { 'ok' }
+    return 'ok'
 end)

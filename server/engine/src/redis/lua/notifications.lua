@@ -16,17 +16,19 @@ end
 
 -- Messages of the device were acknowledged, or cannot be any more. Notifies the caller and every gateway
 -- that waits for an acknowledgement of the device.
-function Notifications.messages_settled(device)
+function Notifications.messages_settled(device, record)
     notify(caller, NOTIFICATION.messages_settled, device)
-    local waiters = redis.call('SMEMBERS', key('waiters', device))
-    for _, gateway in ipairs(waiters) do
+    if not record.has_waiters then
+        return
+    end
+    for _, gateway in ipairs(redis.call('SMEMBERS', key('waiters', device))) do
         if gateway ~= caller then
             notify(gateway, NOTIFICATION.messages_settled, device)
         end
     end
-    if #waiters > 0 then
-        redis.call('DEL', key('waiters', device))
-    end
+    redis.call('DEL', key('waiters', device))
+    record.has_waiters = false
+    Records.touch(device)
 end
 
 -- The caller has looked for events and found none. Names of gateways have no spaces.

@@ -1,50 +1,87 @@
--- The outbox of a device: its messages by number in a hash, their deadlines and sizes in a sorted
--- set by number (`queue`), and the deadlines of all devices in one sorted set (`due:messages`).
+-- The outbox of a device: its messages by number in a hash, and the deadlines of all devices in one sorted set
+-- (`due:messages`).
 
--- The digest of the idempotency key that a message was sent with comes last in a member, because it
--- may hold any byte; a message without one ends with a space.
-
--- The member of a message in its queue.
-local function queue_member(message)
-    return string.format('%d %d %d ', message.seq, message.expires, message.size) .. message.request
-end
+-- A stored message: its deadline, and the digest of the idempotency key that it was sent with, or an empty text.
+-- Then comes the data.
+local STORED = '>I8Bc0'
 
 -- The member of a message among the deadlines of all devices. Where several messages have one
 -- deadline, they are in the order of device and number.
-local function deadline_member(message)
-    return string.format('%s %010d %d ', message.device, message.seq, message.size) .. message.request
+local function deadline_member(device, seq)
+    return string.format('%s %010d', device, seq)
 end
 
--- The messages with a number in this range, in order, up to `at_most` where it is given.
-function Outbox.messages(device, from, to, at_most)
-    local members = redis.call('ZRANGE', key('queue', device), from, to, 'BYSCORE', 'LIMIT', 0, at_most or -1)
-    local messages = {}
-    for _, member in ipairs(members) do
-        local seq, expires, size, place = string.match(member, '^(%d+) (%d+) (%d+) ()')
-        table.insert(messages, {
-            device = device, seq = tonumber(seq), expires = tonumber(expires), size = tonumber(size),
-            request = string.sub(member, place),
-        })
+local function decode(device, seq, stored)
+    local expires, request, place = struct.unpack(STORED, stored)
+    local data = string.sub(stored, place)
+    return { device = device, seq = seq, expires = expires, size = #data, request = request, data = data }
+end
+
+local function find(device, seq)
+    local stored = redis.call('HGET', key('outbox', device), text(seq))
+    return stored and decode(device, seq, stored)
+end
+
+-- The numbers between two at which there may be messages, in order. Numbers follow each other unless messages
+-- have expired between them; where many have, the hash is asked.
+local function seqs_between(device, record, from, to)
+    local seqs = {}
+    if to - from < 2 * record.count + BATCH then
+        for seq = from, to do
+            table.insert(seqs, seq)
+        end
+        return seqs
+    end
+    for _, field in ipairs(redis.call('HKEYS', key('outbox', device))) do
+        local seq = tonumber(field)
+        if seq >= from and seq <= to then
+            table.insert(seqs, seq)
+        end
+    end
+    table.sort(seqs)
+    return seqs
+end
+
+-- The messages with a number in this range, in order, up to `at_most`.
+function Outbox.messages(device, record, from, to, at_most)
+    local messages, first = {}, 1
+    from, to = math.max(from, record.acknowledged_seq + 1), math.min(to, record.last_seq)
+    local seqs = record.count > 0 and seqs_between(device, record, from, to) or messages
+    while first <= #seqs and #messages < at_most do
+        local fields, last = {}, math.min(first + math.min(BATCH, at_most) - 1, #seqs)
+        for place = first, last do
+            table.insert(fields, text(seqs[place]))
+        end
+        for place, stored in ipairs(redis.call('HMGET', key('outbox', device), unpack(fields))) do
+            if stored and #messages < at_most then
+                table.insert(messages, decode(device, seqs[first + place - 1], stored))
+            end
+        end
+        first = last + 1
     end
     return messages
 end
 
--- The first messages of any device that are due, up to `at_most`, in the order of their deadlines.
+-- All messages.
+function Outbox.all(device, record)
+    return Outbox.messages(device, record, 1, record.last_seq, record.count)
+end
+
+-- The first messages of any device that are due, up to `at_most`, in the order of their deadlines. Of one whose
+-- record Redis has expired there is nothing but device and number.
 local function due_messages(at_most)
-    local due = redis.call('ZRANGE', key('due:messages'), '-inf', now, 'BYSCORE', 'LIMIT', 0, at_most, 'WITHSCORES')
-    local messages = {}
-    for place = 1, #due, 2 do
-        local device, seq, size, rest = string.match(due[place], '^(%S+) (%d+) (%d+) ()')
-        table.insert(messages, {
-            device = device, seq = tonumber(seq), expires = tonumber(due[place + 1]), size = tonumber(size),
-            request = string.sub(due[place], rest),
-        })
+    local due = redis.call('ZRANGE', key('due:messages'), '-inf', now, 'BYSCORE', 'LIMIT', 0, at_most)
+    for place, member in ipairs(due) do
+        local device, seq = string.match(member, '^(%S+) (%d+)$')
+        seq = tonumber(seq)
+        due[place] = Records.load(device) and find(device, seq)
+            or { device = device, seq = seq, expires = now, size = 0, request = '' }
     end
-    return messages
+    return due
 end
 
--- Calls a command with a member or field for each message, a batch at a time: Lua bounds how many
--- arguments a call can have.
+-- Calls a command with something of each message, a batch at a time: Lua bounds how many arguments a call can
+-- have.
 local function remove_each(command, name, messages, member)
     for first = 1, #messages, BATCH do
         local members = {}
@@ -56,12 +93,13 @@ local function remove_each(command, name, messages, member)
 end
 
 function Outbox.clear_deadlines(messages)
-    remove_each('ZREM', key('due:messages'), messages, deadline_member)
+    remove_each('ZREM', key('due:messages'), messages, function(message)
+        return deadline_member(message.device, message.seq)
+    end)
 end
 
 local function remove(device, record, messages)
-    remove_each('HDEL', key('outbox', device), messages, function(message) return message.seq end)
-    remove_each('ZREM', key('queue', device), messages, queue_member)
+    remove_each('HDEL', key('outbox', device), messages, function(message) return text(message.seq) end)
     Outbox.clear_deadlines(messages)
     for _, message in ipairs(messages) do
         record.count, record.bytes = record.count - 1, record.bytes - message.size
@@ -101,7 +139,7 @@ local function expire(messages)
         local record = Records.load(device)
         if record then
             expire_of_device(device, record, of_device)
-            Notifications.messages_settled(device)
+            Notifications.messages_settled(device, record)
         else
             Outbox.clear_deadlines(of_device)
             for _ = 1, #of_device do
@@ -137,13 +175,13 @@ local function split_due(messages)
 end
 
 -- Expires the first messages of a device, up to a batch, whether or not they are due.
-function Outbox.expire_first(device, at_most)
-    expire(Outbox.messages(device, '-inf', '+inf', at_most))
+function Outbox.expire_first(device, record, at_most)
+    expire(Outbox.messages(device, record, 1, record.last_seq, at_most))
 end
 
 -- Expires what is due in the outbox of one device, up to a batch.
-local function expire_due_of(device)
-    local due = split_due(Outbox.messages(device, '-inf', '+inf'))
+local function expire_due_of(device, record)
+    local due = split_due(Outbox.all(device, record))
     expire({ unpack(due, 1, math.min(#due, BATCH)) })
 end
 
@@ -154,7 +192,7 @@ function Outbox.count(device, record)
     elseif redis.call('ZCOUNT', key('due:messages'), '-inf', now) == 0 then
         return record.count
     end
-    local _, waiting = split_due(Outbox.messages(device, '-inf', '+inf'))
+    local _, waiting = split_due(Outbox.all(device, record))
     return #waiting
 end
 
@@ -162,7 +200,7 @@ end
 -- message that is refused.
 local function first_expires(device, record)
     if record.count > 0 and not record.first_expires then
-        for _, message in ipairs(Outbox.messages(device, '-inf', '+inf')) do
+        for _, message in ipairs(Outbox.all(device, record)) do
             record.first_expires = math.min(record.first_expires or message.expires, message.expires)
         end
         Records.touch(device)
@@ -178,51 +216,67 @@ end
 -- Messages that are due take no room, also before a gateway expires them.
 function Outbox.until_room(device, record, size)
     if is_full(record, size) and first_expires(device, record) <= now then
-        expire_due_of(device)
+        expire_due_of(device, record)
     end
     return is_full(record, size) and math.max(first_expires(device, record) - now, 0) or nil
 end
 
 -- Queues a message, with the digest of its idempotency key or ''; returns its number.
 function Outbox.push(device, record, data, ttl, request)
-    local message = {
-        device = device, seq = record.last_seq + 1, expires = now + ttl, size = #data, request = request,
-    }
+    local seq, expires = record.last_seq + 1, now + ttl
     if record.count == 0 then
-        record.first_expires = message.expires
+        record.first_expires = expires
     elseif record.first_expires then
-        record.first_expires = math.min(record.first_expires, message.expires)
+        record.first_expires = math.min(record.first_expires, expires)
     end
-    record.last_seq, record.count, record.bytes = message.seq, record.count + 1, record.bytes + #data
+    record.last_seq, record.count, record.bytes = seq, record.count + 1, record.bytes + #data
     Records.touch(device)
-    redis.call('HSET', key('outbox', device), message.seq, data)
-    redis.call('ZADD', key('queue', device), message.seq, queue_member(message))
-    redis.call('ZADD', key('due:messages'), message.expires, deadline_member(message))
+    local outbox = key('outbox', device)
+    redis.call('ZADD', key('due:messages'), text(expires), deadline_member(device, seq))
+    redis.call('HSET', outbox, text(seq), struct.pack(STORED, expires, #request, request) .. data)
     State.extend_record(device, record, now)
     if record.count == 1 then
-        Records.limit_ttl(record, key('outbox', device))
-        Records.limit_ttl(record, key('queue', device))
+        Records.limit_ttl(record, outbox)
     end
-    return message.seq
+    return seq
+end
+
+-- Removes all messages, where all are acknowledged and none is due, without reading them. Returns whether it did.
+local function acknowledges_all(device, record, seq)
+    local first = record.acknowledged_seq + 1
+    if seq < record.last_seq or seq - first >= BATCH or not record.first_expires or record.first_expires <= now then
+        return false
+    end
+    local members = {}
+    for it = first, seq do
+        table.insert(members, deadline_member(device, it))
+    end
+    redis.call('ZREM', key('due:messages'), unpack(members))
+    redis.call('DEL', key('outbox', device))
+    record.count, record.bytes, record.first_expires = 0, 0, false
+    return true
 end
 
 -- Removes the messages up to a number, a batch at most. Those that are due expire: they were not
 -- acknowledged in time. Returns whether there may be more; then the call is to be repeated.
 function Outbox.acknowledge(device, record, seq)
     seq = math.min(seq, record.last_seq)
-    local messages = record.count > 0 and Outbox.messages(device, '-inf', seq, BATCH) or {}
-    local has_more = #messages == BATCH
-    if has_more then
-        seq = messages[BATCH].seq
+    local has_more = false
+    if record.count > 0 and not acknowledges_all(device, record, seq) then
+        local messages = Outbox.messages(device, record, 1, seq, BATCH)
+        has_more = #messages == BATCH
+        if has_more then
+            seq = messages[BATCH].seq
+        end
+        if #messages > 0 then
+            local due, acknowledged = split_due(messages)
+            expire(due)
+            remove(device, record, acknowledged)
+        end
     end
     if seq > record.acknowledged_seq then
         record.acknowledged_seq = seq
         Records.touch(device)
-    end
-    if #messages > 0 then
-        local due, acknowledged = split_due(messages)
-        expire(due)
-        remove(device, record, acknowledged)
     end
     return has_more
 end
@@ -230,7 +284,7 @@ end
 -- Whether the prospect is known to have acknowledged a message ('acknowledged'), can do so ('pending')
 -- or will not ('never'). A message that is due counts as expired, also before a gateway expires it.
 function Outbox.acknowledgement(device, record, seq)
-    local queued = Outbox.messages(device, seq, seq)[1]
+    local queued = record.count > 0 and find(device, seq)
     if queued then
         return queued.expires > now and 'pending' or 'never'
     end
@@ -240,6 +294,9 @@ function Outbox.acknowledgement(device, record, seq)
     return is_acknowledged and 'acknowledged' or 'never'
 end
 
+-- Messages that are read at a time: most batches for a socket are smaller.
+local PAGE = 10
+
 -- The messages after a number: at least one, then up to `bytes` bytes of them; numbers and data by
 -- turns, after 'more' where there are further ones.
 Call.operation('outbox', READ, function(device, connection, after, bytes)
@@ -247,9 +304,9 @@ Call.operation('outbox', READ, function(device, connection, after, bytes)
     if not record then
         return stale
     end
-    local outcome, total = { 'ok' }, 0
-    local page = record.count > 0 and Outbox.messages(device, '(' .. after, '+inf', BATCH) or {}
-    while #page > 0 do
+    local outcome, total, last = { 'ok' }, 0, tonumber(after)
+    repeat
+        local page = Outbox.messages(device, record, last + 1, record.last_seq, PAGE)
         for _, message in ipairs(page) do
             if message.expires > now then
                 if total > 0 and total + message.size > tonumber(bytes) then
@@ -258,11 +315,10 @@ Call.operation('outbox', READ, function(device, connection, after, bytes)
                 end
                 total = total + math.max(message.size, 1)
                 table.insert(outcome, message.seq)
-                table.insert(outcome, redis.call('HGET', key('outbox', device), message.seq))
+                table.insert(outcome, message.data)
             end
+            last = message.seq
         end
-        local last = page[#page].seq
-        page = #page == BATCH and Outbox.messages(device, '(' .. last, '+inf', BATCH) or {}
-    end
+    until #page < PAGE
     return outcome
 end)

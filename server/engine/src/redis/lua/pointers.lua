@@ -54,13 +54,13 @@ Call.operation('settle', POINT, function(half_ref, partition, settles)
         found.settles = now
         store(half_ref, found)
     end
-    return { 'ok' }
+    return 'ok'
 end)
 
 Call.operation('pointed', READ, function(half_ref)
     local found = find(half_ref)
     if not found then
-        return { 'unknown' }
+        return 'unknown'
     end
     return { 'ok', tonumber(found.partition) }
 end)

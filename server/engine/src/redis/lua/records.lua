@@ -4,43 +4,62 @@
 -- Gateways expire records. For when no gateway is left to do so, every key of a device has a TTL of
 -- at least SAFETY_TTL / 2 beyond the end of its record.
 
--- A record has two parts: numbers and the socket, which every call needs, and lists, which few do. The
--- first is packed by `struct`, which takes a tenth of the time; the second by MessagePack, and stays packed
--- until it is asked for.
+-- A record is packed by `struct`, its socket after the rest. The tokens stay packed until they are asked for,
+-- because most operations need at most to know whether there is one alone.
 --
 -- In the record, what is not there is `false`; stored, it is 0 or an empty text.
-local NUMBERS, SOCKET = '>BI4I8I8I8I8I8I8I8I8I8I8I8Bc0', '>I8Bc0Bc0Bc0I4c0'
-local CLAIMED, HAS_DATA, HAS_SOCKET = 1, 2, 4
+local STORED, SOCKET = '>BI4I8I8I8I8I8I8I8I8I8I8I8Bc0I4c0I4c0Bc0Bc0', '>I8Bc0Bc0Bc0I4c0'
+local CLAIMED, HAS_DATA, HAS_SOCKET, HAS_WAITERS = 1, 2, 4, 8
 
-local LISTS = {
-    tokens = true, -- the oldest first; of a claim, one that the device has and then unused ones
-    token_keys = true, -- of unused tokens: the idempotency key of the request, by token
-    pending = true, -- open authorisations: half ref and time of expiry of each
-    last_end = true, -- the connection that the engine ended last, and the reason
-}
+-- A stored token is followed by the idempotency key of the request, where it is an unused one that has one.
+local DIGEST_SIZE = 32
+local NO_KEY = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
-local function unpack_lists(record)
-    setmetatable(record, nil)
-    record.tokens, record.token_keys, record.pending, record.last_end = cmsgpack.unpack(record.packed_lists)
-    record.packed_lists = nil
+local function unpack_tokens(record)
+    local packed, tokens, keys = record.packed_tokens, {}, {}
+    for place = 1, #packed, 2 * DIGEST_SIZE do
+        local token = string.sub(packed, place, place + DIGEST_SIZE - 1)
+        local request_key = string.sub(packed, place + DIGEST_SIZE, place + 2 * DIGEST_SIZE - 1)
+        table.insert(tokens, token)
+        keys[token] = request_key ~= NO_KEY and request_key or nil
+    end
+    record.tokens, record.token_keys, record.packed_tokens = tokens, keys, false
 end
 
-local WITH_PACKED_LISTS = {
+local function pack_tokens(record)
+    local packed = {}
+    for _, token in ipairs(record.tokens) do
+        table.insert(packed, token)
+        table.insert(packed, record.token_keys[token] or NO_KEY)
+    end
+    return table.concat(packed)
+end
+
+local WITH_PACKED_TOKENS = {
     __index = function(record, name)
-        if LISTS[name] then
-            unpack_lists(record)
-            return record[name]
+        if name == 'tokens' or name == 'token_keys' then
+            unpack_tokens(record)
+            return rawget(record, name)
         end
     end,
 }
 
+-- Whether this is the only token of a device, and no request can get another in its place.
+function Records.has_only_token(record, token)
+    return record.packed_tokens == token .. NO_KEY
+end
+
 local function encode(record)
     local socket = record.socket
-    local flags = (record.claimed and CLAIMED or 0) + (record.has_data and HAS_DATA or 0) + (socket and HAS_SOCKET or 0)
+    local flags = (record.claimed and CLAIMED or 0) + (record.has_data and HAS_DATA or 0)
+        + (socket and HAS_SOCKET or 0) + (record.has_waiters and HAS_WAITERS or 0)
+    local tokens, last_end = record.packed_tokens or pack_tokens(record), record.last_end
     local packed = struct.pack(
-        NUMBERS, flags, record.generation, record.expires, record.keys_expire, record.rate, record.last_seq,
+        STORED, flags, record.generation, record.expires, record.keys_expire, record.rate, record.last_seq,
         record.acknowledged_seq, record.count, record.bytes, record.unknown_seq, record.reserved,
-        record.first_expires or 0, record.last_seen or 0, #record.epoch, record.epoch
+        record.first_expires or 0, record.last_seen or 0, #record.epoch, record.epoch, #tokens, tokens,
+        #record.pending, record.pending, #record.ended_connection, record.ended_connection,
+        #record.end_reason, record.end_reason
     )
     if socket then
         packed = packed .. struct.pack(
@@ -48,45 +67,49 @@ local function encode(record)
             #socket.token, socket.token, #socket.link, socket.link
         )
     end
-    local lists = rawget(record, 'packed_lists')
-        or cmsgpack.pack(record.tokens, record.token_keys, record.pending, record.last_end)
-    return packed .. lists
+    return packed
 end
 
--- Decodes what was read under the device's key, and keeps it for the rest of the call.
+-- Decodes what was read under the device's key, and keeps it for the rest of the operation.
 function Records.decode(device, packed)
     if not packed then
         loaded[device] = false
         return nil
     end
-    local record, flags, place = {}, nil, nil
-    flags, record.generation,
-        record.expires, -- unless a socket is open then
-        record.keys_expire, -- the TTL of the device's keys ends here
-        record.rate, -- the theoretical arrival time of the next authorisation, in microseconds
-        record.last_seq, -- the number of the newest message; the first is 1
-        record.acknowledged_seq, -- every message up to this number left by an acknowledgement, or expired
-        record.count, -- messages in the outbox
-        record.bytes, -- of these
-        record.unknown_seq, -- of messages up to this number is not known whether they expired
-        record.reserved, -- bytes reserved for the events that the record is certain to cause
-        record.first_expires, -- when the first message of the outbox expires, where it is known
-        record.last_seen, -- when the device last got a token that it asked for, or its socket ended
-        record.epoch, place = struct.unpack(NUMBERS, packed)
-    record.claimed = flags % 2 == 1
-    record.has_data = flags % 4 >= HAS_DATA -- whether the device has said something of itself, which has its own key
-    record.first_expires = record.first_expires > 0 and record.first_expires
-    record.last_seen = record.last_seen > 0 and record.last_seen
-    record.socket = false
-    if flags >= HAS_SOCKET then
-        local socket = {}
-        socket.since, socket.connection, socket.gateway, socket.token, socket.link, place =
-            struct.unpack(SOCKET, packed, place)
-        record.socket = socket
+    local flags, generation_of_record, expires, keys_expire, rate, last_seq, acknowledged_seq, count, bytes,
+        unknown_seq, reserved, first_expires, last_seen, epoch, tokens, pending, ended_connection, end_reason,
+        place = struct.unpack(STORED, packed)
+    local record = {
+        claimed = flags % 2 == 1,
+        has_data = flags % 4 >= HAS_DATA, -- whether the device has said something of itself, which has its own key
+        has_waiters = flags >= HAS_WAITERS, -- whether gateways wait for an acknowledgement
+        generation = generation_of_record,
+        expires = expires, -- unless a socket is open then
+        keys_expire = keys_expire, -- the TTL of the device's keys ends here
+        rate = rate, -- the theoretical arrival time of the next authorisation, in microseconds
+        last_seq = last_seq, -- the number of the newest message; the first is 1
+        acknowledged_seq = acknowledged_seq, -- every message up to this number left by an acknowledgement, or expired
+        count = count, -- messages in the outbox
+        bytes = bytes, -- of these
+        unknown_seq = unknown_seq, -- of messages up to this number is not known whether they expired
+        reserved = reserved, -- bytes reserved for the events that the record is certain to cause
+        first_expires = first_expires > 0 and first_expires, -- when the first message of the outbox expires, where it is known
+        last_seen = last_seen > 0 and last_seen, -- when the device last got a token that it asked for, or its socket ended
+        epoch = epoch,
+        -- Of these, `tokens` has the oldest first; of a claim, one that the device has and then unused ones.
+        -- `token_keys` has the idempotency keys of unused tokens, by token.
+        packed_tokens = tokens,
+        pending = pending, -- open authorisations, packed by authorisations.lua
+        ended_connection = ended_connection, -- the connection that the engine ended last, or an empty text
+        end_reason = end_reason, -- and why
+        socket = false,
+    }
+    if flags % 8 >= HAS_SOCKET then
+        local since, connection, gateway, token, link = struct.unpack(SOCKET, packed, place)
+        record.socket = { since = since, connection = connection, gateway = gateway, token = token, link = link }
     end
-    record.packed_lists = string.sub(packed, place)
-    setmetatable(record, WITH_PACKED_LISTS)
-    if record.generation ~= generation then
+    setmetatable(record, WITH_PACKED_TOKENS)
+    if generation_of_record ~= generation then
         -- The newest numbers may be lost, and would be given twice.
         local stream = redis.call('HGET', key('meta'), 'stream')
         record.epoch = string.sub(redis.sha1hex(stream .. record.epoch), 1, 22)
@@ -136,7 +159,7 @@ function Records.delete(device, record)
     loaded[device] = false
     dirty[device] = nil
     redis.call(
-        'DEL', key('device', device), key('device-data', device), key('outbox', device), key('queue', device), key('expired', device),
+        'DEL', key('device', device), key('device-data', device), key('outbox', device), key('expired', device),
         key('accepted', device), key('idempotency', device), key('idempotency-due', device), key('waiters', device)
     )
 end
@@ -153,7 +176,7 @@ local function save(device, record)
         return
     end
     record.keys_expire = math.max(record.expires, now) + SAFETY_TTL
-    for _, kind in ipairs({ 'device-data', 'outbox', 'queue', 'expired', 'accepted' }) do
+    for _, kind in ipairs({ 'device-data', 'outbox', 'expired', 'accepted' }) do
         Records.limit_ttl(record, key(kind, device))
     end
     for _, token in ipairs(record.tokens) do

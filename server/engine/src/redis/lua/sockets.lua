@@ -21,7 +21,7 @@ function Sockets.keep_link(socket)
 end
 
 function Sockets.open(device, record, socket, data)
-    record.socket, record.last_end = socket, false
+    record.socket, record.ended_connection, record.end_reason = socket, '', ''
     Records.touch(device)
     -- All have one score, so that the set is in the order of the names.
     redis.call('ZADD', key('connected'), 0, device)
@@ -52,7 +52,7 @@ end
 -- Ends the socket and notifies its gateway. The reason is kept for a gateway that misses it.
 function Sockets.finish(device, record, reason)
     local socket = Sockets.remove(device, record, reason)
-    record.last_end = { socket.connection, reason }
+    record.ended_connection, record.end_reason = socket.connection, reason
     Notifications.end_socket(socket, reason)
 end
 
@@ -62,8 +62,8 @@ local function why_stale(record, connection)
         return END_REASON.revoked
     elseif record.socket then
         return END_REASON.superseded
-    elseif record.last_end and record.last_end[1] == connection then
-        return record.last_end[2]
+    elseif record.ended_connection == connection then
+        return record.end_reason
     end
     return END_REASON.lease_expired
 end
@@ -88,7 +88,7 @@ Call.operation('close', MAKE_ROOM, function(code, ...)
             State.extend_record(device, record, now)
         end
     end
-    return { 'ok' }
+    return 'ok'
 end)
 
 -- The state of connections of the caller, each given by device and connection: 'open', 'queued'

@@ -38,7 +38,7 @@ function State.new_record(device, epoch, claimed)
         claimed = claimed,
         tokens = {},
         token_keys = {},
-        pending = {},
+        pending = '',
         expires = now,
         keys_expire = 0,
         rate = 0,
@@ -50,8 +50,10 @@ function State.new_record(device, epoch, claimed)
         reserved = 0,
         first_expires = false,
         last_seen = false,
-        last_end = false,
+        ended_connection = '',
+        end_reason = '',
         has_data = false,
+        has_waiters = false,
         socket = false,
     }
     Records.insert(device, record)
@@ -66,7 +68,7 @@ function State.shrinks_record(device, record)
     if record.count <= BATCH then
         return false
     end
-    Outbox.expire_first(device, BATCH)
+    Outbox.expire_first(device, record, BATCH)
     return true
 end
 
@@ -89,8 +91,8 @@ function State.delete_record(device, record)
         Sockets.finish(device, record, END_REASON.revoked)
     end
     if record.count > 0 then
-        Notifications.messages_settled(device)
-        local messages = Outbox.messages(device, '-inf', '+inf')
+        Notifications.messages_settled(device, record)
+        local messages = Outbox.all(device, record)
         for _, message in ipairs(messages) do
             Events.append('expired', device, '', record.epoch, message.seq)
         end
@@ -171,9 +173,9 @@ end)
 Call.operation('disconnect', MAKE_ROOM, function(device)
     local record = Records.load(device)
     if record and not State.ends_record(device, record) then
-        return { 'more' }
+        return 'more'
     end
-    return { 'ok' }
+    return 'ok'
 end)
 
 -- Disconnects a device that is to be erased. Then its events and half refs from before this are left: the
@@ -183,7 +185,7 @@ Call.operation('erase_record', MAKE_ROOM, function(device)
     if not record then
         forget_lost(device)
     elseif not State.ends_record(device, record) then
-        return { 'more' }
+        return 'more'
     end
     local first, last = Events.ends_of(device)
     return { 'ok', first, last, now }

@@ -72,7 +72,7 @@ end
 
 -- A token is used. The first use of one of a claim's unused tokens ends all others.
 function Tokens.use(device, record, token)
-    if not record.claimed then
+    if not record.claimed or Records.has_only_token(record, token) then
         return
     end
     confirm(device, record, token)
@@ -157,15 +157,15 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
         elseif requester == 'claim' and place_of(record.tokens, shown) then
             renew(device, record, shown, token, request_key)
         else
-            return { 'device-claimed' }
+            return 'device-claimed'
         end
         granted(device, record, requester, data)
-        return { 'ok' }
+        return 'ok'
     end
     if requester == 'test' then
         record = record or State.new_record(device, epoch, false)
         if not record then
-            return { 'devices-full' }
+            return 'devices-full'
         end
         if #record.tokens >= LIMITS.test_tokens then
             local oldest = record.tokens[1]
@@ -174,24 +174,24 @@ Call.operation('request_token', WRITE, function(device, requester, shown, reques
         end
     else
         if record and not State.ends_record(device, record) then
-            return { 'more' }
+            return 'more'
         end
         record = State.new_record(device, epoch, true)
         if not record then
-            return { 'devices-full' }
+            return 'devices-full'
         end
     end
     add(device, record, token, request_key)
     granted(device, record, requester, data)
-    return { 'ok' }
+    return 'ok'
 end)
 
 Call.operation('check_token', READ, function(token)
     local device, expires = Tokens.find(token)
     if not device then
-        return { 'unknown' }
+        return 'unknown'
     end
-    return { expires <= now and 'expired' or 'ok' }
+    return expires <= now and 'expired' or 'ok'
 end)
 
 Call.operation('revoke_token', MAKE_ROOM, function(token)
@@ -201,9 +201,9 @@ Call.operation('revoke_token', MAKE_ROOM, function(token)
         drop(device, record, token)
         end_dependants(device, record, token, END_REASON.revoked)
     elseif record and not State.ends_record(device, record) then
-        return { 'more' }
+        return 'more'
     end
-    return { 'ok' }
+    return 'ok'
 end)
 
 -- Revokes a token that no client has. Where it is a claim's only one, no client could renew it, so
@@ -212,7 +212,7 @@ Call.operation('revoke_unconfirmed', MAKE_ROOM, function(token)
     local device = Tokens.find(token)
     local record = device and Records.load(device)
     if record and #record.tokens == 1 and not State.ends_record(device, record) then
-        return { 'more' }
+        return 'more'
     end
-    return { 'ok' }
+    return 'ok'
 end)
