@@ -1,5 +1,6 @@
 // A disk that hangs, is slow or turns read-only. Preloaded into a gateway, it lets writes to files called journal.sqlite or
-// committed wait or fail while the file that DISK_STATE names says so: "hang", "slow" or "read-only".
+// committed wait or fail while the file that DISK_STATE names says so: "hang", "slow" or "read-only". One that is slow lets
+// reads wait as well.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -8,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+// How long a read or a write takes on a slow disk.
+#define SLOW_US 2000
 
 static int is_journal(int fd) {
     char link[64], path[4096];
@@ -35,7 +39,7 @@ static int fails(int fd) {
     if (!is_journal(fd))
         return 0;
     if (state() == 's')
-        usleep(5000);
+        usleep(SLOW_US);
     while (state() == 'h')
         usleep(1000);
     if (state() != 'r')
@@ -50,6 +54,12 @@ ssize_t write(int fd, const void *data, size_t length) { return fails(fd) ? -1 :
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at) {
     return fails(fd) ? -1 : REAL(pwrite64)(fd, data, length, at);
+}
+
+ssize_t pread64(int fd, void *data, size_t length, off64_t at) {
+    if (is_journal(fd) && state() == 's')
+        usleep(SLOW_US);
+    return REAL(pread64)(fd, data, length, at);
 }
 
 int ftruncate64(int fd, off64_t length) { return fails(fd) ? -1 : REAL(ftruncate64)(fd, length); }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -10,8 +11,8 @@ use std::{
 
 use tempfile::TempDir;
 use tests::{
-    Answer, Gateway, Operator, Prospect, Socket,
-    gateway::{eventually, root},
+    Answer, Gateway, GatewayBuilder, Operator, Prospect, Socket,
+    gateway::{PATIENCE, eventually, root},
     socket::handshake,
 };
 
@@ -43,10 +44,13 @@ impl Disk {
     }
 
     fn gateway(&self) -> Gateway {
+        self.builder().start()
+    }
+
+    fn builder(&self) -> GatewayBuilder {
         journaled(&self.folder.path().join("data"))
             .variable("LD_PRELOAD", faults().to_str().expect("a path"))
             .variable("DISK_STATE", self.state().to_str().expect("a path"))
-            .start()
     }
 
     fn state(&self) -> PathBuf {
@@ -112,8 +116,9 @@ fn a_disk_that_turns_read_only_is_503_until_it_can_be_written_again() {
     prospect.deliver("one", "1");
 }
 
+/// systemd would end a start that takes longer than `TimeoutStartSec` and does not ask for more time.
 #[test]
-fn a_compaction_that_takes_long_logs_how_far_it_is() {
+fn a_start_that_takes_long_tells_the_log_and_the_service_manager_how_far_it_is() {
     let disk = Disk::new();
     let mut gateway = disk.gateway();
     let operator = Operator::of(&gateway);
@@ -129,7 +134,22 @@ fn a_compaction_that_takes_long_logs_how_far_it_is() {
     // Without it, entries may be missing, and the start compacts the journal.
     fs::remove_file(disk.folder.path().join("data/committed")).expect("removed");
     disk.set("slow");
-    let gateway = disk.gateway();
-    let line = gateway.logged("compacting the journal");
-    assert!(line.contains("INFO") && line.contains("done=") && line.contains("of="), "{line}");
+    let address = disk.folder.path().join("notify");
+    let manager = UnixDatagram::bind(&address).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let gateway =
+        disk.builder().variable("NOTIFY_SOCKET", address.to_str().expect("a path")).start();
+    let mut notified = Vec::new();
+    while !notified.iter().any(|it: &String| it.starts_with("READY=1\n")) {
+        let mut bytes = [0; 4096];
+        let length = manager.recv(&mut bytes).expect("a notification");
+        notified.push(String::from_utf8_lossy(&bytes[..length]).into_owned());
+    }
+    for what in ["reading the journal", "compacting the journal"] {
+        let line = gateway.logged(what);
+        assert!(line.contains("INFO") && line.contains("done=") && line.contains("of="), "{line}");
+        let status = notified.iter().find(|it| it.starts_with(&format!("STATUS={what}: ")));
+        let status = status.unwrap_or_else(|| panic!("{what}: {notified:?}"));
+        assert!(status.ends_with("\nEXTEND_TIMEOUT_USEC=60000000"), "{status}");
+    }
 }

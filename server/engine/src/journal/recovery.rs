@@ -140,11 +140,10 @@ fn prepare(
     let moment = store.timeline().now();
     let (state, now) = (&mut journaled.state, moment.engine);
     state.wall_offset = moment.wall_offset();
-    while !state.expire_some(now) {
-        store.commit(&state.take_changes())?;
-        store.checkpoint();
-    }
-    while !state.close_some(now) {
+    let left = |state: &State| (state.deadlines.due(now) + state.connected.len()) as u64;
+    let (mut progress, all) = (Progress::begin("ending what is over", report), left(state));
+    while !state.expire_some(now) || !state.close_some(now) {
+        progress.log_by(|| (all.saturating_sub(left(state)), all));
         store.commit(&state.take_changes())?;
         store.checkpoint();
     }
@@ -401,6 +400,32 @@ mod tests {
         let state = replayed(vec![image("1", &["a"]), described, queued(), image("2", &["a"])]);
         assert_eq!(state.deadlines.messages.len(), 0);
         assert!(state.records.get("phone").is_some_and(|record| record.device_data.is_none()));
+    }
+
+    #[test]
+    fn a_start_tells_how_much_of_what_is_over_has_ended() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(crate::SystemClock);
+        let (mut store, _) =
+            Store::open(folder.path(), Durability::Process, clock).expect("opened");
+        let mut state = State::journaled(Limits::default());
+        for n in 0..3000 {
+            let device = format!("device-{n}");
+            let issued =
+                state.request_token(&device, crate::Requester::Operator, None, digest(&device), 0);
+            assert!(issued.is_ok());
+        }
+        state.take_changes();
+        let reported = Mutex::new(Vec::new());
+        let report = |what: &str, done, of| {
+            reported.lock().expect("whole").push((what.to_owned(), done, of));
+        };
+        let mut journaled = Journaled::new(state, usize::MAX / 8);
+        prepare(&mut journaled, &mut store, false, false, &report).expect("prepared");
+        let reported = reported.into_inner().expect("whole");
+        assert!(reported.len() > 2, "{reported:?}");
+        assert!(reported.is_sorted_by(|one, next| one.1 < next.1), "{reported:?}");
+        assert!(reported.iter().all(|it| it.0 == "ending what is over" && it.2 == 6000));
     }
 
     #[test]

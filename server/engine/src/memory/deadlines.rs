@@ -26,6 +26,15 @@ impl Deadlines {
         digests.map(|(at, _)| *at).chain(records).chain(messages).min()
     }
 
+    /// How many have passed.
+    pub fn due(&self, now: Millis) -> usize {
+        let digests = [&self.tokens, &self.pending, &self.remembered].into_iter();
+        let passed = |at: Millis| at <= now;
+        digests.map(|it| it.iter().take_while(|(at, _)| passed(*at)).count()).sum::<usize>()
+            + self.records.iter().take_while(|(at, _)| passed(*at)).count()
+            + self.messages.iter().take_while(|(at, ..)| passed(*at)).count()
+    }
+
     /// Takes out the message that is due first, by device and number.
     pub fn pop_message(&mut self, now: Millis) -> Option<(Arc<str>, u64)> {
         self.messages.first().filter(|(at, ..)| *at <= now)?;
