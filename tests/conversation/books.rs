@@ -3,7 +3,7 @@
 use tests::{Bookkeeper, DEVICE, Gateway, GatewayBuilder, Load, Metrics, Operator, RedisServer};
 
 /// Clients that keep their connections, so that nothing is repeated.
-const LOAD: Load = Load { devices: 3, messages: 120, reconnect_one_in: u64::MAX };
+const LOAD: Load = Load { devices: 3, messages: 120, reconnect_one_in: u64::MAX, erasures: false };
 
 const KEY: &str = "the-operator-key-of-these-tests-1234";
 

@@ -2,6 +2,7 @@
 //! faults, and no message is lost.
 
 mod clock;
+mod erasing;
 mod faulty_disk;
 mod folder;
 mod full_disk;

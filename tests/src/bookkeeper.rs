@@ -11,27 +11,24 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tungstenite::{Message, WebSocket, client::IntoClientRequest};
+use tungstenite::{Message, WebSocket};
 use ureq::Agent;
 
-use crate::{Answer, Call, Event, half_ref, prospect::Received, random::Random, socket};
+use crate::{
+    Event,
+    prospect::Received,
+    random::Random,
+    service::{ConnectionLost, SILENCE, Service},
+};
 
 /// The highest number of unaccepted messages that a prospect has at a time.
 const WINDOW: usize = 16;
 
-/// How long a client waits before it repeats a request or reconnects.
-const BACK_OFF: Duration = Duration::from_millis(20);
-
-/// The longest time that all the traffic of a test may take.
-const PATIENCE: Duration = Duration::from_mins(3);
-
-/// How long a client waits for an answer or a frame before it gives the connection up.
-const SILENCE: Duration = Duration::from_secs(20);
+/// What the names of the devices begin with.
+const DEVICES: &str = "device-";
 
 /// The device whose `connected` event ends the reading of the event stream.
 const LAST_DEVICE: &str = "the-last-one";
@@ -46,100 +43,14 @@ pub struct Load {
     /// A prospect drops its socket once in so many frames on average, and the operator its event
     /// stream once in so many events.
     pub reconnect_one_in: u64,
+    /// Whether other devices are erased meanwhile, so that events leave numbers out.
+    pub erasures: bool,
 }
 
 impl Load {
     /// Six devices with 200 messages each way that seldom reconnect by themselves.
-    pub const RESTARTS: Self = Self { devices: 6, messages: 200, reconnect_one_in: 200 };
-}
-
-/// Where the gateway is, also while it restarts.
-#[derive(Clone)]
-struct Service {
-    authority: String,
-    operator_key: String,
-    deadline: Instant,
-}
-
-/// The connection was lost; the client reconnects.
-struct ConnectionLost;
-
-impl Service {
-    fn call(&self, method: &str, path: &str) -> Call {
-        Call::new(method, &format!("http://{}{path}", self.authority))
-    }
-
-    fn operator_call(&self, method: &str, path: &str) -> Call {
-        let key = format!("Bearer {}", self.operator_key);
-        self.call(method, path).header("authorization", &key)
-    }
-
-    /// Waits before the next attempt.
-    fn back_off(&self) {
-        assert!(Instant::now() < self.deadline, "the traffic does not end");
-        thread::sleep(BACK_OFF);
-    }
-
-    /// Repeats a request until it is answered with this status.
-    fn repeat_until(&self, status: u16, call: impl Fn() -> Call) -> Answer {
-        loop {
-            match call().try_send() {
-                Ok(answer) if answer.status == status => return answer,
-                Ok(answer) => assert!(
-                    matches!(answer.status, 429 | 503),
-                    "{} {}",
-                    answer.status,
-                    answer.text()
-                ),
-                Err(_) => {}
-            }
-            self.back_off();
-        }
-    }
-
-    fn claim(&self, device: &str) -> String {
-        let body = json!({"channel": "browser", "deviceTag": device});
-        self.repeat_until(200, || self.call("PUT", "/token").json(&body)).token()
-    }
-
-    /// Opens a device's socket, in as many attempts as it takes.
-    fn open_socket(&self, token: &str, device: &str) -> WebSocket<TcpStream> {
-        loop {
-            if let Ok(socket) = self.try_open_socket(token, device) {
-                return socket;
-            }
-            self.back_off();
-        }
-    }
-
-    fn try_open_socket(
-        &self,
-        token: &str,
-        device: &str,
-    ) -> Result<WebSocket<TcpStream>, ConnectionLost> {
-        let half_ref = half_ref();
-        self.repeat_until(200, || {
-            self.call("POST", "/prospect/connectsocket")
-                .header("token", token)
-                .json(&json!({"halfRef": half_ref, "deviceTag": device}))
-        });
-        let mut request = format!("ws://{}/prospect/socket", self.authority)
-            .into_client_request()
-            .expect("a URL");
-        let encoded = BASE64_URL_SAFE_NO_PAD.encode(half_ref);
-        let protocols = format!("prospect.v1, halfref.{encoded}");
-        socket::set(&mut request, "sec-websocket-protocol", &protocols);
-        let stream = TcpStream::connect(&self.authority).map_err(|_| ConnectionLost)?;
-        stream.set_read_timeout(Some(SILENCE)).expect("a timeout");
-        let (socket, _) = tungstenite::client(request, stream).map_err(|_| ConnectionLost)?;
-        Ok(socket)
-    }
-
-    fn unacknowledged(&self, device: &str) -> Value {
-        let path = format!("/operator/prospects/{device}");
-        let answer = self.repeat_until(200, || self.operator_call("GET", &path));
-        answer.json()["unacknowledged"].clone()
-    }
+    pub const RESTARTS: Self =
+        Self { devices: 6, messages: 200, reconnect_one_in: 200, erasures: false };
 }
 
 /// Traffic that is under way: prospects with their sockets, and an operator that sends to each of
@@ -163,12 +74,8 @@ impl Bookkeeper {
     /// When the gateway at `authority` refuses the devices' tokens.
     #[must_use]
     pub fn start(authority: &str, operator_key: &str, load: Load) -> Self {
-        let service = Service {
-            authority: authority.to_owned(),
-            operator_key: operator_key.to_owned(),
-            deadline: Instant::now() + PATIENCE,
-        };
-        let devices: Vec<_> = (1..=load.devices).map(|n| format!("device-{n}")).collect();
+        let service = Service::at(authority, operator_key);
+        let devices: Vec<_> = (1..=load.devices).map(|n| format!("{DEVICES}{n}")).collect();
         let arrived = Arc::new(AtomicU64::new(0));
         let prospects = devices.iter().zip(1..).map(|(device, seed)| {
             let token = service.claim(device);
@@ -294,9 +201,11 @@ fn read_all(service: &Service, load: Load, arrived: &AtomicU64) -> Vec<Event> {
             assert_ne!(event.kind, "gap", "{event:?}");
             if let Some(last) = events.last() {
                 assert_eq!(event.stream(), last.stream());
-                assert_eq!(event.number(), last.number() + 1);
+                let next = last.number() + 1;
+                assert!(event.number() == next || load.erasures && event.number() > next);
             }
-            arrived.fetch_add(u64::from(event.kind == "message"), Ordering::Relaxed);
+            let is_counted = event.kind == "message" && event.device().starts_with(DEVICES);
+            arrived.fetch_add(u64::from(is_counted), Ordering::Relaxed);
             let is_last = event.kind == "connected" && event.device() == LAST_DEVICE;
             if random.one_in(50) {
                 let path = format!("/operator/events?through={}", event.id);

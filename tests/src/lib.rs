@@ -18,13 +18,14 @@ pub mod events;
 pub mod gateway;
 pub mod metrics;
 pub mod operator;
-mod process;
+pub mod process;
 pub mod prospect;
 pub mod proxy;
 pub mod random;
 pub mod redis;
 mod redis_cluster;
 pub mod sentinel;
+pub mod service;
 pub mod socket;
 pub mod tools;
 
@@ -41,6 +42,7 @@ pub use proxy::Proxy;
 pub use redis::{RedisServer, TlsServer};
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinels;
+pub use service::Service;
 pub use socket::Socket;
 
 /// A new valid `halfRef`.

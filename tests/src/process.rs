@@ -12,12 +12,16 @@ use std::{
 const KEEPER: &str = r#""$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -KILL $!; wait"#;
 
 /// A running process, killed when dropped.
-pub(crate) struct Process {
+pub struct Process {
     keeper: Child,
     pid: u32,
 }
 
 impl Process {
+    /// Starts a program whose output is dropped.
+    ///
+    /// # Panics
+    /// When there is no shell.
     pub fn start<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Self {
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh", program])
@@ -33,12 +37,17 @@ impl Process {
         Self { keeper, pid }
     }
 
+    /// Whether it runs.
+    #[must_use]
     pub fn runs(&self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         !stat.is_empty() && !stat.contains(") Z ")
     }
 
     /// Sends it a signal, by its name for `kill`.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
     pub fn signal(&self, name: &str) {
         let pid = self.pid.to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
