@@ -6,6 +6,7 @@ mod cluster;
 mod connecting;
 mod cost;
 mod encrypted;
+mod erasing;
 mod faults;
 mod gateways;
 mod keys;
