@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { complaints, fits, newContext, newPage, says, walk } from './walk.mjs';
 
-const RUN_MS = 180_000;
+const RUN_MS = 300_000;
 const [base, key, screenshots] = process.argv.slice(2);
 if (!base || !key || !screenshots) throw new Error('usage: node try-page.mjs <base-url> <operator-key> <screenshot-directory>');
 const { origin } = new URL(base);
@@ -98,6 +98,8 @@ async function code(page) {
     }
     const operators = await page.locator('#code-tell pre').innerText();
     assert.ok(!operators.includes(key) && operators.includes('Bearer ••••••••'), operators);
+    const erases = await page.locator('#code-erase pre').innerText();
+    assert.ok(erases.includes(`/operator/prospects/${device}/data`) && erases.includes('DELETE'), erases);
     await page.locator('#code-tell').getByRole('button', { name: 'Copy' }).click();
     assert.ok((await page.evaluate(() => navigator.clipboard.readText())).includes(key), 'the copy has the key');
     await page.locator('#language input[value=curl]').check({ force: true });
@@ -109,6 +111,29 @@ async function code(page) {
     assert.ok(!kept.includes(key), kept);
     await page.reload();
     assert.equal(await page.getByLabel('Operator key').inputValue(), '');
+  });
+}
+
+/** The operator erases the prospect: it is disconnected, and what it said is gone. */
+async function erasure(page, view) {
+  await says('a prospect is erased, once its operator is sure', async () => {
+    const device = await page.locator('#device-tag').inputValue();
+    assert.equal(await page.getByLabel('Device tag to erase').inputValue(), device);
+    await page.locator('#erase-button').click();
+    await text(page, '#erase-question', `Erase ${device} for good?`);
+    await accessible(page);
+    await fits(page);
+    await page.screenshot({ path: join(screenshots, `try-${view}-erase.png`), fullPage: true });
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await text(page, '#prospect-state', 'Open');
+    await page.getByLabel('Device tag to erase').press('Enter');
+    await page.keyboard.press('Enter');
+    await text(page, '#erase-note', `${device} is erased`);
+    await text(page, '#prospect-trouble', '4003');
+    await text(page, '#people-empty', 'No one is connected');
+    await page.locator('#events li', { hasText: device }).waitFor({ state: 'detached' });
+    const known = await fetch(`${origin}/operator/prospects/${device}`, { headers: { authorization: `Bearer ${key}` } });
+    assert.equal(known.status, 404);
   });
 }
 
@@ -161,6 +186,7 @@ await walk(RUN_MS, screenshots, async (browser) => {
         await fits(page);
         await page.screenshot({ path: join(screenshots, `try-${width}-${colorScheme}.png`), fullPage: true });
       });
+      await erasure(page, `${width}-${colorScheme}`);
       await code(page);
       if (width === 1280) await keyboard(page);
       await mistakes(page);

@@ -8,6 +8,8 @@ let lastId;
 
 const headers = () => ({ authorization: `Bearer ${key || 'the operator key'}` });
 const device = () => $('tell-device').value || 'my_deviceTag';
+const erased = () => $('erase-device').value || device();
+const dataOf = (deviceTag) => `/operator/prospects/${encodeURIComponent(deviceTag)}/data`;
 
 /** A request of the operator; throws the sentence to show. */
 async function ask(method, path, body, more = {}) {
@@ -19,6 +21,12 @@ async function ask(method, path, body, more = {}) {
   throw Object.assign(new Error(sentence(await response.json().catch(() => undefined), `The gateway answers ${response.status}.`)), { status: response.status });
 }
 
+function writeTo(deviceTag) {
+  for (const id of ['tell-device', 'erase-device']) $(id).value = deviceTag;
+  askToErase(false);
+  drawCode();
+}
+
 async function listPeople() {
   const { items } = await (await ask('GET', '/operator/prospects?limit=50')).json();
   const list = $('people');
@@ -26,7 +34,7 @@ async function listPeople() {
     element('span', { className: 'mono', textContent: deviceTag }),
     element('button', {
       type: 'button', className: 'quiet', textContent: 'Write to', ariaLabel: `Write to ${deviceTag}`,
-      onclick: () => { $('tell-device').value = deviceTag; drawCode(); $('tell-text').focus(); },
+      onclick: () => { writeTo(deviceTag); $('tell-text').focus(); },
       title: connectedAt ? `since ${new Date(connectedAt).toLocaleTimeString()}` : '',
     }))));
   $('people-empty').hidden = items.length > 0;
@@ -37,8 +45,9 @@ function onEvent(name, id, data) {
   $('release').disabled = !lastId;
   const { deviceTag, data: said, code, linkinjected } = data;
   const more = { message: () => JSON.stringify(said), disconnected: () => code ?? '', connected: () => linkinjected ?? '' }[name];
-  log($('events'), { message: '✉', connected: '+', disconnected: '−' }[name] ?? '!', name === 'message' ? 'in' : 'out',
+  const line = log($('events'), { message: '✉', connected: '+', disconnected: '−' }[name] ?? '!', name === 'message' ? 'in' : 'out',
     [name, deviceTag, more ? more() : JSON.stringify(data)].filter((part) => part !== undefined && part !== '').join(' · '));
+  line.dataset.device = deviceTag ?? '';
   if (name === 'connected' || name === 'disconnected') listPeople().catch(() => {});
 }
 
@@ -79,7 +88,8 @@ function leave() {
   $('enter-button').textContent = 'Connect';
   $('key').disabled = false;
   $('key').placeholder = '';
-  for (const id of ['tell-button', 'release']) $(id).disabled = true;
+  for (const id of ['tell-button', 'release', 'erase-button']) $(id).disabled = true;
+  askToErase(false);
   $('people').replaceChildren();
   $('people-empty').hidden = false;
   drawCode();
@@ -93,7 +103,7 @@ $('enter').addEventListener('submit', (event) => {
   $('key').disabled = true;
   $('key').placeholder = 'In the memory of this page';
   $('enter-button').textContent = 'Disconnect';
-  $('tell-button').disabled = false;
+  for (const id of ['tell-button', 'erase-button']) $(id).disabled = false;
   setState($('operator-state'), 'connecting', 'Connecting');
   trouble($('operator-trouble'));
   clear($('events'));
@@ -133,6 +143,37 @@ $('release').addEventListener('click', async () => {
   }
 });
 
+/** Shows the question whether to erase, or takes it back. */
+function askToErase(isAsked) {
+  $('erase-sure').hidden = !isAsked;
+  $('erase-question').textContent = isAsked ? `Erase ${$('erase-device').value} for good?` : '';
+}
+
+$('erase').addEventListener('submit', (event) => {
+  event.preventDefault();
+  $('erase-note').textContent = '';
+  askToErase(true);
+  $('erase-yes').focus();
+});
+
+$('erase-no').addEventListener('click', () => { askToErase(false); $('erase-button').focus(); });
+
+$('erase-yes').addEventListener('click', async () => {
+  const deviceTag = $('erase-device').value;
+  askToErase(false);
+  $('erase-device').focus();
+  try {
+    await ask('DELETE', dataOf(deviceTag));
+    trouble($('operator-trouble'));
+    for (const line of $('events').querySelectorAll('li')) if (line.dataset.device === deviceTag) line.remove();
+    if (!$('events').children.length) clear($('events'));
+    $('erase-note').textContent = `${deviceTag} is erased. Its events are gone from the stream, and from this page.`;
+    await listPeople();
+  } catch (error) {
+    trouble($('operator-trouble'), error.message);
+  }
+});
+
 function drawCode() {
   const secrets = [key];
   showCode($('code-list'), { method: 'GET', url: `${origin}/operator/prospects`, headers: headers() }, secrets);
@@ -141,7 +182,10 @@ function drawCode() {
     method: 'POST', url: `${origin}/operator/prospects/${encodeURIComponent(device())}/messages`, headers: headers(),
     body: { data: { text: $('tell-text').value || 'Hello, prospect' } },
   }, secrets);
+  showCode($('code-erase'), { method: 'DELETE', url: `${origin}${dataOf(erased())}`, headers: headers() }, secrets);
 }
 
 $('tell').addEventListener('input', drawCode);
+$('tell-device').addEventListener('input', () => writeTo($('tell-device').value));
+$('erase').addEventListener('input', () => { askToErase(false); drawCode(); });
 drawCode();

@@ -10,16 +10,18 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** Adds a line to a log, the newest first. */
+/** Adds a line to a log, the newest first, and returns it. */
 export function log(list, mark, kind, text) {
   const time = new Date();
   const clock = `${time.toLocaleTimeString([], { hour12: false })}.${String(time.getMilliseconds()).padStart(3, '0')}`;
-  list.prepend(element('li', {},
+  const line = element('li', {},
     element('time', { dateTime: time.toISOString(), textContent: clock }),
     element('span', { className: kind, textContent: mark }),
-    element('span', { textContent: text })));
+    element('span', { textContent: text }));
+  list.prepend(line);
   while (list.children.length > KEPT) list.lastChild.remove();
   $(`${list.id}-empty`).hidden = true;
+  return line;
 }
 
 export function clear(list) {
