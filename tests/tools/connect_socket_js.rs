@@ -20,9 +20,20 @@ use tests::{
 
 const KEY: &str = "an-operator-key-of-at-least-32-characters";
 
-/// Messages each way in one run. `BOOKS` names another number, for a longer run by hand.
-fn messages() -> String {
-    std::env::var("BOOKS").unwrap_or_else(|_| "600".to_owned())
+/// The traffic of one run.
+struct Traffic {
+    /// Messages each way.
+    messages: u32,
+    /// What the client keeps to, which makes the traffic last through the disturbances.
+    frames_per_second: u32,
+}
+
+impl Traffic {
+    /// `BOOKS` names another number of messages, for a longer run by hand.
+    fn usual() -> Self {
+        let messages = std::env::var("BOOKS").ok().map(|it| it.parse().expect("a number"));
+        Self { messages: messages.unwrap_or(600), frames_per_second: 100 }
+    }
 }
 
 /// A gateway with a journal, whose pings and rates do not set the pace of the test, and with room for
@@ -47,11 +58,11 @@ fn port_of(gateway: &Gateway) -> u16 {
 }
 
 /// Runs `books.mjs` at this port, and disturbs the gateway about once a second, ten times at most.
-fn keep_books(place: &str, port: u16, mut disturb: impl FnMut(u32)) {
+fn keep_books(place: &str, port: u16, traffic: &Traffic, mut disturb: impl FnMut(u32)) {
     let mut child = node("--experimental-websocket")
-        .args(["books.mjs", place, &format!("http://127.0.0.1:{port}"), KEY, &messages()])
-        // A low rate of its own makes the traffic last through the disturbances.
-        .env("FRAMES_PER_SECOND", "100")
+        .args(["books.mjs", place, &format!("http://127.0.0.1:{port}"), KEY])
+        .arg(traffic.messages.to_string())
+        .env("FRAMES_PER_SECOND", traffic.frames_per_second.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Node runs");
@@ -70,10 +81,10 @@ fn keep_books(place: &str, port: u16, mut disturb: impl FnMut(u32)) {
     assert!(disturbances > 3, "{disturbances} disturbances are too few to show anything");
 }
 
-fn nothing_is_lost_or_doubled_through_restarts(place: &str, signal: &str) {
+fn nothing_is_lost_or_doubled_through_restarts(place: &str, signal: &str, traffic: &Traffic) {
     let (folder, port) = (TempDir::new().expect("a folder"), free_port());
     let mut gateway = journaled(folder.path(), port).start();
-    keep_books(place, port, |_| {
+    keep_books(place, port, traffic, |_| {
         gateway.signal(signal);
         gateway.ended();
         gateway = journaled(folder.path(), port).start();
@@ -84,7 +95,7 @@ fn nothing_is_lost_or_doubled_through_a_bad_network(place: &str) {
     let folder = TempDir::new().expect("a folder");
     let gateway = journaled(folder.path(), 0).flag("--heartbeat", "1s").start();
     let proxy = Proxy::to(&[port_of(&gateway)]);
-    keep_books(place, proxy.port(), |disturbance| match disturbance % 3 {
+    keep_books(place, proxy.port(), &Traffic::usual(), |disturbance| match disturbance % 3 {
         0 | 1 => proxy.cut(),
         _ => {
             proxy.fall_silent();
@@ -97,7 +108,14 @@ fn nothing_is_lost_or_doubled_through_a_bad_network(place: &str) {
 #[test]
 #[ignore = "needs Node"]
 fn nothing_is_lost_or_doubled_in_node_when_the_gateway_is_killed() {
-    nothing_is_lost_or_doubled_through_restarts("node", "KILL");
+    nothing_is_lost_or_doubled_through_restarts("node", "KILL", &Traffic::usual());
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn nothing_is_lost_or_doubled_of_ten_thousand_messages_each_way() {
+    let traffic = Traffic { messages: 10_000, frames_per_second: 1000 };
+    nothing_is_lost_or_doubled_through_restarts("node", "KILL", &traffic);
 }
 
 #[test]
@@ -109,13 +127,13 @@ fn nothing_is_lost_or_doubled_in_node_when_the_network_is_bad() {
 #[test]
 #[ignore = "needs Node and Chromium"]
 fn nothing_is_lost_or_doubled_in_a_browser_when_the_gateway_is_drained() {
-    nothing_is_lost_or_doubled_through_restarts("browser", "TERM");
+    nothing_is_lost_or_doubled_through_restarts("browser", "TERM", &Traffic::usual());
 }
 
 #[test]
 #[ignore = "needs Node and Chromium"]
 fn nothing_is_lost_or_doubled_by_two_tabs_when_the_gateway_is_killed() {
-    nothing_is_lost_or_doubled_through_restarts("tabs", "KILL");
+    nothing_is_lost_or_doubled_through_restarts("tabs", "KILL", &Traffic::usual());
 }
 
 #[test]
