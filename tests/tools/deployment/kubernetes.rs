@@ -118,3 +118,16 @@ fn what_a_gateway_reads_and_writes_is_mounted() {
         assert_eq!(number(&pod["volumes"][0]["secret"]["defaultMode"]) & 0o007, 0);
     });
 }
+
+/// Draining a node takes one gateway at a time.
+#[test]
+fn a_disruption_takes_one_of_the_gateways() {
+    let manifest = file(MANIFESTS[0]);
+    let documents = Yaml::load_from_str(&manifest).expect("YAML");
+    let of_kind = |kind| documents.iter().find(|it| text(&it["kind"]) == kind).expect("one");
+    let (budget, workload) = (of_kind("PodDisruptionBudget"), of_kind("Deployment"));
+    let pod = &workload["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(&budget["spec"]["selector"]["matchLabels"], pod);
+    assert_eq!(number(&budget["spec"]["maxUnavailable"]), 1);
+    assert!(number(&workload["spec"]["replicas"]) > 1);
+}
