@@ -1,20 +1,20 @@
 //! The sessions that a reader can paste run as printed.
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{fs, net::TcpListener, process::Command, thread};
 
 use tests::{
-    Gateway,
+    DEVICE, Event, Gateway, Operator,
     gateway::{binary, root},
     tools::succeed,
 };
 
-use crate::{commands_below, page};
+use crate::{blocks_below, commands_below, page};
 
 #[test]
 #[ignore = "needs curl"]
 fn the_first_session_ends_with_a_message_each_way() {
     let gateway = Gateway::trial();
-    let filled = commands_below(&page("README.md"), "## A first session")
+    let filled = blocks_below(&page("README.md"), "### With curl", 2)
         .replace("127.0.0.1:8080", gateway.authority())
         .replace("paste the operator key here", &gateway.operator_key);
     // The connection stays open until `timeout` ends it, which is how the last command ends.
@@ -38,9 +38,8 @@ fn the_first_session_ends_with_a_message_each_way() {
 fn the_session_in_javascript_ends_with_a_message_each_way() {
     let gateway = Gateway::trial();
     let text = page("README.md");
-    let below = text.split("\n### The same in JavaScript\n").nth(1).expect("the heading");
-    let block = below.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
-    let script = block.expect("a script").replace("http://127.0.0.1:8080", &gateway.url);
+    let below = text.split("\n### In JavaScript\n").nth(1).expect("the heading");
+    let script = script(below).replace("http://127.0.0.1:8080", &gateway.url);
     let script = script.replace("paste the operator key here", &gateway.operator_key);
     assert!(script.lines().count() <= 10, "it is longer than ten lines");
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -53,6 +52,61 @@ fn the_session_in_javascript_ends_with_a_message_each_way() {
     let printed = succeed(&mut node, "");
     assert!(printed.contains("accepted "), "{printed}");
     assert!(printed.contains("{ text: 'Hello, prospect' }"), "{printed}");
+}
+
+/// The first block of JavaScript of a page.
+fn script(page: &str) -> String {
+    let block = page.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+    block.expect("a script").to_owned()
+}
+
+fn run_in_node(script: &str) -> String {
+    let mut node = Command::new("timeout");
+    node.args(["60", "node", "--experimental-websocket", "--input-type", "module", "--eval"]);
+    succeed(node.arg(script), "")
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn the_socket_of_the_guide_opens() {
+    let gateway = Gateway::trial();
+    let script = script(&page("docs/guide.md")).replace("127.0.0.1:8080", gateway.authority());
+    let (half_ref, rest) = script.split_once('\n').expect("lines");
+    let token = gateway.token(DEVICE);
+    let printed = run_in_node(&format!(
+        "{half_ref}
+        await fetch('{}/prospect/connectsocket', {{
+          method: 'POST', headers: {{ token: '{token}', 'content-type': 'application/json' }},
+          body: JSON.stringify({{ halfRef, deviceTag: '{DEVICE}' }}),
+        }});
+        {rest}
+        socket.onmessage = ({{ data }}) => {{ console.log(data); socket.close(); }};",
+        gateway.url
+    ));
+    assert!(printed.starts_with(r#"{"type":"hello""#), "{printed}");
+}
+
+#[test]
+#[ignore = "needs Node"]
+fn the_example_of_the_client_sends_a_message() {
+    let gateway = Gateway::trial();
+    let operator = Operator::of(&gateway);
+    let client = root().join("server/web/connect-socket.js");
+    let script = script(&page("server/web/README.md"))
+        .replace("https://gateway.example/connect-socket.js", &client.display().to_string())
+        .replace("https://gateway.example", &gateway.url);
+    let before = "const items = new Map();
+        const localStorage = { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value) };
+        const show = (data) => { console.log('shown', data); connection.close(); };";
+    let (import, rest) = script.split_once('\n').expect("lines");
+    let printed = thread::scope(|scope| {
+        let running = scope.spawn(|| run_in_node(&format!("{import}\n{before}\n{rest}")));
+        let said = operator.events_after("0").until(|event| event.kind == "message");
+        assert_eq!(said.last().map(Event::message_data).as_deref(), Some(r#"{"text":"Hello"}"#));
+        operator.queue(DEVICE, "1");
+        running.join().expect("it ends")
+    });
+    assert!(printed.contains("open undefined") && printed.contains("shown 1"), "{printed}");
 }
 
 #[test]
@@ -115,7 +169,7 @@ fn two_gateways_on_one_machine_share_their_devices() {
     assert!(printed.contains(r#"{"deviceTag":"my_deviceTag","connected":false"#), "{printed}");
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }

@@ -2,6 +2,7 @@
 //! as printed, and every file, test, flag and link that it names exists.
 
 mod commands;
+mod coverage;
 mod monitoring;
 mod references;
 mod tables;
@@ -42,7 +43,12 @@ fn pages() -> Vec<String> {
 
 /// The first block of a shell's commands after `heading`.
 fn commands_below(page: &str, heading: &str) -> String {
+    blocks_below(page, heading, 1)
+}
+
+/// The first `count` blocks of a shell's commands after `heading`, one after the other.
+fn blocks_below(page: &str, heading: &str, count: usize) -> String {
     let below = page.split(&format!("\n{heading}\n")).nth(1).expect("the heading");
-    let block = below.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next());
-    block.expect("a block of commands").to_owned()
+    let blocks = below.split("```bash\n").skip(1).take(count);
+    blocks.map(|rest| rest.split("```").next().expect("a block of commands")).collect()
 }

@@ -12,10 +12,11 @@ use serde_json::Value;
 use tests::{
     DEVICE, Gateway, Metrics, Prospect, RedisServer,
     gateway::{eventually, root},
-    tools::succeed,
+    process::Process,
+    tools::{run, succeed},
 };
 
-use crate::page;
+use crate::{commands::free_port, page};
 
 const KEY: &str = "the-operator-key-of-these-tests-1234";
 const FOLDER: &str = "docs/monitoring";
@@ -176,6 +177,57 @@ fn prometheus_reads_both_forms() {
     import.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&file).arg(&blocks);
     succeed(&mut import, "");
     assert!(blocks.read_dir().expect("blocks").next().is_some());
+}
+
+/// Prometheus with the configuration of the page and the alerts, before a gateway.
+#[test]
+#[ignore = "needs prometheus"]
+fn prometheus_scrapes_and_every_expression_can_be_queried() {
+    let gateway = Gateway::builder().operator_key(KEY).start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let text = page("docs/monitoring.md");
+    let block = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let configuration = block
+        .expect("a configuration")
+        .replace("/etc/prometheus/operator.key", &path("operator.key"))
+        .replace(r#""gateway-1:8080", "gateway-2:8080""#, &format!("\"{}\"", gateway.authority()));
+    fs::write(path("operator.key"), KEY).expect("written");
+    fs::write(path("alerts.yml"), page(&format!("{FOLDER}/alerts.yml"))).expect("written");
+    // A scrape a second instead of one a minute.
+    let configuration = format!("global: {{scrape_interval: 1s}}\n{configuration}");
+    fs::write(path("prometheus.yml"), configuration).expect("written");
+    let port = free_port();
+    let arguments = [
+        format!("--config.file={}", path("prometheus.yml")),
+        format!("--storage.tsdb.path={}", path("data")),
+        format!("--web.listen-address=127.0.0.1:{port}"),
+        "--log.level=error".to_owned(),
+    ];
+    let _prometheus = Process::start("prometheus", &arguments);
+    let url = format!("http://127.0.0.1:{port}");
+    let query = |expression: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--get", "--data-urlencode", &format!("query={expression}")]);
+        let answer = run(curl.arg(format!("{url}/api/v1/query")), "");
+        serde_json::from_slice::<Value>(&answer.stdout).unwrap_or_default()
+    };
+    let value = |expression: &str| query(expression)["data"]["result"][0]["value"][1].clone();
+    eventually("the gateway is scraped", || value("up") == "1");
+    eventually("a metric is there", || value("connectsocket_engine_up") == "1");
+    let alerts = alerts();
+    let panels = dashboard_expressions().into_iter().filter(|it| !it.starts_with("label_values("));
+    for expression in alerts.iter().map(|(_, expression)| expression.clone()).chain(panels) {
+        let expression = expression.trim_start_matches("|\n");
+        let expression = expression.replace("$__rate_interval", "1m").replace("$instance", ".*");
+        let answer = query(&expression);
+        assert_eq!(answer["status"], "success", "{expression}: {answer}");
+    }
+    let mut rules = Command::new("curl");
+    let rules = succeed(rules.args(["-s", &format!("{url}/api/v1/rules")]), "");
+    for (name, _) in alerts {
+        assert!(rules.contains(&format!("\"name\":\"{name}\"")), "{name}");
+    }
 }
 
 /// Every event of the log at `info` or above: the level and the message.

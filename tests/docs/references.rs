@@ -35,7 +35,7 @@ fn prose(text: &str) -> String {
 }
 
 /// The spans of code in the prose of a page.
-fn spans(text: &str) -> Vec<String> {
+pub fn spans(text: &str) -> Vec<String> {
     let span = Regex::new("`([^`\n]+)`").expect("a pattern");
     span.captures_iter(&prose(text)).map(|found| found[1].to_owned()).collect()
 }
@@ -96,8 +96,20 @@ fn exists(path: &str) -> bool {
     names.into_iter().any(|name| name.starts_with(prefix) && name.ends_with(after))
 }
 
-/// A test is named `suite::module::name`, as `cargo test -p tests --test suite module::name` runs it;
-/// `suite::module` names a file of tests.
+/// Whether a test is there that is named `suite::module::name`, as
+/// `cargo test -p tests --test suite module::name` runs it, or a file of tests, as `suite::module`.
+pub fn is_test(name: &str) -> bool {
+    let path = root().join("tests").join(name.replace("::", "/"));
+    if path.with_extension("rs").exists() || path.join("mod.rs").exists() {
+        return true;
+    }
+    let module = path.parent().expect("a folder");
+    let name = path.file_name().expect("a name").to_string_lossy();
+    let files = [module.with_extension("rs"), module.join("mod.rs"), module.join("main.rs")];
+    let declared = Regex::new(&format!(r"\b(fn |conformance!\(){name}\b")).expect("a pattern");
+    files.iter().any(|file| declared.is_match(&fs::read_to_string(file).unwrap_or_default()))
+}
+
 #[test]
 fn every_test_that_is_named_exists() {
     let test_like = Regex::new(r"^([a-z]+)(::[a-z0-9_]+)+$").expect("a pattern");
@@ -106,23 +118,7 @@ fn every_test_that_is_named_exists() {
             .into_iter()
             .filter(|span| {
                 let Some(found) = test_like.captures(span) else { return false };
-                let folder = root().join("tests").join(&found[1]);
-                if !folder.join("main.rs").exists() {
-                    return false;
-                }
-                let path = root().join("tests").join(span.replace("::", "/"));
-                if path.with_extension("rs").exists() || path.join("mod.rs").exists() {
-                    return false;
-                }
-                let module = path.parent().expect("a folder");
-                let name = path.file_name().expect("a name").to_string_lossy();
-                let files =
-                    [module.with_extension("rs"), module.join("mod.rs"), module.join("main.rs")];
-                let declared = Regex::new(&format!(r"\b(fn |conformance!\(){name}\b"));
-                let declared = declared.expect("a pattern");
-                !files
-                    .iter()
-                    .any(|file| declared.is_match(&fs::read_to_string(file).unwrap_or_default()))
+                root().join("tests").join(&found[1]).join("main.rs").exists() && !is_test(span)
             })
             .collect()
     });
