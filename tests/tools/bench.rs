@@ -55,3 +55,10 @@ fn stress_is_survived() {
     assert!(table.contains("| one operator never reads |"), "{table}");
     assert!(table.contains("| 50 |"), "{table}");
 }
+
+#[test]
+#[ignore = "needs redis-server"]
+fn what_exchanges_cost_a_redis_can_be_measured() {
+    let table = smoke(&["--redis"]);
+    assert_eq!(table.matches("| 1 |").count(), 3, "{table}");
+}

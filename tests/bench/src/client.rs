@@ -6,7 +6,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
     sync::atomic::{AtomicU8, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use memchr::memmem;
@@ -286,4 +286,16 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame.extend([0; 4]);
     frame.extend(payload);
     frame
+}
+
+/// Waits until a gateway is ready, or fails.
+pub async fn ready(port: u16, at_most: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + at_most;
+    loop {
+        let ready = Http::open(port).await?.ask(&request("GET /readyz", "", ""), 200).await;
+        if ready.is_ok() || Instant::now() > deadline {
+            return ready;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

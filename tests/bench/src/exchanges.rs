@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::{
     books::Books,
     client::{Http, Socket, number},
-    measure::{Measured, Window, cpu_between},
+    measure::{Measured, Used, Window, used_between},
     subject::{ACCEPTED, MESSAGE, Subject, acknowledgement, message_from, message_to, write_count},
 };
 
@@ -32,12 +32,12 @@ impl Subject<'_> {
         mut tasks: JoinSet<io::Result<()>>,
     ) -> io::Result<Measured> {
         let (begin, end) = (window.borrow().begin, window.borrow().end);
-        let cpu = cpu_between(self.server, begin, end).await;
+        let used = used_between(self.server, self.redis, begin, end).await?;
         while let Some(task) = tasks.join_next().await {
             task.map_err(io::Error::other)??;
         }
         let window = Rc::into_inner(window).ok_or_else(|| io::Error::other("still counting"))?;
-        Ok(window.into_inner().measured(cpu))
+        Ok(window.into_inner().measured(used))
     }
 
     pub async fn posts(&self) -> io::Result<Measured> {
@@ -162,7 +162,7 @@ impl Subject<'_> {
         let took = begin.elapsed();
         let cpu = self.server.cpu().saturating_sub(cpu);
         let window = Rc::into_inner(window).ok_or_else(|| io::Error::other("still counting"))?;
-        let measured = window.into_inner().measured(cpu);
+        let measured = window.into_inner().measured(Used { cpu, ..Used::default() });
         let rate = count as f64 / took.as_secs_f64();
         Ok((open.take(), Measured { rate, ..measured }))
     }
@@ -216,6 +216,32 @@ impl Subject<'_> {
                     tokio::time::sleep_until(due(n).into()).await;
                     http.ask(&message, 202).await?;
                 }
+            });
+        }
+        self.finish(window, tasks).await
+    }
+    /// Messages of the operator, each acknowledged before the next one to its device is sent.
+    pub async fn conversed(&self) -> io::Result<Measured> {
+        let devices = self.devices(self.load.connections).await?;
+        let handshakes = self.handshakes(&devices).await?;
+        let window = Rc::new(RefCell::new(self.window()));
+        let end = window.borrow().end;
+        let mut tasks = JoinSet::new();
+        for (device, handshake) in devices.into_iter().zip(handshakes) {
+            let mut socket = self.open(&handshake).await?;
+            let (window, port) = (Rc::clone(&window), self.server.port);
+            tasks.spawn_local(async move {
+                let mut http = Http::open(port).await?;
+                let mut now = Instant::now();
+                let mut seq = 0;
+                while now < end {
+                    seq += 1;
+                    http.ask(&message_to(&device, seq), 202).await?;
+                    socket.next_like(MESSAGE).await?;
+                    socket.send(&acknowledgement(seq)).await?;
+                    now = window.borrow_mut().count(now);
+                }
+                Ok(())
             });
         }
         self.finish(window, tasks).await

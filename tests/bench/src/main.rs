@@ -13,6 +13,7 @@ mod process;
 mod prospect;
 mod recovery;
 mod redis;
+mod redis_cost;
 mod report;
 mod rows;
 mod soak;
@@ -68,6 +69,9 @@ struct Arguments {
     /// How long a start after a kill takes, with so many devices in the journal; nothing is written.
     #[arg(long, value_name = "DEVICES", num_args = 0..=1, default_missing_value = "1000000")]
     recovery: Option<usize>,
+    /// What exchanges cost a Redis; nothing is written.
+    #[arg(long)]
+    redis: bool,
     /// What those that talk notice of floods, of readers that stop, and of 19,000 that come back at
     /// once; nothing is written.
     #[arg(long)]
@@ -154,6 +158,10 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     }
     let load = load(arguments);
     let rounds = if arguments.smoke { 1 } else { arguments.rounds };
+    if arguments.redis {
+        println!("{}", redis_cost::table(&programs, load, rounds)?);
+        return Ok(());
+    }
     if arguments.stress {
         let time = if arguments.smoke { load.time } else { Duration::from_secs(10) };
         let (lost, talking) = if arguments.smoke { (50, 5) } else { (19_000, 100) };

@@ -1,8 +1,11 @@
 //! What one round of one server gives, and what the rounds give together.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
-use crate::process::Server;
+use crate::{process::Server, redis::RedisServer};
 
 /// One round.
 #[derive(Clone, Copy, Default)]
@@ -16,6 +19,19 @@ pub struct Measured {
     pub p99: f64,
     /// KiB for each idle socket, where that is measured.
     pub memory: f64,
+    /// The CPU time of Redis for each, in microseconds, and its calls of functions, where there is a Redis.
+    pub redis: f64,
+    pub calls: f64,
+}
+
+/// What a window of time took.
+#[derive(Clone, Copy, Default)]
+pub struct Used {
+    /// The server's CPU time.
+    pub cpu: Duration,
+    /// The CPU time of Redis, and its calls of functions.
+    pub redis: Duration,
+    pub calls: usize,
 }
 
 /// Counts the exchanges between two points in time.
@@ -40,31 +56,51 @@ impl Window {
         now
     }
 
-    /// What was counted, while the server used so much CPU time.
+    /// What was counted, while so much was used.
     #[expect(clippy::cast_precision_loss, reason = "a count of exchanges is small")]
-    pub fn measured(mut self, cpu: Duration) -> Measured {
+    pub fn measured(mut self, used: Used) -> Measured {
         self.latencies.sort_unstable();
         let count = self.latencies.len();
         let at = |share: usize| {
             let at = (count * share / 100).min(count.saturating_sub(1));
             self.latencies.get(at).map_or(0.0, |nanos| f64::from(*nanos) / 1000.0)
         };
+        let each = |figure: f64| figure / (count.max(1) as f64);
         Measured {
             rate: count as f64 / (self.end - self.begin).as_secs_f64(),
-            cpu: cpu.as_secs_f64() * 1e6 / (count.max(1) as f64),
+            cpu: each(used.cpu.as_secs_f64() * 1e6),
             p50: at(50),
             p99: at(99),
             memory: 0.0,
+            redis: each(used.redis.as_secs_f64() * 1e6),
+            calls: each(used.calls as f64),
         }
     }
 }
 
-/// The CPU time that `server` uses between two points in time.
-pub async fn cpu_between(server: &Server, begin: Instant, end: Instant) -> Duration {
+/// What a server and its Redis use between two points in time.
+pub async fn used_between(
+    server: &Server,
+    redis: Option<&RedisServer>,
+    begin: Instant,
+    end: Instant,
+) -> io::Result<Used> {
+    let used = || -> io::Result<Used> {
+        Ok(Used {
+            cpu: server.cpu(),
+            redis: redis.map(RedisServer::cpu).unwrap_or_default(),
+            calls: redis.map(RedisServer::calls).transpose()?.unwrap_or_default(),
+        })
+    };
     tokio::time::sleep_until(begin.into()).await;
-    let before = server.cpu();
+    let before = used()?;
     tokio::time::sleep_until(end.into()).await;
-    server.cpu().saturating_sub(before)
+    let after = used()?;
+    Ok(Used {
+        cpu: after.cpu.saturating_sub(before.cpu),
+        redis: after.redis.saturating_sub(before.redis),
+        calls: after.calls - before.calls,
+    })
 }
 
 /// The median of each figure.
@@ -80,5 +116,7 @@ pub fn median(rounds: &[Measured]) -> Measured {
         p50: of(|it| it.p50),
         p99: of(|it| it.p99),
         memory: of(|it| it.memory),
+        redis: of(|it| it.redis),
+        calls: of(|it| it.calls),
     }
 }

@@ -79,15 +79,9 @@ impl Server {
         fs::read_to_string(self.folder.path().join(file))
     }
 
-    /// The CPU time that its threads have used, to the nanosecond: `stat` counts in hundredths of a
-    /// second.
+    /// The CPU time that it has used.
     pub fn cpu(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let nanos = threads.into_iter().flatten().flatten().filter_map(|thread| {
-            let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            stat.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanos.sum())
+        cpu_of(&self.child)
     }
 
     /// Its memory that no file backs, in KiB.
@@ -98,6 +92,17 @@ impl Server {
         let number = line.and_then(|line| line.split_whitespace().next());
         number.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
+}
+
+/// The CPU time that the threads of a process have used, to the nanosecond: `stat` counts in hundredths of a
+/// second.
+pub fn cpu_of(process: &Child) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.id()));
+    let nanos = threads.into_iter().flatten().flatten().filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 /// What a server holds.

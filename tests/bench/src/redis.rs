@@ -10,6 +10,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::process::cpu_of;
+
 /// Tries to reach it, one each 50 ms.
 const TRIES: usize = 200;
 
@@ -46,11 +48,33 @@ impl RedisServer {
 
     /// How many keys there are.
     pub fn keys(&self) -> io::Result<usize> {
+        let line = self.answer("DBSIZE", |_| true)?;
+        line.trim_start_matches(':').parse().map_err(io::Error::other)
+    }
+
+    /// How often functions were called.
+    pub fn calls(&self) -> io::Result<usize> {
+        let line = self.answer("INFO commandstats", |line| line.starts_with("cmdstat_fcall:"))?;
+        let calls = line.split_once("calls=").and_then(|(_, rest)| rest.split(',').next());
+        calls.unwrap_or_default().parse().map_err(io::Error::other)
+    }
+
+    /// The CPU time that it has used.
+    pub fn cpu(&self) -> Duration {
+        cpu_of(&self.child)
+    }
+
+    /// The first line like this of the answer to a command.
+    fn answer(&self, command: &str, is_like: impl Fn(&str) -> bool) -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        stream.write_all(b"DBSIZE\r\n")?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        line.trim().trim_start_matches(':').parse().map_err(io::Error::other)
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes())?;
+        for line in BufReader::new(stream).lines() {
+            let line = line?;
+            if is_like(&line) {
+                return Ok(line);
+            }
+        }
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 

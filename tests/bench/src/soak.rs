@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     books::Books,
-    client::{Http, request},
+    client::{Http, ready, request},
     event_stream::EventStream,
     process::{Held, OPERATOR_KEY, Server},
     prospect::{Ledger, Prospect},
@@ -83,7 +83,7 @@ pub fn table(programs: &Programs, state: StateIn, soak: Soak) -> io::Result<Stri
     let port = server.port;
     let soaked = Soaked { server, redis, soak, ledger: Ledger::default() };
     run_local(async {
-        ready(port).await?;
+        ready(port, SETTLES_WITHIN).await?;
         soaked.run().await
     })
 }
@@ -271,17 +271,4 @@ impl Reader {
 
 fn authorization() -> String {
     format!("authorization: Bearer {OPERATOR_KEY}\r\n")
-}
-
-/// Waits until the gateway is ready.
-async fn ready(port: u16) -> io::Result<()> {
-    let deadline = Instant::now() + SETTLES_WITHIN;
-    loop {
-        let mut http = Http::open(port).await?;
-        let ready = http.ask(&request("GET /readyz", "", ""), 200).await;
-        if ready.is_ok() || Instant::now() > deadline {
-            return ready;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
 }

@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     client::{Http, Refused, Socket, request},
     event_stream::EventStream,
-    measure::{Measured, Window, median},
+    measure::{Measured, Used, Window, median},
     process::{OPERATOR_KEY, Server},
     run_local,
     subject::{
@@ -127,7 +127,7 @@ impl Talkers {
             ended.map_err(io::Error::other)??;
         }
         let window = self.window.replace(Window::new(begin, Duration::ZERO));
-        Ok((window.measured(Duration::ZERO), outcome))
+        Ok((window.measured(Used::default()), outcome))
     }
 }
 
@@ -259,7 +259,7 @@ async fn storm(subject: Subject<'_>, stress: Stress) -> io::Result<String> {
     let took = begin.elapsed();
     lost.check_sockets(stress.lost).await?;
     drop(held);
-    let admitted = seen.admitted.take().map(|it| it.measured(Duration::ZERO)).unwrap_or_default();
+    let admitted = seen.admitted.take().map(|it| it.measured(Used::default())).unwrap_or_default();
     let refused: Vec<_> = seen.refused.borrow().iter().map(|(k, n)| format!("{n} x {k}")).collect();
     Ok(format!(
         "| lost their sockets | all back after | refused attempts | p99 of an admitted one | p99 of \

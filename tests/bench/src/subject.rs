@@ -13,6 +13,7 @@ use crate::{
     books::Books,
     client::{Http, Socket, request, text},
     process::{Cores, OPERATOR_KEY, Server},
+    redis::RedisServer,
 };
 
 /// How much of it.
@@ -65,6 +66,8 @@ pub const GATEWAY_FLAGS: [&str; 20] = [
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub server: &'a Server,
+    /// The Redis that the gateway uses, if it uses one.
+    pub redis: Option<&'a RedisServer>,
     pub of_gateway: bool,
     pub load: Load,
     /// The number of its first device: no two exchanges with one server share a device.
@@ -138,7 +141,7 @@ pub fn write_count(request: &mut [u8], at: usize, mut count: usize) {
 
 impl<'a> Subject<'a> {
     pub const fn new(server: &'a Server, of_gateway: bool, load: Load) -> Self {
-        Self { server, of_gateway, load, first_device: 0, idle: 0 }
+        Self { server, redis: None, of_gateway, load, first_device: 0, idle: 0 }
     }
 
     /// Devices, each with a token of the test channel.
