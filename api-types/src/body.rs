@@ -14,11 +14,12 @@ use utoipa::{
     ToSchema,
     openapi::{RefOr, Schema},
 };
-use validator::{Validate, ValidationError, ValidationErrorsKind};
+use validator::{Validate, ValidationErrorsKind};
 
 use crate::{
     payload,
     problem::{FieldCode, FieldError},
+    rule::{self, range},
 };
 
 /// A type that a client sends as a request body or as a frame. It is closed: it has
@@ -306,44 +307,17 @@ fn broken_rules(errors: validator::ValidationErrors) -> Vec<FieldError> {
     fields.sort_by(|(one, _), (other, _)| one.cmp(other));
     FieldError::list(fields.into_iter().filter_map(|(name, kind)| match kind {
         ValidationErrorsKind::Field(broken) => {
-            let first = broken.iter().find(|rule| rule.code == "length").or(broken.first())?;
+            let first = broken.iter().find(|broken| broken.code == "length").or(broken.first())?;
             // A rule of the whole type names its field itself.
             let field = match first.params.get(payload::FIELD) {
                 Some(field) => pointer(field.as_str()?),
                 None => pointer(&camel_case(&name)),
             };
-            Some(broken_rule(&field, first))
+            let (code, detail) = rule::requirement(first);
+            Some(FieldError::new(&field, code, &detail))
         }
         ValidationErrorsKind::Struct(_) | ValidationErrorsKind::List(_) => None,
     }))
-}
-
-fn broken_rule(pointer: &str, rule: &ValidationError) -> FieldError {
-    let (code, what) = match &*rule.code {
-        "length" => (FieldCode::Length, "have a length"),
-        "size" => (FieldCode::Length, "have a size in bytes"),
-        "range" => (FieldCode::Value, "be a number"),
-        "depth" => (FieldCode::Value, "have a nesting depth"),
-        "surrogate" => {
-            let detail = "must not contain an unpaired surrogate";
-            return FieldError::new(pointer, FieldCode::Value, detail);
-        }
-        _ => {
-            let detail = "has a character that is not allowed";
-            return FieldError::new(pointer, FieldCode::Pattern, detail);
-        }
-    };
-    let range = range(rule.params.get("min"), rule.params.get("max"));
-    FieldError::new(pointer, code, &format!("must {what} {range}"))
-}
-
-fn range(min: Option<&Value>, max: Option<&Value>) -> String {
-    match (min, max) {
-        (Some(min), Some(max)) => format!("of {min} to {max}"),
-        (Some(min), None) => format!("of at least {min}"),
-        (None, Some(max)) => format!("of at most {max}"),
-        (None, None) => "that is allowed".to_owned(),
-    }
 }
 
 /// One token of a JSON Pointer (RFC 6901).

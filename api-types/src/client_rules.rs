@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::close_code::{BACK_OFF, BackOff};
+use crate::{
+    close_code::{BACK_OFF, BackOff, Policy},
+    frame::MAX_UNACCEPTED,
+};
 
 /// How often the gateway pings a socket by default, in seconds.
 pub const DEFAULT_HEARTBEAT_SECONDS: u64 = 25;
@@ -77,7 +80,7 @@ impl ClientRules {
                     `factor` for each attempt since a socket last stayed open for `resetAfterMs`, at \
                     most `maxMs`; of that the part `jitter` at random. An attempt after a failed one \
                     waits for the longer of the two. Then authorise with a new `halfRef`.",
-                unknown_code: crate::close_code::Policy::BackOff.name(),
+                unknown_code: Policy::BackOff.name(),
                 back_off: BACK_OFF,
             },
             ping: Ping {
@@ -117,7 +120,7 @@ impl ClientRules {
                 description: "On each new socket, after `hello`, send every message that was not \
                     accepted again, in order, with its old `id`, and before any new one. Send no more \
                     than `maxUnaccepted` before one is accepted.",
-                max_unaccepted: 64,
+                max_unaccepted: MAX_UNACCEPTED,
             },
         }
     }

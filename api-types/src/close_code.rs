@@ -1,5 +1,7 @@
 //! The close codes that a client can meet on its socket, and what each asks of the client.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// The delay before a client reconnects without a `bye` frame.
@@ -70,7 +72,7 @@ macro_rules! close_codes {
             /// Every code, in the order of their numbers.
             pub const ALL: &[Self] = &[$(Self::$code,)+];
 
-            /// When it comes, in a sentence of the contract.
+            /// When it comes, in a sentence of the contract, which shows limits in place of their names.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$code => concat!($($doc),+).trim_ascii(),)+ }
@@ -96,6 +98,9 @@ macro_rules! close_codes {
         }
     };
 }
+
+/// How long a client may send above its rate. Until then the gateway reads slower.
+pub const RATE_TOLERANCE: Duration = Duration::from_secs(10);
 
 const NEVER: Policy = Policy::Never;
 const BACKS_OFF: Policy = Policy::BackOff;
@@ -130,7 +135,7 @@ close_codes! {
     Revoked 4003 "revoked" NEVER;
     /// A newer socket of the device replaces this one.
     Superseded 4004 "superseded" NEVER;
-    /// The client sends above its rate for 10 seconds.
+    /// The client sends above its rate for [`RATE_TOLERANCE`].
     TooFast 4101 "too fast" SOON;
     /// The client does not read what is sent to it.
     TooSlow 4102 "too slow" BACKS_OFF;

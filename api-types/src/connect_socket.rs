@@ -26,6 +26,11 @@ rule! {
     LinkInjected: &str, Text = Text::new(0..=MAX_LINK_LENGTH).or_null()
 }
 
+rule! {
+    /// A link to another user, where the gateway passes it on or looks for it.
+    Link: &str, Text = Text::new(0..=MAX_LINK_LENGTH)
+}
+
 /// The device that wants a websocket, and the one-use secret that opens it.
 ///
 /// The document gives each property as a string; the lengths and patterns are the gateway's

@@ -14,7 +14,7 @@ use validator::ValidationError;
 use crate::{body, payload};
 
 /// `deviceData` has at most this many members.
-const MAX_MEMBERS: usize = 64;
+pub const MAX_MEMBERS: usize = 64;
 
 /// The largest `deviceData`, in bytes of JSON as sent.
 pub const MAX_BYTES: usize = 4 * 1024;
@@ -59,7 +59,7 @@ impl PartialSchema for DeviceData {
         ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::Object))
             .description(Some(
-                "What a device says of itself: JSON of at most 4 KiB, byte for byte.",
+                "What a device says of itself: JSON of at most [`MAX_BYTES`], byte for byte.",
             ))
             .additional_properties(Some(AdditionalProperties::FreeForm(true)))
             .max_properties(Some(MAX_MEMBERS))

@@ -1,10 +1,19 @@
 //! The events of the operator's stream: one JSON object each, distinguished by `event`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::{device_data::DeviceData, device_tag::DeviceTag, kind::kind};
+use crate::{
+    connect_socket::Link,
+    device_data::DeviceData,
+    device_tag::DeviceTag,
+    frame::MessageId,
+    kind::kind,
+    rule::{Text, rule},
+};
 
 kind!(#[doc = "The kind of event."] ConnectedKind Connected "connected");
 kind!(#[doc = "The kind of event."] MessageKind Message "message");
@@ -14,6 +23,27 @@ kind!(#[doc = "The kind of event."] GapKind Gap "gap");
 
 /// The longest cursor of the event stream, in characters.
 pub const MAX_CURSOR_LENGTH: usize = 2048;
+
+/// The longest id of a connection or name of an epoch, in characters.
+const MAX_NAME_LENGTH: usize = 64;
+
+/// How often an idle stream sends a comment.
+pub const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+
+rule! {
+    /// The cursor of the event, opaque: store it, send it back, and compare it for equality. `gap` has none.
+    Cursor: &str, Text = Text::new(1..=MAX_CURSOR_LENGTH)
+}
+
+rule! {
+    /// The id of the connection, opaque.
+    ConnectionId: &str, Text = Text::new(1..=MAX_NAME_LENGTH)
+}
+
+rule! {
+    /// The epoch that `seq` belongs to, as in the response of `sendMessage`. Opaque.
+    Epoch: &str, Text = Text::new(1..=MAX_NAME_LENGTH)
+}
 
 /// A socket of the device opened. Where another socket of the device was open, its `disconnected` comes
 /// before.
@@ -27,15 +57,15 @@ pub struct ConnectedEvent {
     /// The device tag (id)
     #[schema(value_type = DeviceTag)]
     pub device_tag: String,
-    /// The id of the connection, opaque.
-    #[schema(min_length = 1, max_length = 64)]
+    /// See [`ConnectionId`].
+    #[schema(schema_with = ConnectionId::property)]
     pub connection_id: String,
     /// When the event was recorded, in UTC: RFC 3339 with milliseconds.
     #[schema(format = "date-time")]
     pub at: String,
     /// The link to another user that came with the authorisation of the socket. Absent where none came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, max_length = 2048)]
+    #[schema(inline, value_type = Option<Link>, nullable = false)]
     pub linkinjected: Option<String>,
     /// What the device said of itself when it requested a token. Absent where it said nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,16 +84,17 @@ pub struct MessageEvent {
     /// The device tag (id)
     #[schema(value_type = DeviceTag)]
     pub device_tag: String,
-    /// The id of the connection, opaque.
-    #[schema(min_length = 1, max_length = 64)]
+    /// See [`ConnectionId`].
+    #[schema(schema_with = ConnectionId::property)]
     pub connection_id: String,
     /// When the event was recorded, in UTC: RFC 3339 with milliseconds.
     #[schema(format = "date-time")]
     pub at: String,
     /// The id that the client gave the message.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]{1,64}$")]
+    #[schema(inline, value_type = MessageId)]
     pub id: String,
-    /// The prospect's JSON, byte for byte: nested at most 32 levels deep, without unpaired surrogates.
+    /// The prospect's JSON, byte for byte: nested at most [`crate::payload::MAX_DEPTH`] levels deep, without
+    /// unpaired surrogates.
     #[schema(value_type = Value)]
     pub data: Box<RawValue>,
 }
@@ -79,8 +110,8 @@ pub struct DisconnectedEvent {
     /// The device tag (id)
     #[schema(value_type = DeviceTag)]
     pub device_tag: String,
-    /// The id of the connection, opaque.
-    #[schema(min_length = 1, max_length = 64)]
+    /// See [`ConnectionId`].
+    #[schema(schema_with = ConnectionId::property)]
     pub connection_id: String,
     /// When the event was recorded, in UTC: RFC 3339 with milliseconds.
     #[schema(format = "date-time")]
@@ -106,8 +137,8 @@ pub struct ExpiredEvent {
     /// When the event was recorded, in UTC: RFC 3339 with milliseconds.
     #[schema(format = "date-time")]
     pub at: String,
-    /// The epoch that `seq` belongs to, as in the response of `sendMessage`. Opaque.
-    #[schema(min_length = 1, max_length = 64)]
+    /// See [`Epoch`].
+    #[schema(schema_with = Epoch::property)]
     pub epoch: String,
     /// The number of the message within the epoch.
     #[schema(minimum = 1)]
@@ -122,11 +153,11 @@ pub struct GapEvent {
     /// The kind of event.
     #[schema(inline)]
     pub event: GapKind,
-    /// The cursor that the stream was to continue after, cut to 64 characters.
-    #[schema(max_length = 64)]
+    /// The cursor that the stream was to continue after, cut to [`MAX_CURSOR_LENGTH`] characters.
+    #[schema(inline, value_type = Cursor)]
     pub requested: String,
     /// The cursor of the oldest event that is kept; of the next event where none is kept.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(inline, value_type = Cursor)]
     pub oldest: String,
 }
 

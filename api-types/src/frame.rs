@@ -53,7 +53,8 @@ pub struct OperatorMessageFrame {
     /// The number of the message within the epoch. It starts at 1 and rises.
     #[schema(minimum = 1)]
     pub seq: u64,
-    /// The operator's JSON, byte for byte: nested at most 32 levels deep, without unpaired surrogates.
+    /// The operator's JSON, byte for byte: nested at most [`payload::MAX_DEPTH`] levels deep, without
+    /// unpaired surrogates.
     #[schema(value_type = Value)]
     pub data: Box<RawValue>,
 }
@@ -146,11 +147,17 @@ pub enum ServerFrame {
     Bye(ByeFrame),
 }
 
+/// How many messages a client may have sent and not accepted at a time.
+pub const MAX_UNACCEPTED: u32 = 64;
+
+/// The longest id of a message, in characters.
+const MAX_ID_LENGTH: usize = 64;
+
 rule! {
     /// An id that the client chooses, unique among all messages of this device, also after a restart
     /// of the client: use a UUID, not a counter. A message with an id that was accepted before gets
     /// `accepted` again and is not delivered twice.
-    MessageId: &str, Text = Text::new(1..=64).of("[!-~]")
+    MessageId: &str, Text = Text::new(1..=MAX_ID_LENGTH).of("[!-~]")
 }
 
 rule! {
@@ -159,7 +166,8 @@ rule! {
 }
 
 /// A message from the prospect to the operator. After a reconnect, send every message that was not
-/// accepted again, in order and before new ones. At most 64 messages may be unaccepted at a time.
+/// accepted again, in order and before new ones. At most [`MAX_UNACCEPTED`] messages may be unaccepted
+/// at a time.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[validate(schema(function = "data_is_readable", skip_on_field_errors = false))]
 #[serde(deny_unknown_fields)]
@@ -172,8 +180,9 @@ pub struct ProspectMessageFrame {
     #[validate(custom(function = MessageId::validate))]
     #[schema(schema_with = MessageId::property)]
     pub id: String,
-    /// Any JSON that is nested at most 32 levels deep and has no unpaired surrogates. It reaches the
-    /// operator byte for byte, so numbers may exceed the precision of the operator's JSON parser.
+    /// Any JSON that is nested at most [`payload::MAX_DEPTH`] levels deep and has no unpaired surrogates. It
+    /// reaches the operator byte for byte, so numbers may exceed the precision of the operator's JSON
+    /// parser.
     #[schema(value_type = Value)]
     pub data: Box<RawValue>,
 }

@@ -1,25 +1,40 @@
 //! What the operator's backend sends and reads: messages and prospects.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::{ToSchema, openapi::KnownFormat};
+use utoipa::{
+    ToSchema,
+    openapi::{KnownFormat, Ref, RefOr, Schema, schema::ArrayBuilder},
+};
 use validator::{Validate, ValidationError};
 
 use crate::{
     body::RequestBody,
     device_data::DeviceData,
     device_tag::DeviceTag,
-    number, payload,
+    number,
+    parameter::MAX_PAGE,
+    payload,
     rule::{WholeNumber, rule},
 };
 
 /// The largest `data` of a message to a prospect, in bytes of JSON as sent.
 pub const MAX_DATA_BYTES: usize = 60 * 1024;
 
+/// How long a message waits for its prospect at most, and where the operator does not say how long.
+pub const MESSAGE_TTL: Duration = Duration::from_hours(24);
+
+/// How long a message sent with `?wait=ack` waits for the prospect, unless the gateway's settings say
+/// otherwise.
+pub const ACK_WAIT: Duration = Duration::from_secs(30);
+
 rule! {
-    /// How long the message waits for the prospect, in seconds; 24 hours when absent. A message that is
-    /// not acknowledged by then becomes an `expired` event.
-    TtlSeconds: u32, WholeNumber<u32> = WholeNumber::new(1, Some(86_400), Some(KnownFormat::Int32))
+    /// How long the message waits for the prospect, in seconds; [`MESSAGE_TTL`] when absent. A message that
+    /// is not acknowledged by then becomes an `expired` event.
+    TtlSeconds: u32, WholeNumber<u32> =
+        WholeNumber::new(1, u32::try_from(MESSAGE_TTL.as_secs()).ok(), Some(KnownFormat::Int32))
 }
 
 /// One message to a prospect.
@@ -28,8 +43,9 @@ rule! {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"data": {"text": "Hello"}, "ttlSeconds": 3600}))]
 pub struct SendMessageRequest {
-    /// Any JSON of at most 60 KiB that is nested at most 32 levels deep and has no unpaired surrogates. It
-    /// reaches the prospect byte for byte, so numbers may exceed the precision of its JSON parser.
+    /// Any JSON of at most [`MAX_DATA_BYTES`] that is nested at most [`payload::MAX_DEPTH`] levels deep and
+    /// has no unpaired surrogates. It reaches the prospect byte for byte, so numbers may exceed the
+    /// precision of its JSON parser.
     #[schema(value_type = Value)]
     pub data: Box<RawValue>,
 
@@ -110,11 +126,19 @@ pub struct Prospect {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProspectList {
-    /// The devices, in the order of their tags.
-    #[schema(max_items = 1000)]
+    /// At most [`MAX_PAGE`] devices.
+    #[schema(schema_with = items)]
     pub items: Vec<Prospect>,
     /// Where the next page begins. Absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub next_cursor: Option<String>,
+}
+
+fn items() -> RefOr<Schema> {
+    ArrayBuilder::new()
+        .description(Some("The devices, in the order of their tags."))
+        .items(Ref::from_schema_name(Prospect::name()))
+        .max_items(Some(MAX_PAGE))
+        .into()
 }

@@ -1,7 +1,10 @@
 //! The schema of every error (RFC 9457), and the registry of problem types.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Ref, RefOr, Schema, schema::ArrayBuilder},
+};
 
 /// An error (RFC 9457, `application/problem+json`).
 ///
@@ -23,10 +26,18 @@ pub struct Problem {
     pub success: bool,
     /// The id of the request, as in the header `x-request-id` and in the gateway's log.
     pub request_id: String,
-    /// The invalid fields. Absent where no field is at fault.
+    /// At most [`FieldError::MAX_LISTED`] invalid fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 32)]
+    #[schema(schema_with = errors)]
     pub errors: Vec<FieldError>,
+}
+
+fn errors() -> RefOr<Schema> {
+    ArrayBuilder::new()
+        .description(Some("The invalid fields. Absent where no field is at fault."))
+        .items(Ref::from_schema_name(FieldError::name()))
+        .max_items(Some(FieldError::MAX_LISTED))
+        .into()
 }
 
 impl Problem {
@@ -221,7 +232,7 @@ registry! {
         "Use a new key for each message. To repeat a request, send the same body.";
     /// The header is not a valid key.
     IdempotencyKeyMalformed 422 "idempotency-key-malformed" "The Idempotency-Key is malformed"
-        "A key has 1 to 255 visible ASCII characters, and at least 32 where it is for a token.";
+        "Send one key of visible ASCII characters, as long as the contract allows for this operation.";
     /// A query parameter is invalid.
     InvalidParameter 422 "invalid-parameter" "A query parameter is invalid"
         "The contract lists the parameters of this operation.";

@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 
 use regex::Regex;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::{
     Number,
     openapi::{
@@ -22,8 +23,11 @@ use utoipa::{
 };
 use validator::ValidationError;
 
+use crate::problem::FieldCode;
+
 /// Defines a rule: its name, the type of the values, and a [`Text`] or a [`WholeNumber`]. The doc
-/// comment is the description of a property that follows the rule.
+/// comment is the description of a property that follows the rule, unless the property has one of its own:
+/// `#[schema(inline, value_type = …)]`.
 macro_rules! rule {
     ($(#[doc = $line:literal])+ $name:ident: $value:ty, $rule:ty = $limits:expr) => {
         $(#[doc = $line])+
@@ -50,6 +54,12 @@ macro_rules! rule {
                 Self::rule().validate(value)
             }
 
+            /// What a value has to be, as the end of a sentence, where it breaks the rule.
+            #[must_use]
+            pub fn requirement(value: $value) -> Option<String> {
+                Self::validate(value).err().map(|broken| $crate::rule::requirement(&broken).1)
+            }
+
             /// The schema of a property: for `#[schema(schema_with = …)]`.
             #[must_use]
             pub fn property() -> ::utoipa::openapi::RefOr<::utoipa::openapi::Schema> {
@@ -71,7 +81,7 @@ pub(crate) use rule;
 
 /// The limits of a text.
 pub(crate) struct Text {
-    /// In characters. 0 is no minimum.
+    /// In characters. 0 is no minimum, `usize::MAX` no maximum.
     length: RangeInclusive<usize>,
     pattern: Option<Regex>,
     types: SchemaType,
@@ -80,6 +90,11 @@ pub(crate) struct Text {
 impl Text {
     pub(crate) fn new(length: RangeInclusive<usize>) -> Self {
         Self { length, pattern: None, types: SchemaType::new(Type::String) }
+    }
+
+    /// No maximum.
+    pub(crate) fn at_least(min: usize) -> Self {
+        Self::new(min..=usize::MAX)
     }
 
     /// Only characters of this class, such as `[a-z]`.
@@ -97,7 +112,7 @@ impl Text {
 
     pub(crate) fn validate(&self, text: &str) -> Result<(), ValidationError> {
         if !self.length.contains(&text.chars().count()) {
-            return Err(out_of_limits("length", self.min(), Some(self.length.end())));
+            return Err(out_of_limits("length", self.min(), self.max()));
         }
         match &self.pattern {
             Some(pattern) if !pattern.is_match(text) => Err(ValidationError::new("regex")),
@@ -109,12 +124,16 @@ impl Text {
         ObjectBuilder::new()
             .schema_type(self.types.clone())
             .min_length(self.min().copied())
-            .max_length(Some(*self.length.end()))
+            .max_length(self.max().copied())
             .pattern(self.pattern.as_ref().map(Regex::as_str))
     }
 
     fn min(&self) -> Option<&usize> {
         Some(self.length.start()).filter(|min| **min > 0)
+    }
+
+    fn max(&self) -> Option<&usize> {
+        Some(self.length.end()).filter(|max| **max < usize::MAX)
     }
 }
 
@@ -158,6 +177,32 @@ fn out_of_limits<T: Serialize>(
         }
     }
     error
+}
+
+/// The broken rule of a validation error, and what it requires, as the end of a sentence.
+pub(crate) fn requirement(broken: &ValidationError) -> (FieldCode, String) {
+    let (code, what) = match &*broken.code {
+        "length" => (FieldCode::Length, "have a length"),
+        "size" => (FieldCode::Length, "have a size in bytes"),
+        "range" => (FieldCode::Value, "be a number"),
+        "depth" => (FieldCode::Value, "have a nesting depth"),
+        "surrogate" => {
+            return (FieldCode::Value, "must not contain an unpaired surrogate".to_owned());
+        }
+        _ => return (FieldCode::Pattern, "has a character that is not allowed".to_owned()),
+    };
+    let range = range(broken.params.get("min"), broken.params.get("max"));
+    (code, format!("must {what} {range}"))
+}
+
+/// Two limits in words, of which each may be absent.
+pub(crate) fn range(min: Option<&Value>, max: Option<&Value>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) => format!("of {min} to {max}"),
+        (Some(min), None) => format!("of at least {min}"),
+        (None, Some(max)) => format!("of at most {max}"),
+        (None, None) => "that is allowed".to_owned(),
+    }
 }
 
 /// Compiles one of this crate's own patterns.

@@ -8,6 +8,7 @@ use crate::{
     body::RequestBody,
     device_data::{self, DeviceData},
     device_tag::DeviceTag,
+    rule::{Text, rule},
 };
 
 /// The channel through which a prospect comes.
@@ -45,9 +46,10 @@ pub struct TokenRequest {
     #[schema(schema_with = DeviceTag::property)]
     pub device_tag: DeviceTag,
 
-    /// Data about the device, for the operator: up to 64 members of any JSON, 4 KiB in all, nested at most
-    /// 32 levels deep and without unpaired surrogates. It is kept with the device, and replaced by that of
-    /// a later request that is granted; one without `deviceData` keeps it.
+    /// Data about the device, for the operator: up to [`device_data::MAX_MEMBERS`] members of any JSON,
+    /// [`device_data::MAX_BYTES`] in all, nested at most [`crate::payload::MAX_DEPTH`] levels deep and
+    /// without unpaired surrogates. It is kept with the device, and replaced by that of a later request
+    /// that is granted; one without `deviceData` keeps it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -63,6 +65,14 @@ fn device_data_is_valid(request: &TokenRequest) -> Result<(), ValidationError> {
 
 impl RequestBody for TokenRequest {}
 
+/// The length of a token, in characters.
+pub const TOKEN_LENGTH: usize = 64;
+
+rule! {
+    /// The token: opaque, long and random. Send it in the header `token`; keep it like a password.
+    IssuedToken: &str, Text = Text::at_least(TOKEN_LENGTH)
+}
+
 /// A token for one device.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -74,8 +84,8 @@ impl RequestBody for TokenRequest {}
 pub struct TokenResponse {
     /// Always `true`: a refusal is a `Problem`.
     pub success: bool,
-    /// The token: opaque, long and random. Send it in the header `token`; keep it like a password.
-    #[schema(min_length = 64)]
+    /// See [`IssuedToken`].
+    #[schema(schema_with = IssuedToken::property)]
     pub token: String,
     /// The lifetime of the token, in seconds.
     #[schema(minimum = 1)]

@@ -1,12 +1,11 @@
 //! Secrets: tokens and operator keys, their form and how they are made.
 
+use api_types::token::TOKEN_LENGTH;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use engine::Home;
 
-/// The length of a token, in characters of base64url: the home of its device, and 366 random bits.
-pub const TOKEN_LENGTH: usize = 64;
-
-/// A new token for a device that lives there. Only its digest is stored.
+/// A new token for a device that lives there, in base64url: the home of its device, and 366 random bits.
+/// Only its digest is stored.
 #[must_use]
 pub fn new_token(home: Home) -> String {
     let home = home.characters().map(char::from);

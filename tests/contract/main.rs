@@ -5,6 +5,7 @@ mod deprecation;
 mod dialects;
 mod document;
 mod examples;
+mod limits;
 mod property_tables;
 mod routes;
 mod rules;

@@ -114,6 +114,8 @@ fn an_invalid_key_is_refused_and_sends_nothing() {
         assert_eq!(answer.status, 422, "{wrong:?}");
         assert_eq!(answer.problem_name(), "idempotency-key-malformed", "{wrong:?}");
     }
+    let detail = with_keys(&gateway, &[&"x".repeat(256)]).problem()["detail"].clone();
+    assert_eq!(detail, "The key must have a length of 1 to 255.");
     assert_eq!(Operator::of(&gateway).unacknowledged(DEVICE), 0);
 }
 

@@ -7,9 +7,13 @@ use std::{
     time::Duration,
 };
 
+use api_types::operator::ACK_WAIT;
 use clap::Args;
 
-use super::{ConfigError, value};
+use super::{
+    ConfigError,
+    value::{self, time_text},
+};
 use crate::secret::{self, MAX_OPERATOR_KEYS};
 
 /// The operator's keys and operations.
@@ -39,7 +43,7 @@ pub struct OperatorConfig {
     pub event_streams: u32,
 
     /// At most how long a message sent with `?wait=ack` waits for the prospect.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::time)]
+    #[arg(long, value_name = "TIME", default_value = time_text(ACK_WAIT), value_parser = value::time)]
     pub ack_wait: Duration,
 }
 

@@ -3,7 +3,7 @@
 //! OpenAPI 3.2 has `itemSchema` for that, which utoipa writes without `contentSchema`. 3.1 and 3.0 have
 //! nothing, so they carry the same schema as `x-item-schema`.
 
-use api_types::event::MAX_CURSOR_LENGTH;
+use api_types::event::Cursor;
 use serde_json::{Value, json};
 
 use super::reference::referenced;
@@ -19,12 +19,7 @@ const CURSOR: &str = "Zb41mN0qTs8kX2yPvLw3rA";
 
 /// The schema of the cursor of an event.
 pub fn cursor() -> Value {
-    json!({
-        "type": "string",
-        "description": "The cursor of the event, opaque: store it, send it back, and compare it for equality. `gap` has none.",
-        "minLength": 1,
-        "maxLength": MAX_CURSOR_LENGTH,
-    })
+    json!(Cursor::property())
 }
 
 /// The schema of a Server-Sent Event.

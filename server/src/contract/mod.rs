@@ -3,6 +3,7 @@
 
 mod asyncapi;
 mod event_stream;
+pub mod limits;
 mod openapi_30;
 mod openapi_32;
 mod reference;
@@ -204,13 +205,15 @@ fn add<T: ToSchema>(components: &mut Components) {
     components.schemas.insert(T::name().into_owned(), schema);
 }
 
-/// Undoes the `allOf` in which utoipa's derive wraps an inlined property with a description: the
+/// Undoes the `allOf` in which utoipa's derive wraps an inlined property and its description: the
 /// property has that description itself.
 fn unwrap(property: &mut RefOr<Schema>) {
     if let RefOr::T(Schema::AllOf(wrapped)) = property
-        && let Some(inner) = wrapped.items.first()
+        && let [RefOr::T(Schema::Object(inner)), RefOr::T(Schema::Object(described))] =
+            &mut wrapped.items[..]
     {
-        *property = inner.clone();
+        inner.description = described.description.take();
+        *property = inner.clone().into();
     }
 }
 
@@ -293,9 +296,11 @@ pub static DOCUMENTS: [Document; 4] = [
 pub fn documents(contract: &OpenApi) -> [(&'static str, String); DOCUMENTS.len()] {
     let mut contract = serde_json::to_value(contract).expect("a contract is JSON");
     event_stream::complete(&mut contract);
-    DOCUMENTS
-        .each_ref()
-        .map(|document| (document.name, format!("{:#}\n", (document.from)(&contract))))
+    DOCUMENTS.each_ref().map(|document| {
+        let mut made = (document.from)(&contract);
+        limits::show(&mut made);
+        (document.name, format!("{made:#}\n"))
+    })
 }
 
 /// The schema of a served document: any object.

@@ -68,10 +68,10 @@ api_errors!(ConnectSocketErrors:
 /// This endpoint requests authorization of a websocket connection to enable efficient 2-way communication with this prospect.
 ///
 /// The gateway's refinement of the document: after a 200, `GET /prospect/socket` opens the websocket
-/// with the same `halfRef`, once, while the authorisation lasts: 30 seconds, unless the gateway's
-/// settings say otherwise. Until the websocket is opened, the same request is repeatable: it
-/// restarts the time and replaces `linkinjected`. Omitting `linkinjected` and sending `null` mean the
-/// same.
+/// with the same `halfRef`, once, while the authorisation lasts: [`engine::Limits::authorisation_ttl`],
+/// unless the gateway's settings say otherwise. Until the websocket is opened, the same request is
+/// repeatable: it restarts the time and replaces `linkinjected`. Omitting `linkinjected` and sending
+/// `null` mean the same.
 #[utoipa::path(
     operation_id = "connectSocket",
     tag = "prospect",

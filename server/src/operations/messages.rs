@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, post, web::Data};
 use api_types::{
     device_tag::DeviceTag,
-    operator::{SendMessageRequest, SendMessageResponse},
+    operator::{MESSAGE_TTL, SendMessageRequest, SendMessageResponse},
     parameter::MessageKey,
     problem::ProblemKind,
 };
@@ -22,9 +22,6 @@ use crate::{
     problem::{ApiError, api_errors, openapi::BadBody},
     state::Gateway,
 };
-
-/// How long a message waits for its prospect, unless the operator says.
-const MESSAGE_TTL: Duration = Duration::from_hours(24);
 
 /// Bodies that `sendMessage` refuses.
 pub const BAD_BODIES: &[BadBody] = &[
@@ -61,9 +58,9 @@ enum Wait {
 ///
 /// Queues one message for a prospect. 202 means that it is in the device's outbox, from which it is
 /// delivered whenever the prospect has a socket; no message is dropped silently. With `?wait=ack` the
-/// answer waits up to 30 seconds for the prospect to acknowledge the message. It ends at once, with 202
-/// and `acknowledged: false`, when the message expires or the device's record ends: an `expired` event
-/// says that it will not be delivered.
+/// answer waits up to [`api_types::operator::ACK_WAIT`] for the prospect to acknowledge the message. It
+/// ends at once, with 202 and `acknowledged: false`, when the message expires or the device's record
+/// ends: an `expired` event says that it will not be delivered.
 #[utoipa::path(
     operation_id = "sendMessage",
     tag = "operator",
@@ -71,11 +68,11 @@ enum Wait {
         ("deviceTag" = inline(DeviceTag), Path, description = "The device tag (id)"),
         (
             "wait" = Option<String>, Query, nullable = false, pattern = "^ack$",
-            description = "`ack`: answer when the prospect has acknowledged or no longer can, or after 30 seconds."
+            description = "`ack`: answer when the prospect has acknowledged or no longer can, or after [`ACK_WAIT`]."
         ),
         (
             "Idempotency-Key" = inline(Option<MessageKey>), Header, nullable = false,
-            description = "Makes the request repeatable: the same key and body within 24 hours get the first answer."
+            description = "Makes the request repeatable: the same key and body within [`Limits::idempotency_memory`] get the first answer."
         )
     ),
     request_body(
@@ -105,7 +102,7 @@ pub async fn send_message(
     let ttl = body.ttl_seconds.map_or(MESSAGE_TTL, |ttl| Duration::from_secs(ttl.into()));
     // The key stands for the whole body.
     let body = format!("{}\n{data}", ttl.as_secs());
-    let idempotency = idempotency_key(&request, MessageKey::accepts)?
+    let idempotency = idempotency_key(&request, MessageKey::requirement)?
         .map(|key| Idempotency { key, body: Digest::of(body.as_bytes()) });
     let device = device.tag_or(ProblemKind::UnknownDevice)?;
     let device = device.as_str();

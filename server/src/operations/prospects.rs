@@ -2,10 +2,11 @@
 
 use actix_web::{HttpResponse, delete, get, web::Data};
 use api_types::{
+    connect_socket::Link,
     device_data::DeviceData,
     device_tag::DeviceTag,
     operator::{Prospect, ProspectList},
-    parameter::{LinkFilter, PageSize},
+    parameter::{DEFAULT_PAGE, PageSize},
     problem::ProblemKind,
 };
 use engine::{DeviceState, rfc3339};
@@ -20,9 +21,6 @@ use crate::{
     state::Gateway,
 };
 
-/// Devices on a page, unless the operator says.
-const DEFAULT_PAGE: usize = 100;
-
 api_errors!(ListProspectsErrors:
     OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, InvalidParameter, TooManyWrongKeys,
     EngineUnavailable, OutOfDescriptors;
@@ -32,14 +30,14 @@ api_errors!(ListProspectsErrors:
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParameters {
-    /// Devices on a page; 100 when absent.
+    /// Devices on a page; [`DEFAULT_PAGE`] when absent.
     #[param(inline, nullable = false, value_type = Option<PageSize>)]
     limit: Option<usize>,
     /// The `nextCursor` of the page before.
     #[param(inline, nullable = false)]
     cursor: Option<DeviceTag>,
     /// Only devices whose socket was authorised with exactly this link.
-    #[param(inline, nullable = false, value_type = Option<LinkFilter>)]
+    #[param(inline, nullable = false, value_type = Option<Link>)]
     linkinjected: Option<String>,
 }
 
@@ -64,7 +62,7 @@ pub async fn list_prospects(
 ) -> Result<HttpResponse, ApiError> {
     let limit = parameters.limit.unwrap_or(DEFAULT_PAGE);
     let link = parameters.linkinjected.as_deref();
-    if !PageSize::accepts(limit) || !link.is_none_or(LinkFilter::accepts) {
+    if !PageSize::accepts(limit) || !link.is_none_or(Link::accepts) {
         return Err(ProblemKind::InvalidParameter.into());
     }
     let after = parameters.cursor.map_or_else(String::new, DeviceTag::into_string);

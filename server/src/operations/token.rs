@@ -100,7 +100,7 @@ pub async fn request_token(
         ApiError::with_retry_after(ProblemKind::TooManyTokenRequests, wait)
     })?;
     let body = body.accepted()?;
-    let key = idempotency_key(&request, TokenKey::accepts)?;
+    let key = idempotency_key(&request, TokenKey::requirement)?;
     let requester = match body.channel {
         _ if gateway.config.tokens.token_issuer == TokenIssuer::Operator => {
             return Err(ProblemKind::IssuerClosed.into());

@@ -6,6 +6,7 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use actix_web::rt::net::TcpStream;
 use api_types::{
+    close_code::RATE_TOLERANCE,
     frame::{
         AcceptedFrame, AcceptedType, ClientFrame, ErrorFrame, ErrorType, FrameError, HelloFrame,
         HelloType, OperatorMessageFrame, PongFrame, ProspectMessageFrame, ServerFrame,
@@ -34,9 +35,6 @@ const OUTBOX_BATCH: usize = 64 * 1024;
 /// A fragment of fewer bytes counts as a frame for the rate: a message may have any number of tiny
 /// and empty ones.
 const SMALL_FRAGMENT: usize = 1024;
-
-/// How long a client may send above its rate before it is closed.
-const THROTTLE_TOLERANCE: Duration = Duration::from_secs(10);
 
 /// The pause between two attempts to report a closed socket to an engine that is unavailable.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -154,7 +152,7 @@ impl<'a> Conversation<'a> {
             session,
             opened,
             stream,
-            throttle: Throttle::new(gateway.config.sockets.frames_per_second, THROTTLE_TOLERANCE),
+            throttle: Throttle::new(gateway.config.sockets.frames_per_second, RATE_TOLERANCE),
             sent: 0,
             in_flight: InFlight::default(),
             deadline: now + gateway.config.sockets.heartbeat,

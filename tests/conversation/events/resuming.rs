@@ -1,5 +1,6 @@
 //! Where a stream begins, and what `Last-Event-ID` does.
 
+use api_types::event::MAX_CURSOR_LENGTH;
 use serde_json::json;
 use tests::{Connection, DEVICE, Gateway, Operator, Prospect, connection::request};
 
@@ -124,6 +125,21 @@ fn the_gap_of_an_empty_stream_names_the_next_event() {
     let gap = stream.event();
     let _prospect = Prospect::open(&gateway, DEVICE);
     assert_eq!(gap.json()["oldest"], stream.event().id);
+}
+
+#[test]
+fn a_gap_has_the_whole_cursor_and_cuts_only_what_is_too_long_for_one() {
+    let gateway = Gateway::trial();
+    let cursor = "x".repeat(MAX_CURSOR_LENGTH);
+    for longer in ["", "x"] {
+        let sent = format!("{cursor}{longer}");
+        let query = format!("?lastEventId={sent}");
+        for (query, last) in [("", Some(&*sent)), (&*query, None)] {
+            let text = beginning(&gateway, query, last);
+            assert!(text.starts_with("event: gap\n"), "{text}");
+            assert!(text.contains(&format!(r#""requested":"{cursor}","#)), "{text}");
+        }
+    }
 }
 
 #[test]

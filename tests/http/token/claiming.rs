@@ -144,6 +144,8 @@ fn the_key_of_a_claim_has_at_least_32_visible_characters() {
         assert_eq!(answer.status, 422, "{key:?}");
         assert_eq!(answer.problem_name(), "idempotency-key-malformed", "{key:?}");
     }
+    let detail = claim_with(&gateway, "short").problem()["detail"].clone();
+    assert_eq!(detail, "The key must have a length of 32 to 255.");
     for key in ["x".repeat(32), "y".repeat(255)] {
         let device = format!("device-{}", key.len());
         let body = json!({"channel": "browser", "deviceTag": device});

@@ -16,7 +16,7 @@ Server-Sent Events (`text/event-stream`): one stream of all devices, in order fo
 `id` of an event is its cursor. After a break, send the last cursor that was processed in the header \
 `Last-Event-ID`; `0` begins at the oldest event that is kept, and without it the stream begins now. A \
 cursor that is not kept, or belongs to another stream, gets `gap`, then everything from the oldest. \
-Events are kept for 24 hours, or until they are released.";
+Events are kept for [`Limits::event_ttl`], or until they are released.";
 
 /// The channel of the event stream.
 pub fn channel(openapi: &Value) -> Channel {

@@ -44,8 +44,8 @@ api_errors!(StreamErrors:
 /// `OperatorEvent` in JSON. Its `id` is an opaque cursor: after a break, send the last one in
 /// `Last-Event-ID`; `0` begins at the oldest event that is kept, and without the header the stream
 /// begins now. A cursor that is not kept gets `gap`, then everything from the oldest. Events are kept
-/// for 24 hours, or until `DELETE /operator/events` releases them. A comment comes at once, and every
-/// 15 seconds.
+/// for [`engine::Limits::event_ttl`], or until `DELETE /operator/events` releases them. A comment comes
+/// at once, and every [`api_types::event::COMMENT_INTERVAL`].
 #[utoipa::path(
     operation_id = "streamEvents",
     tag = "operator",
@@ -80,7 +80,7 @@ pub async fn stream_events(
     let open = open.ok_or(ProblemKind::TooManyStreams)?;
     let known = look(&gateway).await?;
     let last_event_id = last_event_id(&request).or(parameters.last_event_id);
-    let last_event_id = last_event_id.filter(|id| !id.is_empty());
+    let last_event_id = last_event_id.filter(|id| !id.is_empty()).map(cut);
     let (position, gap) = begin(last_event_id.as_deref(), &known)?;
     let mut response = HttpResponse::Ok();
     response
@@ -98,12 +98,18 @@ pub async fn stream_events(
     Ok(response.streaming(reader.stream()))
 }
 
-/// The value of `Last-Event-ID`, cut to the length of the longest id. A value that is not text matches no
-/// id.
+/// The value of `Last-Event-ID`. A value that is not text matches no id.
 fn last_event_id(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get("last-event-id").filter(|value| !value.is_empty())?;
-    let text = value.to_str().unwrap_or("?");
-    Some(text.chars().take(MAX_CURSOR_LENGTH).collect())
+    Some(value.to_str().unwrap_or("?").to_owned())
+}
+
+/// An id, cut to the length of the longest cursor. A longer one matches none.
+fn cut(id: String) -> String {
+    match id.char_indices().nth(MAX_CURSOR_LENGTH) {
+        Some((end, _)) => id[..end].to_owned(),
+        None => id,
+    }
 }
 
 /// An `EventSource` of a library that cannot set headers sends the id in the query.

@@ -6,7 +6,7 @@
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::web::Bytes;
-use api_types::event::{GapEvent, GapKind, OperatorEvent};
+use api_types::event::{COMMENT_INTERVAL, GapEvent, GapKind, OperatorEvent};
 use engine::{EngineError, Event};
 use futures_util::{
     Stream, StreamExt,
@@ -22,9 +22,6 @@ use crate::state::Gateway;
 
 /// What a stream sends where it has no event: a comment.
 const COMMENT: &str = ":\n\n";
-
-/// How often an idle stream sends a comment.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long to wait before a partition that cannot be reached is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -98,7 +95,7 @@ impl Source {
                     appended.set(gateway.registry.events.notified());
                     appended.as_mut().enable();
                 }
-                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = tokio::time::sleep(COMMENT_INTERVAL) => {}
                 () = gateway.ending.cancelled() => return None,
             }
         }
@@ -181,7 +178,7 @@ impl Reader {
         if let Some(gap) = self.gap.take() {
             return Some(gap);
         }
-        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        let heartbeat = tokio::time::sleep(COMMENT_INTERVAL);
         let mut heartbeat = std::pin::pin!(heartbeat);
         loop {
             let (partition, found) = tokio::select! {
