@@ -3,7 +3,10 @@
 use std::{env, error::Error, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let document = fs::read_to_string(env::var("OPENAPI")?)?;
+    println!("cargo::rerun-if-env-changed=OPENAPI");
+    let document = env::var("OPENAPI")?;
+    println!("cargo::rerun-if-changed={document}");
+    let document = fs::read_to_string(document)?;
     // Progenitor has types for this one media type and takes a problem for a stream of bytes.
     let document = document.replace("application/problem+json", "application/json");
     let tokens =
