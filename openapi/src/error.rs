@@ -52,6 +52,17 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A step of an update failed.
+    #[error("this step failed: {step}\n{source}\n{}", left_over(left))]
+    Step {
+        /// The step.
+        step: String,
+        /// Why.
+        source: Box<Error>,
+        /// The steps behind it.
+        left: Vec<String>,
+    },
+
     /// A step that runs cargo ended with a failure. cargo has printed the reason.
     #[error("`cargo {arguments}` failed")]
     Cargo {
@@ -156,6 +167,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A page has no place for a table.
+    #[error("{} has no marks <!-- {name} --> and <!-- /{name} --> for its table", path.display())]
+    NoTable {
+        /// The page.
+        path: PathBuf,
+        /// The name of the table.
+        name: &'static str,
+    },
+
     /// A committed document differs from the one that the code generates.
     #[error(
         "{difference}\nThe committed contract differs from the one that the code generates.\n\
@@ -165,4 +185,12 @@ pub enum Error {
         /// The difference, as a unified diff of each document.
         difference: String,
     },
+}
+
+fn left_over(steps: &[String]) -> String {
+    let left = match steps {
+        [] => "No step is left.".to_owned(),
+        _ => format!("Not taken: {}.", steps.join("; ")),
+    };
+    format!("{left} To take all of them, run this again.")
 }

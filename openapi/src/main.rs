@@ -8,9 +8,12 @@ use openapi::{
     error::Error,
     report::Format,
     review::{self, Base, Review},
-    update::Update,
+    update::{Plan, Update},
 };
 use semver::Version;
+
+/// The tests of a change to the contract.
+const TESTS: &str = "cargo test --workspace --test contract";
 
 /// Generates, checks and reviews the committed documents of the contract.
 #[derive(Parser)]
@@ -52,8 +55,8 @@ enum Command {
     },
     /// Brings everything up to date after a change of the contract, and reviews it.
     ///
-    /// Raises the version as far as the change requires, then updates the documents, all lock files,
-    /// the snapshots and the tables of the documentation. Exit codes as for `diff`.
+    /// Prints the version that the change requires and the review. Then raises the version and writes the
+    /// documents, the tables of the documentation and all lock files. Exit codes as for `diff`.
     Update {
         /// The branch, tag or commit that the change is compared with.
         #[arg(long, value_name = "REVISION", default_value = "main")]
@@ -61,7 +64,7 @@ enum Command {
         /// The new version. By default the lowest that the change allows.
         #[arg(long)]
         version: Option<Version>,
-        /// Prints the steps and the review without changing a file.
+        /// Prints the review and the steps without changing a file.
         #[arg(long)]
         dry_run: bool,
     },
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
     let Cli { command, folder } = Cli::parse();
     let now = SystemTime::now();
     match command {
-        Command::Generate => finish(documents::generate(&folder)),
+        Command::Generate => finish(documents::generate(&folder, None)),
         Command::Check => finish(documents::check(&folder)),
         Command::Diff { revision, against, format } => {
             let base = against.as_deref().map_or(Base::Revision(&revision), Base::Source);
@@ -80,7 +83,12 @@ fn main() -> ExitCode {
         Command::Update { against, version, dry_run } => {
             // `folder` is a folder of the workspace.
             let root = folder.join("..");
-            print(Update { root: &root, folder: &folder, against, version, dry_run }.run(now))
+            let update = Update { root: &root, folder: &folder, against, version };
+            match update.plan(now) {
+                Ok(plan) if dry_run => show(&plan),
+                Ok(plan) => perform(&plan),
+                Err(error) => failed(&error),
+            }
         }
     }
 }
@@ -99,11 +107,49 @@ fn print(result: Result<Review, Error>) -> ExitCode {
     match result {
         Ok(review) => {
             print!("{}", review.report);
-            ExitCode::from(u8::from(review.refused))
+            verdict(&review)
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
+        Err(error) => failed(&error),
+    }
+}
+
+fn verdict(review: &Review) -> ExitCode {
+    ExitCode::from(u8::from(review.refused))
+}
+
+fn failed(error: &Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(2)
+}
+
+/// Prints the version, which everything else depends on, and the review.
+fn introduce(plan: &Plan<'_>) {
+    let (current, next) = (&plan.current, &plan.next);
+    if next == current {
+        eprintln!("version {current} stays");
+    } else {
+        eprintln!("version {current} -> {next}");
+    }
+    println!("{}", plan.review.report);
+}
+
+/// Prints what an update would do.
+fn show(plan: &Plan<'_>) -> ExitCode {
+    introduce(plan);
+    for step in plan.steps() {
+        eprintln!("would do: {step}");
+    }
+    verdict(&plan.review)
+}
+
+/// Updates. The review comes before the steps, so that it is there whatever becomes of them.
+fn perform(plan: &Plan<'_>) -> ExitCode {
+    introduce(plan);
+    match plan.perform() {
+        Ok(()) => {
+            eprintln!("everything is up to date; read git diff, then run {TESTS}");
+            verdict(&plan.review)
         }
+        Err(error) => failed(&error),
     }
 }

@@ -1,4 +1,4 @@
-//! One command after a change of the contract: version, documents, lock files, snapshots, tables and review.
+//! One command after a change of the contract: version, documents, tables, lock files and review.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -15,6 +15,7 @@ use crate::{
     contract::Contract,
     documents,
     error::Error,
+    pages,
     report::Format,
     review::{self, Base, Review},
     version,
@@ -23,25 +24,8 @@ use crate::{
 /// The package of the client, which has the version of the contract.
 const CLIENT_PACKAGE: &str = "server/web/package.json";
 
-/// Crates outside the workspace. Their lock files name the workspace's version too.
-const NESTED_CRATES: [&str; 2] = ["tests/fuzz", "tests/clients/rust"];
-
-/// The suites whose snapshots are derived from the contract.
-const SNAPSHOT_TEST: [&str; 6] = ["test", "--quiet", "--package", "tests", "--test", "contract"];
-
-/// The tables of the documentation that are derived from it. Two of them are in one file.
-const TABLE_TEST: [&str; 10] = [
-    "test",
-    "--quiet",
-    "--package",
-    "tests",
-    "--test",
-    "docs",
-    "tables",
-    "--",
-    "--test-threads",
-    "1",
-];
+/// The workspace, and the crates outside of it. Their lock files name the workspace's version too.
+const LOCKED: [&str; 3] = [".", "tests/fuzz", "tests/clients/rust"];
 
 /// An update to perform.
 pub struct Update<'a> {
@@ -53,102 +37,88 @@ pub struct Update<'a> {
     pub against: String,
     /// The new version; none for the lowest that the change allows.
     pub version: Option<Version>,
-    /// Whether to print the steps instead of taking them.
-    pub dry_run: bool,
+}
+
+/// What an update does. No step compiles anything.
+pub struct Plan<'a> {
+    update: &'a Update<'a>,
+    /// The version before the update.
+    pub current: Version,
+    /// The version after it.
+    pub next: Version,
+    /// The review of the contract after it.
+    pub review: Review,
+    contract: Contract,
+    steps: Vec<Step>,
 }
 
 /// One step of an update.
-enum Step<'a> {
+enum Step {
     /// Raises the version of the workspace.
-    Version(Version),
+    Version,
     /// Writes the documents, of which these change.
     Documents(Vec<&'static str>),
+    /// Writes the tables of the documentation, which change in these pages.
+    Tables(Vec<&'static str>),
     /// Brings the lock file in a folder up to date.
-    LockFile(&'a str),
-    /// Accepts the snapshots.
-    Snapshots,
-    /// Writes the tables of the documentation.
-    Tables,
+    LockFile(&'static str),
 }
 
-impl Display for Step<'_> {
+impl Display for Step {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Version(next) => {
-                let current = server::contract::VERSION;
-                write!(out, "version {current} -> {next} in Cargo.toml and {CLIENT_PACKAGE}")
-            }
+            Self::Version => write!(out, "write the version into Cargo.toml and {CLIENT_PACKAGE}"),
             Self::Documents(changed) => write!(out, "write openapi/{}", changed.join(", openapi/")),
+            Self::Tables(pages) => write!(out, "write the tables of {}", pages.join(", ")),
             Self::LockFile(folder) => write!(out, "cargo update --workspace in {folder}"),
-            Self::Snapshots => write!(out, "INSTA_UPDATE=always cargo {}", SNAPSHOT_TEST.join(" ")),
-            Self::Tables => write!(out, "DOCS=write cargo {}", TABLE_TEST.join(" ")),
         }
     }
 }
 
 impl Update<'_> {
-    /// Updates everything that follows from the code's contract, and reviews the result.
+    /// Plans the update of everything that follows from the code's contract, and reviews the result.
     ///
     /// # Errors
-    /// When the contracts cannot be compared, the requested version is too low (both before any file
-    /// is changed), or a step fails.
-    pub fn run(&self, now: SystemTime) -> Result<Review, Error> {
-        let mut contract = documents::contract()?;
+    /// When the contracts cannot be compared, or the requested version is too low.
+    pub fn plan(&self, now: SystemTime) -> Result<Plan<'_>, Error> {
+        let mut contract = documents::contract(None)?;
         let current = version::parse(contract.version())?;
         let next = self.next_version(&current, &contract)?;
-        if next == current {
-            eprintln!("version {current} stays");
+        if next != current {
+            contract = documents::contract(Some(&next))?;
         }
-        for step in self.plan(&current, &next)? {
-            eprintln!("{}{step}", if self.dry_run { "would do: " } else { "" });
-            if !self.dry_run {
-                self.take(&step, next == current)?;
-            }
-        }
-        contract.openapi["info"]["version"] = next.to_string().into();
         let base = Base::Revision(&self.against);
-        review::review_contract(self.folder, &base, &contract, Format::Markdown, now)
+        let review = review::review_contract(self.folder, &base, &contract, Format::Markdown, now)?;
+        let steps = self.steps(&current, &next, &contract)?;
+        Ok(Plan { update: self, current, next, review, contract, steps })
     }
 
     /// The steps, in their order. What is up to date has none.
-    fn plan(&self, current: &Version, next: &Version) -> Result<Vec<Step<'static>>, Error> {
+    fn steps(
+        &self,
+        current: &Version,
+        next: &Version,
+        contract: &Contract,
+    ) -> Result<Vec<Step>, Error> {
         let mut steps = Vec::new();
         let raised = next != current;
         if raised {
-            steps.push(Step::Version(next.clone()));
+            steps.push(Step::Version);
         }
-        // All of them contain the version.
-        let changed = if raised { documents::names() } else { documents::stale(self.folder) };
+        let changed = documents::stale(self.folder, Some(next));
         if !changed.is_empty() {
             steps.push(Step::Documents(changed));
         }
-        for folder in [&["."][..], &NESTED_CRATES].concat() {
+        let changed = pages::stale(self.root, &pages::tables(contract))?;
+        if !changed.is_empty() {
+            steps.push(Step::Tables(changed));
+        }
+        for folder in LOCKED {
             if raised || !self.is_locked(folder)? {
                 steps.push(Step::LockFile(folder));
             }
         }
-        steps.extend([Step::Snapshots, Step::Tables]);
         Ok(steps)
-    }
-
-    fn take(&self, step: &Step<'_>, same_version: bool) -> Result<(), Error> {
-        match step {
-            Step::Version(next) => {
-                self.write_version(next)?;
-                self.update_lock_file(".")
-            }
-            Step::Documents(_) if same_version => documents::generate(self.folder),
-            // The documents contain the version that the program was compiled with.
-            Step::Documents(_) => {
-                let folder = self.folder.to_string_lossy();
-                let generate =
-                    ["run", "--quiet", "--package", "openapi", "--", "generate", "--folder"];
-                self.cargo(&[&generate[..], &[&*folder]].concat(), &[])
-            }
-            Step::LockFile(folder) => self.update_lock_file(folder),
-            Step::Snapshots => self.cargo(&SNAPSHOT_TEST, &[("INSTA_UPDATE", "always")]),
-            Step::Tables => self.cargo(&TABLE_TEST, &[("DOCS", "write")]),
-        }
     }
 
     /// Whether the lock file in a folder is up to date.
@@ -198,14 +168,12 @@ impl Update<'_> {
     fn update_lock_file(&self, path: &str) -> Result<(), Error> {
         let manifest = format!("{path}/Cargo.toml");
         let update = ["update", "--quiet", "--workspace", "--manifest-path", &manifest];
-        self.cargo(&[&update[..], &["--offline"]].concat(), &[])
-            .or_else(|_| self.cargo(&update, &[]))
+        self.cargo(&[&update[..], &["--offline"]].concat()).or_else(|_| self.cargo(&update))
     }
 
-    fn cargo(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), Error> {
+    fn cargo(&self, arguments: &[&str]) -> Result<(), Error> {
         let status = self
             .command(arguments)
-            .envs(variables.iter().copied())
             .status()
             .map_err(|source| Error::Start { program: "cargo", source })?;
         if status.success() { Ok(()) } else { Err(Error::Cargo { arguments: arguments.join(" ") }) }
@@ -215,6 +183,39 @@ impl Update<'_> {
         let mut command = cargo();
         command.current_dir(self.root).args(arguments);
         command
+    }
+}
+
+impl Plan<'_> {
+    /// Takes the steps, and says each before it is taken.
+    ///
+    /// # Errors
+    /// [`Error::Step`] with the first step that fails, and those that are left.
+    pub fn perform(&self) -> Result<(), Error> {
+        for (n, step) in self.steps.iter().enumerate() {
+            eprintln!("{step}");
+            self.take(step).map_err(|source| Error::Step {
+                step: step.to_string(),
+                source: Box::new(source),
+                left: self.steps[n + 1..].iter().map(Step::to_string).collect(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The steps in words, one a line.
+    #[must_use]
+    pub fn steps(&self) -> Vec<String> {
+        self.steps.iter().map(Step::to_string).collect()
+    }
+
+    fn take(&self, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::Version => self.update.write_version(&self.next),
+            Step::Documents(_) => documents::generate(self.update.folder, Some(&self.next)),
+            Step::Tables(_) => pages::write(self.update.root, &pages::tables(&self.contract)),
+            Step::LockFile(folder) => self.update.update_lock_file(folder),
+        }
     }
 }
 

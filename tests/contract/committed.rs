@@ -25,6 +25,12 @@ fn served_and_committed_documents_are_the_same_bytes() {
 }
 
 #[test]
+fn what_is_committed_is_what_the_code_generates() {
+    let checked = openapi(&["check"]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
 fn check_accepts_what_generate_writes() {
     let folder = TempDir::new().expect("a folder");
     let folder = folder.path().to_str().expect("a path");

@@ -6,7 +6,6 @@ mod dialects;
 mod document;
 mod examples;
 mod limits;
-mod property_tables;
 mod routes;
 mod rules;
 mod served;

@@ -1,4 +1,5 @@
-//! A temporary repository with a contract to change, like a reviewer's clone.
+//! A temporary repository with a contract to change, like a reviewer's clone. Beside it are the pages of
+//! the documentation that have tables of the contract.
 
 use std::{fs, path::PathBuf, process::Command, time::SystemTime};
 
@@ -13,13 +14,19 @@ use tempfile::TempDir;
 use tests::{gateway::root, tools::succeed};
 
 pub struct Scratch {
-    folder: TempDir,
+    root: TempDir,
 }
 
 impl Scratch {
     /// The committed contract, in a first commit that is tagged `base`.
     pub fn new() -> Self {
-        let scratch = Self { folder: TempDir::new().expect("a folder") };
+        let scratch = Self { root: TempDir::new().expect("a folder") };
+        for folder in ["openapi", "docs"] {
+            fs::create_dir(scratch.root.path().join(folder)).expect("made");
+        }
+        for page in ["docs/guide.md", "docs/operations.md"] {
+            fs::copy(root().join(page), scratch.root.path().join(page)).expect("copied");
+        }
         for name in ["openapi.json", "asyncapi.json", levels::FILE] {
             fs::copy(root().join("openapi").join(name), scratch.path().join(name)).expect("copied");
         }
@@ -30,7 +37,7 @@ impl Scratch {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.folder.path().to_owned()
+        self.root.path().join("openapi")
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {

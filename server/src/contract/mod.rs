@@ -296,6 +296,9 @@ pub static DOCUMENTS: [Document; 4] = [
 pub fn documents(contract: &OpenApi) -> [(&'static str, String); DOCUMENTS.len()] {
     let mut contract = serde_json::to_value(contract).expect("a contract is JSON");
     event_stream::complete(&mut contract);
+    let version = contract["info"]["version"].clone();
+    let versioned = &mut contract["paths"]["/contract/{version}/{document}"]["get"];
+    versioned["parameters"][0]["example"] = version;
     DOCUMENTS.each_ref().map(|document| {
         let mut made = (document.from)(&contract);
         limits::show(&mut made);

@@ -149,7 +149,7 @@ api_errors!(
     operation_id = "getContract",
     tag = "contract",
     params(
-        ("version" = String, Path, description = "The contract's version.", example = json!(VERSION)),
+        ("version" = String, Path, description = "The contract's version."),
         (
             "document" = inline(DocumentName),
             Path,
