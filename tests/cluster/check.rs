@@ -2,16 +2,22 @@
 
 use std::{io::Write, net::TcpListener, thread};
 
-use tests::{Gateway, RedisServer};
+use tests::{Gateway, RedisServer, gateway::eventually};
 
 const KEY: &str = "the-operator-key-of-these-tests-1234";
 
 /// The exit code of a check and what it says about Redis.
 fn check(url: &str) -> (i32, Vec<String>) {
+    check_partitions(url, 1)
+}
+
+/// The same, with so many partitions.
+fn check_partitions(url: &str, partitions: usize) -> (i32, Vec<String>) {
     let output = Gateway::builder()
         .operator_key(KEY)
         .flag("--redis-url", url)
         .flag("--redis-timeout", "1s")
+        .flag("--redis-partitions", &partitions.to_string())
         .run("check");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
     let about = printed.lines().filter(|line| line.contains("  redis: "));
@@ -68,6 +74,39 @@ fn a_redis_that_cannot_serve_is_an_error() {
     let port = primary.port().to_string();
     let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &port]);
     assert!(error(&replica.url()).contains("replica"));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn data_of_another_number_of_partitions_is_an_error() {
+    for made_with in [1, 4] {
+        let server = RedisServer::start();
+        let gateway = Gateway::builder()
+            .operator_key(KEY)
+            .flag("--redis-url", &server.url())
+            .flag("--redis-partitions", &made_with.to_string())
+            .start();
+        eventually("the data is made", || gateway.get("/readyz").status == 200);
+        for given in [1, 2, 4] {
+            let (code, found) = check_partitions(&server.url(), given);
+            if given == made_with {
+                assert_eq!(code, 0, "{found:?}");
+                continue;
+            }
+            assert_eq!(code, 1, "{found:?}");
+            let says = |text: &str| found.iter().any(|it| it.contains(text));
+            assert!(says(&format!("made with {made_with} partitions")), "{found:?}");
+            assert!(says(&format!("give --redis-partitions {made_with}")), "{found:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn data_of_another_format_is_an_error() {
+    let server = RedisServer::start();
+    let () = server.run(&["HSET", "connectsocket:meta", "stream", "s", "format", "1000"]);
+    assert!(error(&server.url()).contains("format 1000"));
 }
 
 #[test]

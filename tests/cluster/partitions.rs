@@ -205,6 +205,22 @@ async fn another_number_of_partitions_is_refused() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
+async fn a_check_of_a_cluster_refuses_another_number_of_partitions() {
+    let cluster = RedisCluster::start();
+    drop(join(&cluster.url()).await);
+    for given in [1, PARTITIONS, 8] {
+        match check(&Limits::default(), &options(&cluster.url(), given)).await {
+            Ok(_) => assert_eq!(given, PARTITIONS),
+            Err(why) => {
+                assert_ne!(given, PARTITIONS, "{why}");
+                assert!(why.to_string().contains("was made with 6 partitions"), "{given}: {why}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_cluster_behind_a_plain_url_is_refused() {
     let cluster = RedisCluster::start();
     let refused = check(&Limits::default(), &options(&cluster.nodes[0].url(), 1)).await;

@@ -31,7 +31,7 @@ pub struct RedisConfig {
     pub redis_key: Option<PathBuf>,
 
     /// What every key and channel in Redis begins with.
-    #[arg(long, value_name = "TEXT", default_value = redis::PREFIX)]
+    #[arg(long, value_name = "TEXT", default_value = redis::PREFIX, value_parser = value::redis_prefix)]
     pub redis_prefix: String,
 
     /// Over how many partitions devices are spread. A partition is what one server of a Redis Cluster

@@ -38,6 +38,12 @@ pub enum ValueError {
     /// The text is not an address with a port.
     #[error("{0}; write an address and a port such as 127.0.0.1:8080 or [::1]:8080")]
     Address(#[from] AddrParseError),
+    /// The prefix would take the place of a partition's tag.
+    #[error(
+        "write a prefix without {{ and }}: a Redis Cluster finds the slot of a key by its part in braces, \
+         which is the partition's"
+    )]
+    RedisPrefix,
     /// The text is not a network.
     #[error("write a network such as 10.0.0.0/8, or one address")]
     Network,
@@ -95,6 +101,11 @@ pub fn count(text: &str) -> Result<u32, ValueError> {
 /// A number of worker threads.
 pub fn workers(text: &str) -> Result<u32, ValueError> {
     number(text, 1..=MAX_WORKERS, ", and more than one for each core gains nothing")
+}
+
+/// What the keys in Redis begin with.
+pub fn redis_prefix(text: &str) -> Result<String, ValueError> {
+    if text.contains(['{', '}']) { Err(ValueError::RedisPrefix) } else { Ok(text.to_owned()) }
 }
 
 /// A number of partitions.

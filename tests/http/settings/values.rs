@@ -39,6 +39,14 @@ fn assert_refused_attached(flag: &str, value: &str) {
 }
 
 #[test]
+fn a_redis_prefix_with_a_tag_of_its_own_is_refused() {
+    for prefix in ["{gateway}:", "a{", "}"] {
+        let sentence = refusal(Gateway::builder().flag("--redis-prefix", prefix));
+        assert!(sentence.contains("write a prefix without { and }"), "{sentence}");
+    }
+}
+
+#[test]
 fn an_invalid_rate_is_refused() {
     for flag in
         ["--token-requests-per-second", "--authorisations-per-second", "--wrong-keys-per-second"]

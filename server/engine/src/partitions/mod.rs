@@ -63,8 +63,8 @@ impl Partitioned {
         clock: Option<&Arc<dyn Clock>>,
         listener: &Arc<dyn EngineListener>,
     ) -> Self {
-        let count = options.partitions.get();
-        let library = Arc::new(FunctionLibrary::new(&share(limits, count), options));
+        let count = options.partitions;
+        let library = Arc::new(FunctionLibrary::new(&share(limits, count.get()), options));
         let partition = |layout| {
             let redis = Redis::start_partition(
                 Arc::clone(&library),

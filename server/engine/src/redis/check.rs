@@ -7,14 +7,16 @@ use super::{
     connector::{Opened, open},
     function_library::FunctionLibrary,
     layout::Layout,
+    made_with::refuse_other_data,
     options::RedisOptions,
     server_info::RedisWarning,
 };
 use crate::Limits;
 
 /// Checks whether a Redis can serve a gateway with these limits, as far as that can be seen without
-/// joining: it can be reached, takes user and password, is fit, and lets the user run every kind of
-/// command that a gateway needs. No key, function or channel is left there.
+/// joining: it can be reached, takes user and password, is fit, lets the user run every kind of
+/// command that a gateway needs, and has no data that was made with another number of partitions or in
+/// another format. No key, function or channel is left there.
 ///
 /// # Errors
 /// Why it cannot.
@@ -22,18 +24,16 @@ pub async fn check(
     limits: &Limits,
     options: &RedisOptions,
 ) -> Result<Option<RedisWarning>, ConnectError> {
-    let partitions = options.partitions.get();
     // One of them shows it: all are alike.
-    let prefix = Layout::of(partitions, options.is_cluster())
-        .map(|layout| layout.prefix(&options.prefix))
-        .next()
-        .unwrap_or_default();
+    let layout = Layout::first_of(options.partitions, options.is_cluster());
+    let prefix = layout.prefix(&options.prefix);
     let options = &options.clone().of_partition(&prefix);
     let Opened { mut redis, info, .. } = open(options, AsyncConnectionConfig::new()).await?;
     let library = FunctionLibrary::new(limits, options);
     for command in probes(&library, &prefix) {
         refuse_missing_right(&mut redis, &command).await?;
     }
+    refuse_other_data(&mut redis, &layout, options).await?;
     Ok(info.warning())
 }
 

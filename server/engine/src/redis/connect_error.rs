@@ -37,7 +37,8 @@ pub enum ConnectError {
     /// The data has another number of partitions.
     #[error(
         "the data in Redis was made with {stored} partitions, and the gateway was started with {given}: \
-         start it with {stored}; the number never changes"
+         give --redis-partitions {stored}, or start empty under another --redis-prefix; the number never \
+         changes"
     )]
     OtherPartitions {
         /// The number that was written down with the data.
@@ -52,7 +53,7 @@ pub enum ConnectError {
     )]
     OtherFormat {
         /// The format that was written down with the data.
-        stored: usize,
+        stored: u64,
     },
     /// The partition has no data, and no other partition has shown yet how many there are.
     #[error("the partition has no data yet, and begins when the first partition can be reached")]
@@ -139,11 +140,11 @@ impl From<RedisError> for SentinelFailure {
 impl ConnectError {
     /// Why a gateway with so many partitions may not join.
     pub(super) fn of_join(error: RedisError, given: usize) -> Self {
-        let number = error.detail().and_then(|detail| detail.parse::<usize>().ok());
-        match (error.code(), number) {
-            (Some("PARTITIONS"), Some(stored)) => Self::OtherPartitions { stored, given },
-            (Some("FORMAT"), Some(stored)) => Self::OtherFormat { stored },
-            (Some("UNMADE"), _) => Self::Unmade,
+        let detail = error.detail().unwrap_or_default();
+        match (error.code(), detail.parse(), detail.parse()) {
+            (Some("PARTITIONS"), Ok(stored), _) => Self::OtherPartitions { stored, given },
+            (Some("FORMAT"), _, Ok(stored)) => Self::OtherFormat { stored },
+            (Some("UNMADE"), ..) => Self::Unmade,
             _ => Self::Redis(error),
         }
     }

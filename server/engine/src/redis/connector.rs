@@ -21,7 +21,7 @@ use super::{
     connect_error::ConnectError,
     connection::{Connection, ConnectionState, Shared},
     function_library::{BATCH, FunctionLibrary},
-    layout::Layout,
+    made_with::refuse_other_layout,
     operation::{CHECK_SOCKETS, CLOSE_ALL, LIST_SOCKETS, REVOKE_UNCONFIRMED, Request},
     options::RedisOptions,
     protocol::{self, Reply},
@@ -184,7 +184,7 @@ async fn connect(
     let push_handler = shared.router.push_handler(closed.clone());
     let config = AsyncConnectionConfig::new().set_push_sender(push_handler);
     let Opened { mut redis, info, address } = open(options, config).await?;
-    refuse_other_layout(shared, &mut redis).await?;
+    refuse_other_layout(&mut redis, &shared.layout, options).await?;
     let moved_from = moved_from(shared, previous, &info).await;
     let joined = join(shared, previous, &mut redis, &info, moved_from).await;
     let joined = match joined {
@@ -260,27 +260,6 @@ pub async fn open(
         Ok((redis, info)) => Ok(Opened { redis, info, address }),
         Err(why) if address.to_string() == options.address() => Err(why),
         Err(why) => Err(ConnectError::Found { address: address.to_string(), why: Box::new(why) }),
-    }
-}
-
-/// Refuses data that was made with one partition where there are several, and the other way round: its
-/// keys have other names.
-async fn refuse_other_layout(
-    shared: &Shared,
-    redis: &mut MultiplexedConnection,
-) -> Result<(), ConnectError> {
-    let Layout { partition, partitions: given, .. } = shared.layout;
-    // In a cluster they may be on another node.
-    if partition > 0 || shared.options.is_cluster() {
-        return Ok(());
-    }
-    let mut command = cmd("HMGET");
-    let meta = format!("{}meta", shared.layout.other_prefix(&shared.options.prefix));
-    command.arg(meta).arg(&["stream", "partitions"]);
-    let (stream, stored): (Option<String>, Option<usize>) = command.query_async(redis).await?;
-    match stream {
-        Some(_) => Err(ConnectError::OtherPartitions { stored: stored.unwrap_or(1), given }),
-        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which partition an engine is, and among how many.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::timeout};
 
@@ -20,15 +20,16 @@ pub struct Layout {
 impl Layout {
     /// The places of so many partitions, whose keys have a tag where there are several or a Redis Cluster
     /// holds them.
-    pub fn of(partitions: usize, is_cluster: bool) -> impl Iterator<Item = Self> {
-        let is_tagged = is_cluster || partitions > 1;
-        let confirmed = Arc::new(watch::Sender::new(false));
-        (0..partitions).map(move |partition| Self {
-            partition,
-            partitions,
-            is_tagged,
-            confirmed: Arc::clone(&confirmed),
-        })
+    pub fn of(partitions: NonZeroUsize, is_cluster: bool) -> impl Iterator<Item = Self> {
+        let first = Self::first_of(partitions, is_cluster);
+        (0..partitions.get()).map(move |partition| Self { partition, ..first.clone() })
+    }
+
+    /// The place of the first of so many partitions.
+    pub fn first_of(partitions: NonZeroUsize, is_cluster: bool) -> Self {
+        let partitions = partitions.get();
+        let (is_tagged, confirmed) = (is_cluster || partitions > 1, Arc::default());
+        Self { partition: 0, partitions, is_tagged, confirmed }
     }
 
     /// The number of the partition for logs, where there are several.
@@ -76,27 +77,31 @@ fn tagged(prefix: &str, partition: usize) -> String {
 mod tests {
     use super::*;
 
+    fn layouts(partitions: usize, is_cluster: bool) -> impl Iterator<Item = Layout> {
+        Layout::of(partitions.try_into().unwrap(), is_cluster)
+    }
+
     #[test]
     fn the_keys_of_one_partition_have_no_tag() {
-        let prefixes: Vec<_> = Layout::of(1, false).map(|it| it.prefix("a:")).collect();
+        let prefixes: Vec<_> = layouts(1, false).map(|it| it.prefix("a:")).collect();
         assert_eq!(prefixes, ["a:"]);
     }
 
     #[test]
     fn the_keys_of_each_of_several_partitions_have_a_tag() {
-        let prefixes: Vec<_> = Layout::of(2, false).map(|it| it.prefix("a:")).collect();
+        let prefixes: Vec<_> = layouts(2, false).map(|it| it.prefix("a:")).collect();
         assert_eq!(prefixes, ["a:{p0}:", "a:{p1}:"]);
     }
 
     #[test]
     fn the_keys_of_one_partition_have_a_tag_in_a_cluster() {
-        let prefixes: Vec<_> = Layout::of(1, true).map(|it| it.prefix("a:")).collect();
+        let prefixes: Vec<_> = layouts(1, true).map(|it| it.prefix("a:")).collect();
         assert_eq!(prefixes, ["a:{p0}:"]);
     }
 
     #[test]
     fn the_first_partition_is_made_before_the_others() {
-        let [first, second] = Layout::of(2, false).collect::<Vec<_>>().try_into().ok().unwrap();
+        let [first, second] = layouts(2, false).collect::<Vec<_>>().try_into().ok().unwrap();
         assert!(first.may_make() && !second.may_make());
         first.confirm();
         assert!(second.may_make());

@@ -40,6 +40,7 @@ mod function_library;
 mod layout;
 mod local_sockets;
 mod locator;
+mod made_with;
 mod measures;
 mod operation;
 mod operations;
@@ -54,7 +55,10 @@ mod tls;
 mod tls_error;
 mod url;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+};
 
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
@@ -99,9 +103,7 @@ impl Redis {
         listener: Arc<dyn EngineListener>,
     ) -> Self {
         let library = Arc::new(FunctionLibrary::new(limits, &options));
-        let mut layout = Layout::of(1, false);
-        // There is one place of one partition.
-        let layout = layout.next().unwrap_or_else(|| unreachable!("one of one"));
+        let layout = Layout::first_of(NonZeroUsize::MIN, false);
         Self::start_partition(library, options, layout, clock, listener)
     }
 

@@ -20,7 +20,8 @@ pub struct RedisOptions {
     encrypted: bool,
     /// The files for a URL with TLS.
     pub tls: TlsFiles,
-    /// What every key and channel begins with: engines with different prefixes share nothing.
+    /// What every key and channel begins with: engines with different prefixes share nothing. Without
+    /// braces, which are for the tag of a partition.
     pub prefix: String,
     /// Over how many partitions devices are spread. It never changes for the same data.
     pub partitions: NonZeroUsize,
