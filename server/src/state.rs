@@ -78,7 +78,7 @@ impl Gateway {
         descriptors: Descriptors,
         local: SocketAddr,
     ) -> Result<Self, GatewayError> {
-        let registry = Arc::new(Registry::default());
+        let registry = Arc::new(Registry::new(config.redis.redis_partitions));
         let limits = config.engine_limits()?;
         let engine = engine(&config, &limits, registry.clone())?;
         Ok(Self {

@@ -76,11 +76,11 @@ impl EngineListener for Recorder {
         self.notifications().push(Notification::MessagesSettled(device.to_owned()));
     }
 
-    fn events_appended(&self) {
+    fn events_appended(&self, _partition: usize) {
         self.notifications().push(Notification::EventsAppended);
     }
 
-    fn notifications_missed(&self) {
+    fn notifications_missed(&self, _partition: usize) {
         self.notifications().push(Notification::Missed);
     }
 }
@@ -98,6 +98,13 @@ pub fn token_id(digest: Digest) -> TokenId {
 /// The connection with this name.
 pub fn connection(name: &str) -> ConnectionId {
     ConnectionId(name.into())
+}
+
+/// The name of a device in one of so many partitions.
+pub fn device_of(partition: usize, partitions: usize) -> String {
+    let mut names = (0..).map(|number| format!("phone-{number}"));
+    let found = names.find(|name| Home::of_device(name).partition(partitions) == partition);
+    found.expect("one of many")
 }
 
 /// One Redis, and what its gateways have in common.

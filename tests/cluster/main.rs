@@ -15,6 +15,7 @@ mod leases;
 mod older;
 mod outbox;
 mod partitions;
+mod readers;
 mod rolling;
 mod sentinels;
 mod shared_calls;

@@ -14,7 +14,7 @@ use engine::{
 use tests::{RedisCluster, RedisServer, gateway::PATIENCE};
 use tokio::time::sleep;
 
-use crate::cluster::{connection, eventually, secret};
+use crate::cluster::{connection, device_of, eventually, secret};
 
 /// So many partitions lie on all three primaries.
 const PARTITIONS: usize = 6;
@@ -25,7 +25,7 @@ impl EngineListener for Ignored {
     fn end(&self, _: &ConnectionId, _: EndReason) {}
     fn message_queued(&self, _: &ConnectionId) {}
     fn messages_settled(&self, _: &str) {}
-    fn events_appended(&self) {}
+    fn events_appended(&self, _: usize) {}
 }
 
 fn options(url: &str, partitions: usize) -> RedisOptions {
@@ -59,11 +59,7 @@ async fn streams(engine: &Partitioned) -> Option<Vec<Arc<str>>> {
 
 /// A device of each partition.
 fn devices() -> Vec<String> {
-    let in_partition = |partition| {
-        let mut names = (0..).map(|number| format!("phone-{number}"));
-        names.find(|name| Home::of_device(name).partition(PARTITIONS) == partition)
-    };
-    (0..PARTITIONS).map(|partition| in_partition(partition).expect("one of many")).collect()
+    (0..PARTITIONS).map(|partition| device_of(partition, PARTITIONS)).collect()
 }
 
 /// Claims each device.

@@ -61,15 +61,15 @@ pub trait EngineListener: Send + Sync {
     /// The device acknowledged messages, or some of its messages cannot be acknowledged any more.
     fn messages_settled(&self, device: &str);
 
-    /// Events were appended to the stream.
-    fn events_appended(&self);
+    /// Events were appended to the stream of a partition.
+    fn events_appended(&self, partition: usize);
 
     /// So many messages expired, in whichever outboxes.
     fn messages_expired(&self, _count: u64) {}
 
-    /// Notifications of acknowledgements and events may have been missed: everything that waits for
-    /// one must ask the engine again. The embedded engine never calls this.
-    fn notifications_missed(&self) {}
+    /// Notifications of a partition's acknowledgements and events may have been missed: everything that
+    /// waits for one must ask the engine again. The embedded engine never calls this.
+    fn notifications_missed(&self, _partition: usize) {}
 
     /// An engine that starts from a journal is still busy with `what`: once a second, until it has
     /// started.

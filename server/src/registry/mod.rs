@@ -8,6 +8,7 @@ pub mod acknowledgements;
 use std::{
     collections::HashMap,
     net::IpAddr,
+    num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,19 +16,18 @@ use std::{
 };
 
 use engine::{ConnectionId, EndReason, EngineListener};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 use self::acknowledgements::Acknowledgements;
 use crate::service_manager;
 
 /// Passes the engine's notifications to the open sockets and to the requests of this process.
-#[derive(Default)]
 pub struct Registry {
     sockets: Mutex<Sockets>,
     /// Wakes the requests that wait for an acknowledgement.
     pub acknowledgements: Acknowledgements,
-    /// Wakes the event streams.
-    pub events: Notify,
+    /// Wakes the event streams, as they read each partition.
+    events: Vec<Notify>,
     expired_messages: AtomicU64,
 }
 
@@ -94,6 +94,22 @@ pub struct Registration {
 }
 
 impl Registry {
+    /// The registry of a gateway whose engine has so many partitions.
+    #[must_use]
+    pub fn new(partitions: NonZeroUsize) -> Self {
+        Self {
+            sockets: Mutex::default(),
+            acknowledgements: Acknowledgements::default(),
+            events: (0..partitions.get()).map(|_| Notify::new()).collect(),
+            expired_messages: AtomicU64::default(),
+        }
+    }
+
+    /// Wakes an event stream when there may be new events of a partition, from now on.
+    pub fn events_of(&self, partition: usize) -> Notified<'_> {
+        self.events[partition].notified()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,8 +187,8 @@ impl EngineListener for Registry {
         self.acknowledgements.notify(device);
     }
 
-    fn events_appended(&self) {
-        self.events.notify_waiters();
+    fn events_appended(&self, partition: usize) {
+        self.events[partition].notify_waiters();
     }
 
     fn messages_expired(&self, count: u64) {
@@ -183,8 +199,8 @@ impl EngineListener for Registry {
         service_manager::starting(&format!("{what}: {done} of {of}"));
     }
 
-    fn notifications_missed(&self) {
+    fn notifications_missed(&self, partition: usize) {
         self.acknowledgements.notify_all();
-        self.events.notify_waiters();
+        self.events_appended(partition);
     }
 }

@@ -33,7 +33,7 @@ impl EngineListener for Nothing {
     fn end(&self, _: &ConnectionId, _: EndReason) {}
     fn message_queued(&self, _: &ConnectionId) {}
     fn messages_settled(&self, _: &str) {}
-    fn events_appended(&self) {}
+    fn events_appended(&self, _: usize) {}
 }
 
 /// Fills a journal with so many claimed devices, each with a message of 100 bytes in its outbox, and

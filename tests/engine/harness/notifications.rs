@@ -76,7 +76,7 @@ impl EngineListener for Notifications {
         self.recorded().settled.push(device.to_owned());
     }
 
-    fn events_appended(&self) {
+    fn events_appended(&self, _partition: usize) {
         drop(self.delivery.read());
         self.recorded().events_appended = true;
     }

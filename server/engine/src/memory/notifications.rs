@@ -65,7 +65,7 @@ impl Notifications {
                 Notification::MessagesSettled(device) => {
                     listener.messages_settled(&device);
                 }
-                Notification::EventsAppended => listener.events_appended(),
+                Notification::EventsAppended => listener.events_appended(0),
             }
         }
         if self.expired_messages > 0 {

@@ -86,7 +86,7 @@ pub async fn maintain(shared: Arc<Shared>) {
                 for connection in waiting {
                     shared.router.message_queued(&connection);
                 }
-                shared.router.listener.notifications_missed();
+                shared.router.listener.notifications_missed(shared.layout.partition);
                 watch(&shared, &connection, &info).await;
                 shared.state.send_replace(ConnectionState::Down(Instant::now()));
                 previous = Previous {

@@ -13,16 +13,18 @@ use crate::{ConnectionId, EndReason, EngineListener};
 /// Passes notifications to the listener.
 pub struct PushRouter {
     pub(super) listener: Arc<dyn EngineListener>,
+    /// The partition that the notifications are of.
+    partition: usize,
     pub(super) local_sockets: LocalSockets,
     /// How many heartbeats came through the channel.
     heartbeats: watch::Sender<u64>,
 }
 
 impl PushRouter {
-    /// A router with no sockets.
-    pub fn new(listener: Arc<dyn EngineListener>) -> Self {
+    /// A router of a partition's notifications, with no sockets.
+    pub fn new(listener: Arc<dyn EngineListener>, partition: usize) -> Self {
         let heartbeats = watch::Sender::new(0);
-        Self { listener, local_sockets: LocalSockets::default(), heartbeats }
+        Self { listener, partition, local_sockets: LocalSockets::default(), heartbeats }
     }
 
     /// Changes with each heartbeat that comes through the channel.
@@ -60,7 +62,9 @@ impl PushRouter {
             Some(Notification::Heartbeat) => {
                 self.heartbeats.send_modify(|heartbeats| *heartbeats = heartbeats.wrapping_add(1));
             }
-            Some(Notification::EventsAppended) => self.listener.events_appended(),
+            Some(Notification::EventsAppended) => {
+                self.listener.events_appended(self.partition);
+            }
             Some(Notification::MessagesSettled { device }) => {
                 self.listener.messages_settled(device);
             }

@@ -65,7 +65,7 @@ impl Source {
     async fn next(mut self) -> Option<((usize, Found), Self)> {
         let gateway = Arc::clone(&self.gateway);
         // Subscribe before reading, so that no event is missed in between.
-        let appended = gateway.registry.events.notified();
+        let appended = gateway.registry.events_of(self.partition);
         let mut appended = std::pin::pin!(appended);
         appended.as_mut().enable();
         if self.last == Last::Failed {
@@ -92,7 +92,7 @@ impl Source {
             tokio::select! {
                 biased;
                 () = appended.as_mut() => {
-                    appended.set(gateway.registry.events.notified());
+                    appended.set(gateway.registry.events_of(self.partition));
                     appended.as_mut().enable();
                 }
                 () = tokio::time::sleep(COMMENT_INTERVAL) => {}
