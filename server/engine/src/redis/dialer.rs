@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, aio::MultiplexedConnection,
+    io::tcp::TcpSettings,
 };
 
 use super::{connect_error::ConnectError, tls::TlsFiles};
@@ -24,6 +25,7 @@ impl Dialer {
         server: ConnectionInfo,
         config: AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, ConnectError> {
+        let server = without_delay(server);
         let config = config
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout));
@@ -35,5 +37,24 @@ impl Dialer {
             let client = Client::open(server)?;
             Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
         }
+    }
+}
+
+/// The server, reached over TCP without Nagle's algorithm: with a call under way, it would hold back the
+/// end of the next one until the server acknowledges the first.
+fn without_delay(server: ConnectionInfo) -> ConnectionInfo {
+    server.set_tcp_settings(TcpSettings::default().set_nodelay(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::IntoConnectionInfo;
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_to_redis_is_not_held_back() {
+        let server = "redis://127.0.0.1/".into_connection_info().unwrap();
+        assert!(without_delay(server).tcp_settings().nodelay());
     }
 }
