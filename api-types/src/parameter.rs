@@ -30,6 +30,11 @@ rule! {
 }
 
 rule! {
+    /// One of several shares of the event stream, such as `2/4`.
+    EventShare: &str, Text = Text::new(3..=7).matching("[1-9][0-9]{0,2}/[1-9][0-9]{0,2}")
+}
+
+rule! {
     /// The number of items on a page.
     PageSize: usize, WholeNumber<usize> = WholeNumber::new(1, Some(MAX_PAGE), None)
 }

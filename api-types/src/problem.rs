@@ -236,6 +236,9 @@ registry! {
     /// A query parameter is invalid.
     InvalidParameter 422 "invalid-parameter" "A query parameter is invalid"
         "The contract lists the parameters of this operation.";
+    /// There are fewer partitions than shares.
+    TooManyShares 422 "too-many-shares" "The event stream has fewer parts than shares"
+        "Divide it into at most as many shares as the gateway has partitions, which --redis-partitions sets.";
     /// The path is for websockets.
     UpgradeRequired 426 "upgrade-required" "This path requires a websocket"
         "Open it with a websocket client over HTTP/1.1.";

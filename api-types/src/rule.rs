@@ -104,6 +104,12 @@ impl Text {
         self
     }
 
+    /// Only texts that this pattern matches as a whole.
+    pub(crate) fn matching(mut self, pattern: &str) -> Self {
+        self.pattern = Some(compile(&format!("^{pattern}$")));
+        self
+    }
+
     /// `null` means the same as an absent text.
     pub(crate) fn or_null(mut self) -> Self {
         self.types = SchemaType::from_iter([Type::String, Type::Null]);

@@ -123,11 +123,27 @@ impl EventStream {
     /// When there is no answer.
     #[expect(clippy::result_large_err, reason = "an answer is what the test looks at next")]
     pub fn try_open(gateway: &Gateway, last: Option<&str>) -> Result<Self, Answer> {
+        Self::try_open_with(gateway, "", last)
+    }
+
+    /// The same with this query.
+    ///
+    /// # Errors
+    /// The answer, when it does not open.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[expect(clippy::result_large_err, reason = "an answer is what the test looks at next")]
+    pub fn try_open_with(
+        gateway: &Gateway,
+        query: &str,
+        last: Option<&str>,
+    ) -> Result<Self, Answer> {
         let key = format!("Bearer {}", gateway.operator_key);
         let mut headers = vec![("authorization", key.as_str())];
         headers.extend(last.map(|last| ("last-event-id", last)));
         let mut connection = Connection::open(gateway);
-        connection.send(request("GET /operator/events", &headers, ""));
+        connection.send(request(&format!("GET /operator/events{query}"), &headers, ""));
         let answer = connection.answer();
         if answer.status != 200 {
             return Err(answer);

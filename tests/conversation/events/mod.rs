@@ -4,6 +4,7 @@ mod contents;
 mod limit;
 mod releasing;
 mod resuming;
+mod shares;
 
 use tests::{DEVICE, Gateway, Prospect};
 

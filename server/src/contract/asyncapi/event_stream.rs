@@ -49,6 +49,8 @@ fn stream(openapi: &Value, events: &[String]) -> Value {
     let mut last_event_id = parameter["schema"].clone();
     last_event_id["description"] =
         json!("The same as the header `Last-Event-ID`, for a client that cannot set one.");
+    let mut share = openapi["paths"]["/operator/events"]["get"]["parameters"][1].clone();
+    share["schema"]["description"] = share["description"].take();
     json!({
         "action": "send",
         "channel": reference("channels", NAME),
@@ -57,7 +59,7 @@ fn stream(openapi: &Value, events: &[String]) -> Value {
         "security": [reference("components/securitySchemes", "operatorKey")],
         "bindings": {"http": {
             "method": "GET",
-            "query": {"type": "object", "properties": {"lastEventId": last_event_id}},
+            "query": {"type": "object", "properties": {"lastEventId": last_event_id, "share": share["schema"]}},
             "bindingVersion": BINDING_VERSION,
         }},
         "messages": references(NAME, events),

@@ -2,6 +2,7 @@
 
 mod position;
 mod reader;
+mod share;
 mod streams;
 mod written;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use actix_web::{
     HttpRequest, HttpResponse, body::None as NoLength, delete, get, http::header, web::Data,
 };
-use api_types::{event::MAX_CURSOR_LENGTH, parameter::EventId, problem::ProblemKind};
+use api_types::{event::MAX_CURSOR_LENGTH, parameter::{EventId, EventShare}, problem::ProblemKind};
 use engine::EngineError;
 use serde::Deserialize;
 
@@ -18,6 +19,7 @@ pub use self::streams::Streams;
 use self::{
     position::{Known, Place, Position},
     reader::{Reader, gap, look},
+    share::Share,
 };
 
 use crate::{
@@ -35,7 +37,7 @@ const ACCEL_BUFFERING_HEADER: &str = "x-accel-buffering";
 
 api_errors!(StreamErrors:
     OperatorKeyUnknown, BadRequest, RequestTimeout, BodyTooLarge, TooManyWrongKeys, TooManyStreams, InvalidParameter,
-    EngineUnavailable, OutOfDescriptors;
+    TooManyShares, EngineUnavailable, OutOfDescriptors;
 );
 
 /// Stream events
@@ -45,7 +47,8 @@ api_errors!(StreamErrors:
 /// `Last-Event-ID`; `0` begins at the oldest event that is kept, and without the header the stream
 /// begins now. A cursor that is not kept gets `gap`, then everything from the oldest. Events are kept
 /// for [`engine::Limits::event_ttl`], or until `DELETE /operator/events` releases them. A comment comes
-/// at once, and every [`api_types::event::COMMENT_INTERVAL`].
+/// at once, and every [`api_types::event::COMMENT_INTERVAL`]. Several consumers can divide the stream
+/// with `share`.
 #[utoipa::path(
     operation_id = "streamEvents",
     tag = "operator",
@@ -54,6 +57,10 @@ api_errors!(StreamErrors:
         (
             "Last-Event-ID" = inline(Option<EventId>), Header, nullable = false,
             description = "The last `id` that was processed, or `0` for the oldest that is kept. Empty means the same as absent. A client that cannot set a header sends `lastEventId` in the query; the header goes first."
+        ),
+        (
+            "share" = inline(Option<EventShare>), Query, nullable = false,
+            description = "For consumers that read side by side: `2/4` is the second of four shares. All events of a device are in one share, in order. An `id` of a share stands for that share alone, so releasing it drops nothing of the others. There are at most as many shares as the gateway has partitions."
         )
     ),
     responses(
@@ -78,10 +85,13 @@ pub async fn stream_events(
 ) -> Result<HttpResponse, ApiError> {
     let open = streams.open(gateway.config.operator.event_streams);
     let open = open.ok_or(ProblemKind::TooManyStreams)?;
-    let known = look(&gateway).await?;
+    let share = parameters.share.as_deref();
+    let share = share.map(|share| Share::parse(share, gateway.engine.partitions())).transpose()?;
+    let share = share.unwrap_or(Share::WHOLE);
+    let known = look(&gateway, |partition| share.has(partition)).await?;
     let last_event_id = last_event_id(&request).or(parameters.last_event_id);
     let last_event_id = last_event_id.filter(|id| !id.is_empty()).map(cut);
-    let (position, gap) = begin(last_event_id.as_deref(), &known)?;
+    let (position, gap) = begin(last_event_id.as_deref(), &known, share)?;
     let mut response = HttpResponse::Ok();
     response
         .content_type(EVENT_STREAM)
@@ -94,7 +104,7 @@ pub async fn stream_events(
         // The length of the stream is not known, and zero would be wrong.
         return Ok(response.body(NoLength::new()));
     }
-    let reader = Reader::new(gateway.into_inner(), position, gap, open);
+    let reader = Reader::new(gateway.into_inner(), share, position, gap, open);
     Ok(response.streaming(reader.stream()))
 }
 
@@ -117,18 +127,22 @@ fn cut(id: String) -> String {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct StreamParameters {
     last_event_id: Option<String>,
+    share: Option<String>,
 }
 
 /// Where a stream begins, and the `gap` event that it begins with, if events were missed. A partition that
-/// cannot be reached is read from where the reader left it. Where that is not said, it is not known.
+/// cannot be reached is read from where the reader left it. Where that is not said, it is not known. A
+/// partition of another share has no place.
 fn begin(
     last: Option<&str>,
     known: &[Option<Known>],
+    share: Share,
 ) -> Result<(Position, Option<String>), ApiError> {
     let Some(last) = last else {
-        let ends = known.iter().map(|known| {
-            let known = known.as_ref()?;
-            Some(Place::of(&known.name, known.events.next - 1))
+        let ends = known.iter().enumerate().map(|(partition, known)| match known {
+            Some(known) => Some(Place::of(&known.name, known.events.next - 1)),
+            None if share.has(partition) => None,
+            None => Some(Place::UNKNOWN),
         });
         let ends: Option<Vec<_>> = ends.collect();
         return match ends {
@@ -143,10 +157,11 @@ fn begin(
     let has_gap = requested.is_none();
     let requested = requested.unwrap_or_else(|| Position::oldest(known.len()));
     let (mut begins, mut oldest, mut has_gap) = (Vec::new(), Vec::new(), has_gap);
-    for (place, known) in requested.places().iter().zip(known) {
+    for (partition, (place, known)) in requested.places().iter().zip(known).enumerate() {
         let Some(known) = known else {
+            let place = if share.has(partition) { place.clone() } else { Place::UNKNOWN };
             begins.push(place.clone());
-            oldest.push(place.clone());
+            oldest.push(place);
             continue;
         };
         if let Some(place) = place.in_stream(known) {
@@ -174,7 +189,8 @@ struct ReleaseParameters {
 
 /// Release events
 ///
-/// The operator has dealt with every event up to this id, and they are dropped. Can be repeated.
+/// The operator has dealt with every event up to this id, and they are dropped. Can be repeated. The
+/// `id` of a share stands for the events of that share.
 #[utoipa::path(
     operation_id = "releaseEvents",
     tag = "operator",
@@ -192,13 +208,16 @@ pub async fn release_events(
     Parameters(parameters): Parameters<ReleaseParameters>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let known = look(&gateway).await?;
-    let through = Position::parse(&parameters.through, known.len());
+    let through = Position::parse(&parameters.through, gateway.engine.partitions());
     let through = through.ok_or(ProblemKind::EventUnknown)?;
+    let known = look(&gateway, |partition| through.places()[partition].is_known()).await?;
     let mut releases = Vec::new();
     for (partition, (place, known)) in through.places().iter().zip(&known).enumerate() {
+        if !place.is_known() {
+            continue;
+        }
         let known = known.as_ref().ok_or(EngineError::Unavailable)?;
-        if place.is_known() && place.is_in(&known.name) {
+        if place.is_in(&known.name) {
             if place.after >= known.events.next {
                 return Err(ProblemKind::EventUnknown.into());
             }

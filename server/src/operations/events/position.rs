@@ -24,7 +24,7 @@ pub struct Place {
 /// The name of a stream, as far as a cursor has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum StreamName {
-    /// The partition could not be reached yet.
+    /// The partition was not reached yet, or is not read.
     Unknown,
     Tag([u8; TAG]),
     Whole(Arc<str>),
@@ -42,8 +42,7 @@ pub struct Known {
 impl Position {
     /// The beginning of what is kept, in this many partitions.
     pub fn oldest(partitions: usize) -> Self {
-        let place = Place { stream: StreamName::Unknown, after: 0 };
-        Self(vec![place; partitions])
+        Self(vec![Place::UNKNOWN; partitions])
     }
 
     /// The places that the last events before them leave, one for each partition.
@@ -89,6 +88,9 @@ impl Position {
 }
 
 impl Place {
+    /// In a partition that was not reached yet, or is not read.
+    pub const UNKNOWN: Self = Self { stream: StreamName::Unknown, after: 0 };
+
     /// The place behind this event of a stream.
     pub fn of(name: &Arc<str>, after: u64) -> Self {
         Self { stream: StreamName::Whole(Arc::clone(name)), after }

@@ -3,7 +3,7 @@
 //! Each partition is read by itself, so that one that cannot be reached holds up no other: its place in
 //! the position stays where it is, and it is read from there once it can be reached.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::web::Bytes;
 use api_types::event::{COMMENT_INTERVAL, GapEvent, GapKind, OperatorEvent};
@@ -15,6 +15,7 @@ use futures_util::{
 
 use super::{
     position::{Known, Place, Position},
+    share::Share,
     streams::OpenStream,
     written::{operator_event, server_sent},
 };
@@ -133,7 +134,7 @@ pub struct Reader {
     position: Position,
     sources: SelectAll<BoxedSource>,
     /// The partitions that cannot be reached.
-    failing: Vec<bool>,
+    failing: HashSet<usize>,
     /// Whether anything was sent. A stream without an event to begin with sends a comment at once, so
     /// that the client and every proxy between see it begin.
     begun: bool,
@@ -142,14 +143,17 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader that begins at this position, perhaps with a `gap`.
+    /// A reader of a share that begins at this position, perhaps with a `gap`.
     pub fn new(
         gateway: Arc<Gateway>,
+        share: Share,
         position: Position,
         gap: Option<String>,
         open: OpenStream,
     ) -> Self {
-        let sources = position.places().iter().enumerate().map(|(partition, place)| {
+        let places = position.places().iter().enumerate();
+        let places = places.filter(|(partition, _)| share.has(*partition));
+        let sources = places.map(|(partition, place)| {
             let source = Source {
                 gateway: Arc::clone(&gateway),
                 partition,
@@ -159,7 +163,7 @@ impl Reader {
             stream::unfold(source, Source::next).boxed_local()
         });
         let sources = stream::select_all(sources);
-        let failing = vec![false; position.places().len()];
+        let failing = HashSet::new();
         Self { gateway, position, sources, failing, begun: false, gap, _open: open }
     }
 
@@ -186,7 +190,10 @@ impl Reader {
                 found = self.sources.next() => found?,
                 () = heartbeat.as_mut() => return Some(COMMENT.to_owned()),
             };
-            self.failing[partition] = matches!(found, Found::Failed);
+            match found {
+                Found::Failed => self.failing.insert(partition),
+                _ => self.failing.remove(&partition),
+            };
             match found {
                 Found::Events(name, events) => return Some(self.write(partition, &name, &events)),
                 Found::Dropped { name, oldest } => {
@@ -197,7 +204,7 @@ impl Reader {
                     return Some(gap);
                 }
                 Found::Nothing if !begun => return Some(COMMENT.to_owned()),
-                Found::Failed if self.failing.iter().all(|it| *it) => return None,
+                Found::Failed if self.failing.len() == self.sources.len() => return None,
                 Found::Nothing | Found::Failed => {}
                 Found::OtherStream => return None,
             }
@@ -221,20 +228,29 @@ pub fn gap(requested: &str, oldest: &Position) -> String {
     server_sent(None, &OperatorEvent::Gap(GapEvent { event: GapKind::Gap, requested, oldest }))
 }
 
-/// What is known of each partition's stream; `None` where it cannot be reached.
+/// What is known of each partition's stream; `None` where it is not `asked`, or cannot be reached.
 ///
 /// # Errors
 /// No partition can be reached.
-pub async fn look(gateway: &Gateway) -> Result<Vec<Option<Known>>, EngineError> {
+pub async fn look(
+    gateway: &Gateway,
+    asked: impl Fn(usize) -> bool,
+) -> Result<Vec<Option<Known>>, EngineError> {
     let engine = &gateway.engine;
+    let asked = &asked;
     let look = |partition| async move {
+        if !asked(partition) {
+            return Ok(None);
+        }
         let name = engine.stream(partition).await?;
-        Ok(Known { name, events: engine.events(partition, u64::MAX, 1).await? })
+        Ok(Some(Known { name, events: engine.events(partition, u64::MAX, 1).await? }))
     };
     let known: Vec<Result<_, EngineError>> =
         futures_util::future::join_all((0..engine.partitions()).map(look)).await;
-    match known.iter().find_map(|it| it.as_ref().err().copied()) {
-        Some(error) if known.iter().all(Result::is_err) => Err(error),
-        _ => Ok(known.into_iter().map(Result::ok).collect()),
+    let error = known.iter().find_map(|it| it.as_ref().err().copied());
+    let known: Vec<_> = known.into_iter().map(|it| it.ok().flatten()).collect();
+    match error {
+        Some(error) if known.iter().all(Option::is_none) => Err(error),
+        _ => Ok(known),
     }
 }
