@@ -10,10 +10,13 @@ use engine::{
     Engine, Limits,
     redis::{ClientCertificate, RedisOptions, TlsFiles, check},
 };
-use tests::{Authority, Certificate, Gateway, Operator, Proxy, RedisServer, TlsServer};
+use tests::{
+    Authority, Certificate, Gateway, GatewayBuilder, Operator, Prospect, Proxy, RedisCluster,
+    RedisServer, TlsServer, gateway,
+};
 
 use crate::{
-    cluster::{Cluster, LEASE, eventually},
+    cluster::{Cluster, LEASE, device_of, eventually},
     faults::recovers,
     gateways::{KEY, builder, start},
 };
@@ -216,20 +219,48 @@ fn without_a_given_authority_those_of_the_system_are_trusted() {
     assert!(code == 1 && printed.contains("--redis-ca"), "{printed}");
 }
 
+/// With the certificate of the authority, and one of its own.
+fn with_files(builder: GatewayBuilder, authority: &Authority, own: &Certificate) -> GatewayBuilder {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    builder
+        .flag("--redis-ca", &path(&authority.file()))
+        .flag("--redis-cert", &path(&own.certificate))
+        .flag("--redis-key", &path(&own.key))
+}
+
 #[test]
 #[ignore = "needs redis-server"]
 fn a_gateway_serves_over_tls_with_its_own_certificate() {
     let authority = Authority::new();
     let server = server_of(&authority, true);
     let mine = authority.issue(&["gateway"]);
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    let gateway = start(
-        builder(&server.tls_url("localhost"))
-            .flag("--redis-ca", &path(&authority.file()))
-            .flag("--redis-cert", &path(&mine.certificate))
-            .flag("--redis-key", &path(&mine.key)),
-    );
+    let gateway = start(with_files(builder(&server.tls_url("localhost")), &authority, &mine));
     assert_eq!(Operator::of(&gateway).prospects("").status, 200);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn a_cluster_with_tls_serves_also_after_a_failover() {
+    const PARTITIONS: usize = 6;
+    let authority = Authority::new();
+    let (shows, trusts) = (authority.issue(&["127.0.0.1"]), authority.file());
+    let mut cluster = RedisCluster::start_with_tls(&TlsServer { shows, trusts, asks: true });
+    let builder = builder(&cluster.url()).flag("--redis-partitions", &PARTITIONS.to_string());
+    let gateway = start(with_files(builder, &authority, &authority.issue(&["gateway"])));
+    let operator = Operator::of(&gateway);
+    // A list has all partitions.
+    gateway::eventually("all serve", || operator.prospects("").status == 200);
+    for partition in 0..PARTITIONS {
+        let device = device_of(partition, PARTITIONS);
+        let mut prospect = Prospect::open(&gateway, &device);
+        operator.queue(&device, "1");
+        assert_eq!(prospect.receive_message().data, "1");
+    }
+    cluster.nodes[0].kill();
+    for partition in 0..PARTITIONS {
+        let device = device_of(partition, PARTITIONS);
+        gateway::eventually("it serves again", || operator.send(&device, "2").status == 202);
+    }
 }
 
 #[test]

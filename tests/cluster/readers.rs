@@ -132,7 +132,8 @@ fn a_consumer_of_a_share_resumes_after_its_last_event() {
         prospect.deliver("second", "1");
     }
     let mut resumed = share(&gateway, "2/2", &last.id);
-    let ids: Vec<_> = resumed.events(PARTITIONS / 2).iter().map(|it| it.json()["id"].clone()).collect();
+    let ids: Vec<_> =
+        resumed.events(PARTITIONS / 2).iter().map(|it| it.json()["id"].clone()).collect();
     assert_eq!(ids, ["second"; PARTITIONS / 2]);
 }
 

@@ -146,6 +146,37 @@ async fn a_gateway_leaves_a_primary_that_sentinels_do_not_name_any_more() {
     recovers(&member).await;
 }
 
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn of_sentinels_that_disagree_those_that_saw_the_last_failover_are_believed() {
+    let [primary, replica] = pair().await;
+    let sentinels = Sentinels::watch(&primary, 3, "");
+    // It was cut off with a server that it takes for the primary.
+    let stale = RedisServer::start();
+    let cut_off = Sentinels::watch(&stale, 1, "");
+    knows_the_replica(&sentinels).await;
+    let () = sentinels.run(0, &["FAILOVER", SERVICE]);
+    let new = replica.port().to_string();
+    for index in 0..2 {
+        eventually("the sentinel names the new primary", async || {
+            let named: Vec<String> = sentinels.run(index, &["GET-MASTER-ADDR-BY-NAME", SERVICE]);
+            named[1] == new
+        })
+        .await;
+    }
+    let [port, others] = [cut_off.ports(), sentinels.ports()];
+    let url = format!(
+        "redis+sentinel://127.0.0.1:{},127.0.0.1:{},127.0.0.1:{}/{SERVICE}",
+        port[0], others[0], others[1]
+    );
+    let cluster = Cluster { timeout: TIMEOUT, ..Cluster::on(&url) };
+    for number in 0..10 {
+        cluster.join().await.claim(&format!("phone-{number}")).await;
+    }
+    assert_eq!(stale.run::<u64>(&["DBSIZE"]), 0);
+    assert!(replica.run::<u64>(&["DBSIZE"]) > 0);
+}
+
 // The primary dies under load.
 
 const DEVICES: usize = 4;

@@ -1,58 +1,32 @@
 //! The machine's wall clock is set while the gateway runs, and between two runs.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{Gateway, Operator, Prospect, gateway::eventually};
+use tests::{Gateway, GatewayBuilder, Operator, Prospect, WallClock, gateway::eventually};
 
 use super::journaled;
 
 /// A data folder, and a wall clock that can be set.
 struct Machine {
     folder: TempDir,
+    clock: WallClock,
 }
 
 impl Machine {
     /// `offset` is what the wall clock shows more than it should, such as "+3d".
     fn new(offset: &str) -> Self {
-        let machine = Self { folder: tempfile::tempdir().expect("a folder") };
-        machine.set_clock(offset);
-        machine
-    }
-
-    fn offset_file(&self) -> PathBuf {
-        self.folder.path().join("offset")
-    }
-
-    fn set_clock(&self, offset: &str) {
-        // Renamed into place, so that no process reads a part of it.
-        let file = self.folder.path().join("new offset");
-        fs::write(&file, offset).expect("written");
-        fs::rename(file, self.offset_file()).expect("renamed");
+        Self { folder: tempfile::tempdir().expect("a folder"), clock: WallClock::new(offset) }
     }
 
     fn start(&self) -> Gateway {
-        let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-        journaled(&self.folder.path().join("data"))
-            .variable("LD_PRELOAD", &library())
-            .variable("FAKETIME_TIMESTAMP_FILE", &path(&self.offset_file()))
-            .variable("FAKETIME_NO_CACHE", "1")
-            .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .start()
+        let gateway = journaled(&self.folder.path().join("data"));
+        let variables = self.clock.variables();
+        let with =
+            |gateway: GatewayBuilder, (name, value): &(&str, String)| gateway.variable(name, value);
+        variables.iter().fold(gateway, with).start()
     }
-}
-
-/// What `faketime` preloads into a program.
-fn library() -> String {
-    let printed = Command::new("faketime").args(["-f", "+0", "printenv", "LD_PRELOAD"]).output();
-    let printed = printed.expect("faketime runs").stdout;
-    String::from_utf8(printed).expect("UTF-8").trim().to_owned()
 }
 
 /// How many days the newest event of the device is ahead of the true time, rounded.
@@ -79,7 +53,7 @@ fn a_start_with_the_clock_three_days_ahead_loses_nothing_when_it_is_corrected() 
     drop(Prospect::open_with(&gateway, &token, "phone"));
     assert_eq!(days_ahead(Operator::of(&gateway)), 3);
 
-    machine.set_clock("+0");
+    machine.clock.set("+0");
     let mut prospect = Prospect::open_with(&gateway, &token, "phone");
     assert_eq!(prospect.receive_message().data, "1");
     assert_eq!(days_ahead(Operator::of(&gateway)), 0);
@@ -87,7 +61,7 @@ fn a_start_with_the_clock_three_days_ahead_loses_nothing_when_it_is_corrected() 
     for offset in ["+0", "+3d", "-3d", "+0"] {
         gateway.signal("KILL");
         gateway.ended();
-        machine.set_clock(offset);
+        machine.clock.set(offset);
         gateway = machine.start();
         let mut prospect = Prospect::open_with(&gateway, &token, "phone");
         assert_eq!(prospect.receive_message().data, "1");
@@ -102,6 +76,6 @@ fn a_message_expires_in_its_time_while_the_clock_steps_back() {
     let _token = gateway.claim("phone");
     let operator = Operator::of(&gateway);
     let _queued = operator.queue_for("phone", "1", 1);
-    machine.set_clock("-3d");
+    machine.clock.set("-3d");
     eventually("it expires", || operator.unacknowledged("phone") == 0);
 }

@@ -28,6 +28,7 @@ pub mod sentinel;
 pub mod service;
 pub mod socket;
 pub mod tools;
+pub mod wall_clock;
 
 pub use bookkeeper::{Bookkeeper, Load};
 pub use certificates::{Authority, Certificate};
@@ -44,6 +45,7 @@ pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinels;
 pub use service::Service;
 pub use socket::Socket;
+pub use wall_clock::WallClock;
 
 /// A new valid `halfRef`.
 #[must_use]

@@ -11,7 +11,7 @@ use std::{
 use redis::{FromRedisValue, cmd};
 use tempfile::TempDir;
 
-use crate::{certificates::Certificate, gateway::PATIENCE, process::Process};
+use crate::{WallClock, certificates::Certificate, gateway::PATIENCE, process::Process};
 
 /// The program that serves as Redis: `redis-server`, or the one of the variable `REDIS_SERVER`, such
 /// as `valkey-server`.
@@ -26,6 +26,8 @@ pub struct RedisServer {
     /// A second port, which speaks TLS.
     tls: Option<(u16, TlsServer)>,
     options: Vec<String>,
+    /// Its environment variables, as `name=value`.
+    variables: Vec<String>,
     process: Option<Process>,
 }
 
@@ -81,7 +83,21 @@ impl RedisServer {
     /// When it does not come up.
     #[must_use]
     pub fn with(options: &[&str]) -> Self {
-        Self::on_free_ports(options, None)
+        Self::on_free_ports(options, None, Vec::new())
+    }
+
+    /// Starts a server with a wall clock of its own.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn with_clock(clock: &WallClock, options: &[&str]) -> Self {
+        let variables = clock.variables().map(|(name, value)| match name {
+            // Redis's jemalloc asks for the time before `faketime` can tell it.
+            "LD_PRELOAD" => format!("{name}={value} libc.so.6"),
+            _ => format!("{name}={value}"),
+        });
+        Self::on_free_ports(options, None, variables.to_vec())
     }
 
     /// Starts a server with these options that speaks TLS on a second port.
@@ -90,14 +106,14 @@ impl RedisServer {
     /// When it does not come up.
     #[must_use]
     pub fn with_tls(tls: &TlsServer, options: &[&str]) -> Self {
-        Self::on_free_ports(options, Some(tls.clone()))
+        Self::on_free_ports(options, Some(tls.clone()), Vec::new())
     }
 
-    fn on_free_ports(options: &[&str], tls: Option<TlsServer>) -> Self {
+    fn on_free_ports(options: &[&str], tls: Option<TlsServer>, variables: Vec<String>) -> Self {
         let options = options.iter().map(ToString::to_string).collect();
         let folder = TempDir::new().expect("a temporary folder");
         let tls = tls.map(|tls| (0, tls));
-        let mut server = Self { folder, port: 0, tls, options, process: None };
+        let mut server = Self { folder, port: 0, tls, options, variables, process: None };
         // Another process may take the port before the server does.
         for _ in 0..5 {
             server.port = free_port();
@@ -131,7 +147,10 @@ impl RedisServer {
             let settings = tls.settings().map(|(name, value)| [format!("--{name}"), value]);
             arguments.extend(settings.into_iter().flatten());
         }
-        self.process = Some(Process::start(&program(), arguments.iter().chain(&self.options)));
+        let program = [program()];
+        let arguments =
+            self.variables.iter().chain(&program).chain(&arguments).chain(&self.options);
+        self.process = Some(Process::start("env", arguments));
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline && self.runs() {
             if self.answers() {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{RedisServer, gateway::PATIENCE};
+use crate::{RedisServer, TlsServer, gateway::PATIENCE};
 
 /// How long a node may be silent before it counts as dead, in milliseconds.
 const NODE_TIMEOUT: &str = "1000";
@@ -16,6 +16,7 @@ const NODE_TIMEOUT: &str = "1000";
 pub struct RedisCluster {
     /// The primaries first, as the cluster begins.
     pub nodes: Vec<RedisServer>,
+    tls: Option<TlsServer>,
 }
 
 impl RedisCluster {
@@ -25,9 +26,22 @@ impl RedisCluster {
     /// When it does not come up.
     #[must_use]
     pub fn start() -> Self {
-        let nodes: Vec<_> = (0..6).map(|_| node()).collect();
-        let addresses: Vec<_> = nodes.iter().map(address).collect();
-        let cluster = Self { nodes };
+        Self::of(None)
+    }
+
+    /// The same, whose nodes speak TLS with gateways and with each other.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start_with_tls(tls: &TlsServer) -> Self {
+        Self::of(Some(tls.clone()))
+    }
+
+    fn of(tls: Option<TlsServer>) -> Self {
+        let nodes = (0..6).map(|_| node(tls.as_ref())).collect();
+        let cluster = Self { nodes, tls };
+        let addresses: Vec<_> = cluster.nodes.iter().map(|node| cluster.address(node)).collect();
         let mut create = vec!["--cluster", "create"];
         create.extend(addresses.iter().map(String::as_str));
         create.extend(["--cluster-replicas", "1", "--cluster-yes"]);
@@ -39,7 +53,14 @@ impl RedisCluster {
     /// Its URL, with two of its nodes.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis-cluster://{},{}", address(&self.nodes[0]), address(&self.nodes[5]))
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        let [one, other] = [0, 5].map(|place| self.address(&self.nodes[place]));
+        format!("{scheme}-cluster://{one},{other}")
+    }
+
+    fn address(&self, node: &RedisServer) -> String {
+        let port = if self.tls.is_some() { node.tls_port() } else { node.port() };
+        format!("127.0.0.1:{port}")
     }
 
     /// Runs `redis-cli`.
@@ -47,7 +68,12 @@ impl RedisCluster {
     /// # Panics
     /// When it fails.
     pub fn cli(&self, arguments: &[&str]) {
-        let output = Command::new("redis-cli").args(arguments).stdin(Stdio::null()).output();
+        let mut cli = Command::new("redis-cli");
+        if let Some(TlsServer { shows, trusts, .. }) = &self.tls {
+            cli.arg("--tls").arg("--cacert").arg(trusts);
+            cli.arg("--cert").arg(&shows.certificate).arg("--key").arg(&shows.key);
+        }
+        let output = cli.args(arguments).stdin(Stdio::null()).output();
         let output = output.expect("redis-cli runs");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "redis-cli {arguments:?}: {text}");
@@ -109,12 +135,12 @@ impl RedisCluster {
     }
 }
 
-fn node() -> RedisServer {
+fn node(tls: Option<&TlsServer>) -> RedisServer {
     let bus = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.local_addr().expect("its address").port().to_string()
     };
-    RedisServer::with(&[
+    let options = [
         "--cluster-enabled",
         "yes",
         "--cluster-port",
@@ -125,9 +151,10 @@ fn node() -> RedisServer {
         "no",
         "--repl-diskless-sync-delay",
         "0",
-    ])
-}
-
-fn address(node: &RedisServer) -> String {
-    format!("127.0.0.1:{}", node.port())
+    ];
+    let between_nodes = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+    match tls {
+        Some(tls) => RedisServer::with_tls(tls, &[options.as_slice(), &between_nodes].concat()),
+        None => RedisServer::with(&options),
+    }
 }

@@ -13,7 +13,8 @@ fn problem_of(gateway: &Gateway, share: &str) -> (u16, String) {
 fn the_only_share_is_the_whole_stream() {
     let gateway = Gateway::trial();
     let _prospect = Prospect::open(&gateway, DEVICE);
-    let mut stream = EventStream::try_open_with(&gateway, "?share=1/1", Some("0")).expect("it opens");
+    let mut stream =
+        EventStream::try_open_with(&gateway, "?share=1/1", Some("0")).expect("it opens");
     assert_eq!(stream.event().device(), DEVICE);
 }
 

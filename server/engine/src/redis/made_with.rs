@@ -2,9 +2,7 @@
 
 use redis::{RedisError, aio::MultiplexedConnection, cmd};
 
-use super::{
-    connect_error::ConnectError, layout::Layout, options::RedisOptions, protocol::FORMAT,
-};
+use super::{connect_error::ConnectError, layout::Layout, options::RedisOptions, protocol::FORMAT};
 
 /// What the data of a partition was made with.
 struct MadeWith {

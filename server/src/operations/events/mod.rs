@@ -11,7 +11,11 @@ use std::sync::Arc;
 use actix_web::{
     HttpRequest, HttpResponse, body::None as NoLength, delete, get, http::header, web::Data,
 };
-use api_types::{event::MAX_CURSOR_LENGTH, parameter::{EventId, EventShare}, problem::ProblemKind};
+use api_types::{
+    event::MAX_CURSOR_LENGTH,
+    parameter::{EventId, EventShare},
+    problem::ProblemKind,
+};
 use engine::EngineError;
 use serde::Deserialize;
 
