@@ -30,7 +30,7 @@ use actix_web::{
     http::{Method, header},
     rt::net::TcpStream,
 };
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
@@ -43,13 +43,18 @@ use crate::{
     http::{admission, client_address::log_limit},
     http_stream::{Bounds, HttpStream},
     logging::Repeated,
+    operations::health,
     routes::{Shared, app},
     state::Gateway,
+    turns,
     websocket::upgrade,
 };
 
 /// Client addresses with as many connections as they may have, in the log.
 static OVER_LIMIT: Repeated = Repeated::new();
+
+/// Connections that are refused because too many arrive at once, in the log.
+static RUSH: Repeated = Repeated::new();
 
 /// How long a client has to send a head, from its first byte on.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -182,14 +187,29 @@ where
         if descriptor.room == Room::NotForAddress {
             log_limit(&OVER_LIMIT, "--connections-per-address", peer.ip());
         }
-        if matches!(descriptor.room, Room::No | Room::NotForAddress) {
-            return admission::turn_away(&self.gateway, &stream, descriptor.room);
+        match descriptor.room {
+            Room::Yes | Room::Reception => {}
+            Room::No => return admission::turn_away(&self.gateway, &stream, None),
+            Room::NotForAddress => {
+                return admission::turn_away(&self.gateway, &stream, Some(admission::ADDRESS_FULL));
+            }
+        }
+        let mut begun = Bytes::new();
+        if turns::begin().await.is_err() {
+            begun = admission::arrived(&stream);
+            if !health::is_probe(&begun) {
+                if let Some(count) = RUSH.count() {
+                    tracing::info!(count, "connections refused: too many arrive at once");
+                }
+                return admission::turn_away(&self.gateway, &stream, Some(admission::RUSH));
+            }
         }
         // Where these cannot be set, small frames and the end of a vanished peer are merely later.
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.bounds.write_timeout));
         let client = Rc::new(Client { descriptor, upgrade: RefCell::default() });
         let mut stream = HttpStream::new(stream, Rc::clone(&client), self.bounds);
+        stream.unread(begun);
         loop {
             if let Err(error) = self.http.call((stream, Some(peer))).await {
                 tracing::debug!(%error, "connection failed");

@@ -31,4 +31,5 @@ mod shutdown;
 mod spread;
 pub mod start;
 pub mod state;
+mod turns;
 pub mod websocket;

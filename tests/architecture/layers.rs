@@ -51,6 +51,7 @@ pub const CRATES: [Crate; 4] = [
                 "secret",
                 "service_manager",
                 "spread",
+                "turns",
             ],
         ],
         never_depends_on: &["openapi", "tests"],

@@ -16,6 +16,7 @@ mod problems;
 mod rates;
 mod request_ids;
 mod routing;
+mod rush;
 mod settings;
 mod shutdown;
 mod token;

@@ -1,13 +1,16 @@
-//! What happens to connections beyond the limit of descriptors.
+//! What happens to connections beyond the limit of descriptors, and to those that arrive faster than
+//! they can begin.
 //!
-//! The first of them are answered with 503 (see [`RoutePolicy`](super::route_policy::RoutePolicy)),
-//! which takes a descriptor; the others are closed as they come.
+//! The first beyond the limit are answered with 503 (see
+//! [`RoutePolicy`](super::route_policy::RoutePolicy)), which takes a descriptor; the others are closed as
+//! they come.
 
-use std::sync::Arc;
+use std::{io::Read, sync::Arc};
 
 use actix_http::ConnectionType;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, rt::net::TcpStream};
 use api_types::problem::ProblemKind;
+use bytes::Bytes;
 use socket2::SockRef;
 
 use crate::{
@@ -20,8 +23,23 @@ use crate::{
 };
 
 /// What a client reads whose address has as many connections as it may.
-const ADDRESS_FULL: &str = "This client address has the maximum number of connections, open sockets \
+pub const ADDRESS_FULL: &str = "This client address has the maximum number of connections, open sockets \
                             included. Close one, or retry after the time in Retry-After.";
+
+/// What a client reads that comes while thousands of others do.
+pub const RUSH: &str = "More connections arrive at once than the gateway can begin. Retry after the time in \
+                        Retry-After.";
+
+/// How much is read of a connection before it is refused: a request of the usual size.
+const ARRIVED: usize = 2048;
+
+/// What has arrived on a connection that nothing was read from.
+pub fn arrived(stream: &TcpStream) -> Bytes {
+    let mut bytes = [0; ARRIVED];
+    // Not tokio's `try_read`, as below.
+    let read = (&*SockRef::from(stream)).read(&mut bytes);
+    Bytes::copy_from_slice(&bytes[..read.unwrap_or(0)])
+}
 
 /// Whether the connection of `request` is beyond the limit.
 #[must_use]
@@ -38,15 +56,12 @@ pub fn refusal() -> HttpResponse {
     response
 }
 
-/// Refuses a connection for which there is no descriptor even to read a request: writes 503 as far
-/// as the socket takes it at once, and closes.
-pub fn turn_away(gateway: &Gateway, stream: &TcpStream, room: Room) {
+/// Refuses a connection whose request is not looked at: writes 503 as far as the socket takes it at
+/// once, and closes. `detail` says more than the title of the problem.
+pub fn turn_away(gateway: &Gateway, stream: &TcpStream, detail: Option<&'static str>) {
     let kind = ProblemKind::OutOfDescriptors;
     let id = gateway.request_ids.next().0;
-    let error = match room {
-        Room::NotForAddress => ApiError::with_detail(kind, ADDRESS_FULL),
-        _ => kind.into(),
-    };
+    let error = detail.map_or_else(|| kind.into(), |detail| ApiError::with_detail(kind, detail));
     let body = serde_json::to_string(&error.problem(&id)).unwrap_or_default();
     let retry_after = after_an_outage().as_secs();
     let answer = format!(

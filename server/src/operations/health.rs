@@ -26,6 +26,12 @@ pub async fn livez(_: NoBody) -> HttpResponse {
     HttpResponse::Ok().json(HealthResponse { success: true })
 }
 
+/// Whether a request that has begun like this is a probe.
+#[must_use]
+pub fn is_probe(begun: &[u8]) -> bool {
+    ["GET /livez ", "GET /readyz "].iter().any(|line| begun.starts_with(line.as_bytes()))
+}
+
 api_errors!(GetLivenessErrors: BadRequest, BodyTooLarge, RequestTimeout;);
 api_errors!(GetReadinessErrors: BadRequest, BodyTooLarge, RequestTimeout, Draining, EngineUnavailable;);
 

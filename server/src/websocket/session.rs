@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     descriptors::Connection, logging::Repeated, problem::ApiError, registry::Registration,
-    state::Gateway,
+    state::Gateway, turns,
 };
 
 /// Bytes of messages that are read from the outbox at a time.
@@ -78,6 +78,18 @@ impl Session {
             }
             Err(code) => SocketEnd::ByGateway(*code),
         };
+        Box::pin(self.close(&gateway, stream, end, opened_at)).await;
+    }
+
+    /// Closes the socket after its `end`.
+    async fn close(
+        &self,
+        gateway: &Gateway,
+        stream: FrameStream,
+        end: SocketEnd,
+        opened_at: Instant,
+    ) {
+        turns::close().await;
         let code = end.code();
         tracing::info!(
             connectionId = %self.registration.connection.0,
@@ -87,10 +99,10 @@ impl Session {
             "socket closed"
         );
         gateway.metrics.socket_closed(end.gateway_code().map(CloseCode::number));
-        let is_reported = Box::pin(self.report_closed(&gateway, code)).await;
-        Box::pin(stream.close(end)).await;
+        let is_reported = self.report_closed(gateway, code).await;
+        stream.close(end).await;
         if !is_reported {
-            Box::pin(self.keep_reporting_closed(&gateway, code)).await;
+            self.keep_reporting_closed(gateway, code).await;
         }
     }
 
