@@ -57,6 +57,21 @@ fn stress_is_survived() {
 }
 
 #[test]
+fn what_a_second_worker_adds_can_be_measured() {
+    let table = smoke(&["--workers"]);
+    assert_eq!(table.matches(" times as much |").count(), 4, "{table}");
+}
+
+#[test]
+#[ignore = "needs npm, and nginx with Nchan"]
+fn what_a_user_would_pick_instead_can_be_measured() {
+    let table = smoke(&["--peers"]);
+    for peer in ["Fastify", "ws", "Socket.IO", "Nchan"] {
+        assert!(table.contains(&format!("| {peer} |")), "{peer}: {table}");
+    }
+}
+
+#[test]
 #[ignore = "needs redis-server"]
 fn what_exchanges_cost_a_redis_can_be_measured() {
     let table = smoke(&["--redis"]);

@@ -15,6 +15,9 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
+/// The end of `Content-Length`, whatever the case of its first letters.
+const LENGTH: &[u8] = b"ength: ";
+
 /// Room for one answer.
 const BUFFER: usize = 4096;
 
@@ -67,8 +70,8 @@ impl Http {
         loop {
             bytes.more().await?;
             let Some(head) = memmem::find(&bytes.buffer, b"\r\n\r\n") else { continue };
-            let length = memmem::find(&bytes.buffer[..head], b"content-length: ")
-                .map_or(0, |at| number(&bytes.buffer[at + 16..head]));
+            let length = memmem::find(&bytes.buffer[..head], LENGTH)
+                .map_or(0, |at| number(&bytes.buffer[at + LENGTH.len()..head]));
             while bytes.buffer.len() < head + 4 + length {
                 bytes.more().await?;
             }

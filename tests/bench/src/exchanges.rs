@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use memchr::memmem;
 use tokio::task::JoinSet;
 
 use crate::{
     books::Books,
     client::{Http, Socket, number},
     measure::{Measured, Used, Window, used_between},
-    subject::{ACCEPTED, MESSAGE, Subject, acknowledgement, message_from, message_to, write_count},
+    subject::{MESSAGE, Opening, Subject, acknowledgement, message_to, write_count},
 };
 
 /// The metric of the documented request.
@@ -66,7 +67,7 @@ impl Subject<'_> {
         }
         let measured = self.finish(window, tasks).await?;
         let posted = self.posted().await? - before;
-        if self.of_gateway && posted != sent.get() {
+        if self.protocol.is_gateway() && posted != sent.get() {
             let error = format!("the gateway counted {posted} requests, the client {}", sent.get());
             return Err(io::Error::other(error));
         }
@@ -75,7 +76,7 @@ impl Subject<'_> {
 
     /// The documented requests that the gateway has counted.
     async fn posted(&self) -> io::Result<usize> {
-        if !self.of_gateway {
+        if !self.protocol.is_gateway() {
             return Ok(0);
         }
         let books = Books::read(self.server.port).await?;
@@ -90,14 +91,14 @@ impl Subject<'_> {
         let mut tasks = JoinSet::new();
         let mut sockets = Vec::new();
         for handshake in handshakes {
-            sockets.push(self.open(&handshake).await?);
+            sockets.push(handshake.open(self.server.port).await?);
         }
         self.check_sockets(sockets.len()).await?;
-        let answer = if self.of_gateway { ACCEPTED } else { MESSAGE };
-        for mut socket in sockets {
-            let window = Rc::clone(&window);
+        let answer = self.protocol.accepted();
+        for (mut socket, device) in sockets.into_iter().zip(devices) {
+            let (window, protocol) = (Rc::clone(&window), self.protocol);
             tasks.spawn_local(async move {
-                let (mut frame, at) = message_from();
+                let (mut frame, at) = protocol.message(&device);
                 let mut now = Instant::now();
                 let mut count = 0;
                 while now < end {
@@ -131,7 +132,7 @@ impl Subject<'_> {
 
     /// Opens sockets, several at a time.
     #[expect(clippy::cast_precision_loss, reason = "a count of sockets is small")]
-    pub async fn open_all(&self, handshakes: Vec<Vec<u8>>) -> io::Result<(Vec<Socket>, Measured)> {
+    pub async fn open_all(&self, handshakes: Vec<Opening>) -> io::Result<(Vec<Socket>, Measured)> {
         let count = handshakes.len();
         let waiting = Rc::new(RefCell::new(handshakes));
         let begin = Instant::now();
@@ -140,17 +141,14 @@ impl Subject<'_> {
         let open = Rc::new(RefCell::new(Vec::with_capacity(count)));
         let mut tasks: JoinSet<io::Result<()>> = JoinSet::new();
         for _ in 0..self.load.connections {
-            let (port, of_gateway) = (self.server.port, self.of_gateway);
+            let port = self.server.port;
             let (waiting, open) = (Rc::clone(&waiting), Rc::clone(&open));
             let window = Rc::clone(&window);
             tasks.spawn_local(async move {
                 loop {
                     let Some(handshake) = waiting.borrow_mut().pop() else { return Ok(()) };
                     let started = Instant::now();
-                    let mut socket = Socket::open(port, &handshake).await?;
-                    if of_gateway {
-                        socket.next_like(br#"{"type":"hello""#).await?;
-                    }
+                    let socket = handshake.open(port).await?;
                     window.borrow_mut().count(started);
                     open.borrow_mut().push(socket);
                 }
@@ -177,24 +175,24 @@ impl Subject<'_> {
         let due = move |n: usize| begin + Duration::from_millis((n / per_ms) as u64 + 1);
         let mut tasks = JoinSet::new();
         for handshake in &handshakes {
-            let mut socket = self.open(handshake).await?;
-            let (window, of_gateway) = (Rc::clone(&window), self.of_gateway);
+            let mut socket = handshake.open(self.server.port).await?;
+            let (window, protocol) = (Rc::clone(&window), self.protocol);
             tasks.spawn_local(async move {
+                let (start, before_number) = protocol.pushed();
                 loop {
-                    let next = socket.next_like(if of_gateway { MESSAGE } else { b"{" });
+                    let next = socket.next_like(start);
                     // The last messages arrive after the window, the rest of them never.
                     let deadline = tokio::time::Instant::from_std(end) + Duration::from_secs(2);
                     let Ok(frame) = tokio::time::timeout_at(deadline, next).await else {
                         return Ok(());
                     };
                     let frame = frame?;
-                    let after = |text: &[u8]| {
-                        let at = memchr::memmem::find(&frame, text).map(|at| at + text.len());
-                        at.map_or(0, |at| number(&frame[at..]))
-                    };
-                    window.borrow_mut().count(due(after(br#""data":"#)));
-                    if of_gateway {
-                        let seq = after(br#""seq":"#);
+                    // A frame may have several messages.
+                    for number in numbers_after(before_number, &frame) {
+                        window.borrow_mut().count(due(number));
+                    }
+                    if protocol.is_gateway() {
+                        let seq = numbers_after(br#""seq":"#, &frame).next().unwrap_or(0);
                         socket.send(&acknowledgement(seq)).await?;
                     }
                 }
@@ -203,7 +201,8 @@ impl Subject<'_> {
         let next = Rc::new(Cell::new(0));
         let devices = Rc::new(devices);
         for _ in 0..self.load.connections {
-            let (next, devices, port) = (Rc::clone(&next), Rc::clone(&devices), self.server.port);
+            let (next, devices) = (Rc::clone(&next), Rc::clone(&devices));
+            let (port, protocol) = (self.server.port, self.protocol);
             tasks.spawn_local(async move {
                 let mut http = Http::open(port).await?;
                 loop {
@@ -212,14 +211,15 @@ impl Subject<'_> {
                     if due(n) >= end {
                         return Ok(());
                     }
-                    let message = message_to(&devices[n % devices.len()], n);
+                    let (message, status) = protocol.push(&devices[n % devices.len()], n);
                     tokio::time::sleep_until(due(n).into()).await;
-                    http.ask(&message, 202).await?;
+                    http.ask(&message, status).await?;
                 }
             });
         }
         self.finish(window, tasks).await
     }
+
     /// Messages of the operator, each acknowledged before the next one to its device is sent.
     pub async fn conversed(&self) -> io::Result<Measured> {
         let devices = self.devices(self.load.connections).await?;
@@ -228,7 +228,7 @@ impl Subject<'_> {
         let end = window.borrow().end;
         let mut tasks = JoinSet::new();
         for (device, handshake) in devices.into_iter().zip(handshakes) {
-            let mut socket = self.open(&handshake).await?;
+            let mut socket = handshake.open(self.server.port).await?;
             let (window, port) = (Rc::clone(&window), self.server.port);
             tasks.spawn_local(async move {
                 let mut http = Http::open(port).await?;
@@ -246,4 +246,9 @@ impl Subject<'_> {
         }
         self.finish(window, tasks).await
     }
+}
+
+/// The numbers that stand behind each `text` in a frame.
+fn numbers_after<'a>(text: &'a [u8], frame: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    memmem::find_iter(frame, text).map(|at| number(&frame[at + text.len()..]))
 }

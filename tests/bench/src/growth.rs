@@ -8,6 +8,7 @@ use crate::{
     client::Socket,
     measure::{Measured, median},
     process::Server,
+    protocol::Protocol,
     run_local,
     subject::{GATEWAY_FLAGS, Load, Programs, Subject},
 };
@@ -50,7 +51,7 @@ pub fn table(
         for (size, rounds) in sizes.into_iter().zip(&mut measured) {
             let flags = GATEWAY_FLAGS.map(str::to_owned);
             let server = Server::start(&programs.gateway, &flags, programs.cores)?;
-            let subject = Subject::new(&server, true, load);
+            let subject = Subject::new(&server, Protocol::Gateway, load);
             rounds.push(run_local(grown(subject, size, heartbeat))?);
         }
     }

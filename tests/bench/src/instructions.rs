@@ -10,6 +10,7 @@ use std::{
 use crate::{
     client::Http,
     process::{Cores, Server},
+    protocol::Protocol,
     rows::{ROWS, Row},
     run_local,
     subject::{
@@ -75,7 +76,7 @@ impl<'a> Subject<'a> {
         let time = Duration::ZERO;
         let load =
             Load { warm_up: time, time, connections: 1, sockets: 1, opened: 1, pushed_per_ms: 1 };
-        Self::new(server, true, load)
+        Self::new(server, Protocol::Gateway, load)
     }
 
     /// Does so many exchanges of a row, one after the other, after a preparation for `prepared`.
@@ -94,11 +95,11 @@ impl<'a> Subject<'a> {
         if row == Row::Opened {
             let mut open = Vec::new();
             for handshake in &handshakes[..count] {
-                open.push(self.open(handshake).await?);
+                open.push(handshake.open(self.server.port).await?);
             }
             return Ok(());
         }
-        let mut socket = self.open(&handshakes[0]).await?;
+        let mut socket = handshakes[0].open(self.server.port).await?;
         for n in 0..count {
             if row == Row::Pushed {
                 http.ask(&message_to(&devices[0], n), 202).await?;

@@ -9,8 +9,10 @@ mod exchanges;
 mod growth;
 mod instructions;
 mod measure;
+mod peers;
 mod process;
 mod prospect;
+mod protocol;
 mod recovery;
 mod redis;
 mod redis_cost;
@@ -19,6 +21,7 @@ mod rows;
 mod soak;
 mod stress;
 mod subject;
+mod workers;
 mod yardsticks;
 
 use std::{
@@ -72,6 +75,12 @@ struct Arguments {
     /// What exchanges cost a Redis; nothing is written.
     #[arg(long)]
     redis: bool,
+    /// What a user would pick instead: Fastify, ws, Socket.IO, Centrifugo, Nchan; nothing is written.
+    #[arg(long)]
+    peers: bool,
+    /// What a second worker adds, and how long each exchange is in the engine; nothing is written.
+    #[arg(long)]
+    workers: bool,
     /// What those that talk notice of floods, of readers that stop, and of 19,000 that come back at
     /// once; nothing is written.
     #[arg(long)]
@@ -160,6 +169,14 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let rounds = if arguments.smoke { 1 } else { arguments.rounds };
     if arguments.redis {
         println!("{}", redis_cost::table(&programs, load, rounds)?);
+        return Ok(());
+    }
+    if arguments.peers {
+        println!("{}", peers::table(&programs, load, rounds, !arguments.smoke)?);
+        return Ok(());
+    }
+    if arguments.workers {
+        println!("{}", workers::table(&programs, load, rounds)?);
         return Ok(());
     }
     if arguments.stress {

@@ -4,8 +4,10 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, BufRead, BufReader},
+    net::{Ipv4Addr, TcpStream},
     path::Path,
     process::{self, Child, Command, Stdio},
+    thread::sleep,
     time::Duration,
 };
 
@@ -13,6 +15,9 @@ use tempfile::TempDir;
 
 /// The operator key of every gateway here.
 pub const OPERATOR_KEY: &str = "the-operator-key-of-the-benchmark";
+
+/// Tries to reach a server that starts, one each 50 ms.
+const TRIES: usize = 200;
 
 /// The cores that the servers and the load run on.
 #[derive(Clone, Copy)]
@@ -42,34 +47,80 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a program that prints a URL with its port. `%` in an argument stands for its folder.
+    /// Starts a program that prints a URL with its port, on the server's core. `%` in an argument
+    /// stands for its folder.
     pub fn start(
         program: impl AsRef<OsStr>,
         arguments: &[String],
         cores: Cores,
     ) -> io::Result<Self> {
+        Self::start_on(&cores.server.to_string(), program, arguments)
+    }
+
+    /// Starts a program on these cores, such as `0,1`.
+    pub fn start_on(
+        cores: &str,
+        program: impl AsRef<OsStr>,
+        arguments: &[String],
+    ) -> io::Result<Self> {
+        let mut server = Self::spawn(0, &[], cores, program.as_ref(), arguments)?;
+        let mut line = String::new();
+        if let Some(output) = server.child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let port = line.split_once("http://127.0.0.1:").and_then(|(_, rest)| {
+            rest.split(|digit: char| !digit.is_ascii_digit()).next()?.parse().ok()
+        });
+        server.port = port.ok_or_else(|| server.does_not_start())?;
+        Ok(server)
+    }
+
+    /// Starts a program that listens on `port`, on the server's core, and waits until it does. It finds
+    /// `files` in its folder, for which `%` stands in them too.
+    pub fn start_at(
+        port: u16,
+        files: &[(&str, &str)],
+        program: impl AsRef<OsStr>,
+        arguments: &[String],
+        cores: Cores,
+    ) -> io::Result<Self> {
+        let cores = cores.server.to_string();
+        let server = Self::spawn(port, files, &cores, program.as_ref(), arguments)?;
+        for _ in 0..TRIES {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return Ok(server);
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Err(server.does_not_start())
+    }
+
+    fn spawn(
+        port: u16,
+        files: &[(&str, &str)],
+        cores: &str,
+        program: &OsStr,
+        arguments: &[String],
+    ) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().display().to_string();
-        let mut child = Command::new("taskset")
-            .args(["-c", &cores.server.to_string()])
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text.replace('%', &path))?;
+        }
+        let child = Command::new("taskset")
+            .args(["-c", cores])
             .arg(program)
             .args(arguments.iter().map(|argument| argument.replace('%', &path)))
             .env("CONNECTSOCKET_OPERATOR_KEY", OPERATOR_KEY)
             .stdout(Stdio::piped())
             .stderr(File::create(folder.path().join("log"))?)
             .spawn()?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let port = line.split_once("http://127.0.0.1:").and_then(|(_, rest)| {
-            rest.split(|digit: char| !digit.is_ascii_digit()).next()?.parse().ok()
-        });
-        let port = port.ok_or_else(|| {
-            let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            io::Error::other(format!("the server does not start: {log}"))
-        })?;
         Ok(Self { child, port, folder })
+    }
+
+    fn does_not_start(&self) -> io::Error {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        io::Error::other(format!("the server does not start: {log}"))
     }
 
     /// Ends it in its own time, and returns what is in a file of its folder then.

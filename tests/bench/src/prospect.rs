@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::{
     client::{Http, Socket, close_code, number, request, text},
     process::OPERATOR_KEY,
-    subject::{ACCEPTED, MESSAGE, acknowledgement, handshake},
+    subject::{ACCEPTED, HELLO, MESSAGE, acknowledgement, handshake},
 };
 
 /// What the client has counted, by the lines of the gateway's metrics.
@@ -61,9 +61,8 @@ const MESSAGES: usize = 5;
 /// A message of the operator.
 const DATA: &str = r#"{"text":"Good morning, how can I help you?"}"#;
 
-/// The other kinds of frames.
+/// The answer to a ping.
 const PONG: &[u8] = br#"{"type":"pong""#;
-const HELLO: &[u8] = br#"{"type":"hello""#;
 
 impl<'a> Prospect<'a> {
     /// Gets a token for a new device.

@@ -26,8 +26,8 @@ use crate::{
 /// Devices that are made at the same time, so that a commit has many entries.
 const AT_ONCE: usize = 1000;
 
-/// Nothing is notified while a journal is filled.
-struct Nothing;
+/// Nothing is notified where the engine is called without a gateway.
+pub struct Nothing;
 
 impl EngineListener for Nothing {
     fn end(&self, _: &ConnectionId, _: EndReason) {}

@@ -6,6 +6,7 @@ use crate::{
     client::ready,
     measure::{Measured, median},
     process::Server,
+    protocol::Protocol,
     redis::RedisServer,
     run_local,
     subject::{GATEWAY_FLAGS, Load, Programs, Subject},
@@ -58,7 +59,7 @@ fn measure(programs: &Programs, load: Load, exchange: Exchange) -> io::Result<Me
     let mut flags = GATEWAY_FLAGS.map(str::to_owned).to_vec();
     flags.extend(["--redis-url".to_owned(), redis.url()]);
     let server = Server::start(&programs.gateway, &flags, programs.cores)?;
-    let subject = Subject { redis: Some(&redis), ..Subject::new(&server, true, load) };
+    let subject = Subject { redis: Some(&redis), ..Subject::new(&server, Protocol::Gateway, load) };
     run_local(async {
         ready(server.port, READY_WITHIN).await?;
         match exchange {

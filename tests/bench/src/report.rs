@@ -16,28 +16,34 @@ const END: &str = "<!-- /bench -->\n";
 pub fn line(row: Row, gateway: Measured, yardstick: Measured) -> String {
     let times = |it: Measured| format!("{} / {}", micros(it.p50), micros(it.p99));
     let line = format!(
-        "| {} | {:.0}/s | {:.0}/s | {:.2} | {:.1} / {:.1} | {:.2} | {} | {} |",
+        "| {} | {:.0}/s | {:.0}/s | {} | {:.1} / {:.1} | {} | {} | {} |",
         row.name(),
         gateway.rate,
         yardstick.rate,
-        gateway.rate / yardstick.rate,
+        share(gateway.rate, yardstick.rate),
         gateway.cpu,
         yardstick.cpu,
-        yardstick.cpu / gateway.cpu,
+        share(yardstick.cpu, gateway.cpu),
         times(gateway),
         times(yardstick),
     );
     if row == Row::Opened {
         let (one, other) = (gateway.memory, yardstick.memory);
         return format!(
-            "{line}\n| idle socket | {one:.1} KiB | {other:.1} KiB | {:.2} | | | | |",
-            other / one
+            "{line}\n| idle socket | {one:.1} KiB | {other:.1} KiB | {} | | | | |",
+            share(other, one)
         );
     }
     line
 }
 
-fn micros(micros: f64) -> String {
+/// One figure as a share of another; of one that was too short to be measured there is none.
+pub fn share(one: f64, of: f64) -> String {
+    if of == 0.0 { "none".to_owned() } else { format!("{:.2}", one / of) }
+}
+
+/// A time with its unit.
+pub fn micros(micros: f64) -> String {
     if micros < 1000.0 { format!("{micros:.0} us") } else { format!("{:.1} ms", micros / 1000.0) }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use crate::{
     measure::Measured,
     process::Server,
+    protocol::Protocol,
     run_local,
     subject::{GATEWAY_FLAGS, Load, Programs, Subject},
 };
@@ -75,14 +76,17 @@ impl Row {
             let arguments = ["yardstick".to_owned(), self.yardstick().to_owned()];
             Server::start(&programs.bench, &arguments, programs.cores)?
         };
-        let subject = Subject::new(&server, of_gateway, load);
-        run_local(async {
-            match self {
-                Self::Post | Self::PostJournaled => subject.posts().await,
-                Self::Accepted | Self::AcceptedJournaled => subject.messages().await,
-                Self::Opened => subject.opened().await,
-                Self::Pushed => subject.pushed().await,
-            }
-        })
+        let protocol = if of_gateway { Protocol::Gateway } else { Protocol::Bare };
+        run_local(self.exchanges(Subject::new(&server, protocol, load)))
+    }
+
+    /// Does the exchanges of the row with a server.
+    pub async fn exchanges(self, subject: Subject<'_>) -> io::Result<Measured> {
+        match self {
+            Self::Post | Self::PostJournaled => subject.posts().await,
+            Self::Accepted | Self::AcceptedJournaled => subject.messages().await,
+            Self::Opened => subject.opened().await,
+            Self::Pushed => subject.pushed().await,
+        }
     }
 }

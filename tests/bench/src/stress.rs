@@ -5,12 +5,15 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     fmt::Write,
-    io,
+    io, mem,
     rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
 use tokio::{
+    sync::oneshot,
     task::{JoinHandle, JoinSet, spawn_local},
     time::sleep,
 };
@@ -20,9 +23,10 @@ use crate::{
     event_stream::EventStream,
     measure::{Measured, Used, Window, median},
     process::{OPERATOR_KEY, Server},
+    protocol::Protocol,
     run_local,
     subject::{
-        ACCEPTED, Device, GATEWAY_FLAGS, Load, Programs, Subject, message_from, message_to,
+        ACCEPTED, Device, HELLO, Load, Programs, Subject, flags_without, message_from, message_to,
         write_count,
     },
 };
@@ -69,70 +73,89 @@ const TROUBLES: [(Trouble, &str); 3] = [
 /// Both tables.
 pub fn tables(programs: &Programs, load: Load, stress: Stress) -> io::Result<String> {
     // What a prospect may send is limited here.
-    let flags: Vec<_> = GATEWAY_FLAGS.map(str::to_owned).into_iter().collect();
-    let at = flags.iter().position(|flag| flag == "--frames-per-second").unwrap_or(0);
-    let flags = [&flags[..at], &flags[at + 2..]].concat();
+    let flags = flags_without("--frames-per-second");
     let server = Server::start(&programs.gateway, &flags, programs.cores)?;
-    let subject = Subject::new(&server, true, load);
+    let subject = Subject::new(&server, Protocol::Gateway, load);
     let mut table = run_local(troubles(subject, stress))?;
     drop(server);
     let server = Server::start(&programs.gateway, &flags, programs.cores)?;
-    let subject = Subject::new(&server, true, load);
+    let subject = Subject::new(&server, Protocol::Gateway, load);
     table += "\n";
     table += &run_local(storm(subject, stress))?;
     Ok(table)
 }
 
-/// Prospects that talk at an even rate.
+/// Prospects that talk at an even rate, on a thread of their own: what they wait for is the server, not
+/// the thousands that this client has beside them. It ends with the server.
 struct Talkers {
-    window: Rc<RefCell<Window>>,
-    tasks: JoinSet<io::Result<()>>,
+    window: Arc<Mutex<Window>>,
+    thread: thread::JoinHandle<io::Result<()>>,
 }
 
 impl Talkers {
     async fn start(subject: &Subject<'_>, count: usize) -> io::Result<Self> {
         let devices = subject.devices(count).await?;
-        let window = Rc::new(RefCell::new(Window::new(Instant::now(), Duration::ZERO)));
-        let mut tasks = JoinSet::new();
-        for (n, handshake) in subject.handshakes(&devices).await?.iter().enumerate() {
-            let mut socket = subject.open(handshake).await?;
-            let window = Rc::clone(&window);
-            tasks.spawn_local(async move {
-                let (mut frame, at) = message_from();
-                let begin = Instant::now() + PAUSE * u32::try_from(n).unwrap_or(0) / 100;
-                for count in 0.. {
-                    let due = begin + PAUSE * count;
-                    tokio::time::sleep_until(due.into()).await;
-                    write_count(&mut frame, at, count as usize);
-                    socket.send(&frame).await?;
-                    socket.next_like(ACCEPTED).await?;
-                    // From when it was due: a wait of one delays the next ones too.
-                    window.borrow_mut().count(due);
+        let handshakes = subject.handshakes(&devices).await?;
+        let window = Arc::new(Mutex::new(Window::new(Instant::now(), Duration::ZERO)));
+        let (port, of_thread) = (subject.server.port, Arc::clone(&window));
+        let (opened, all_open) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            run_local(async move {
+                let mut tasks = JoinSet::new();
+                for (n, handshake) in handshakes.iter().enumerate() {
+                    let socket = handshake.open(port).await?;
+                    tasks.spawn_local(talk(socket, n, Arc::clone(&of_thread)));
+                }
+                let _ = opened.send(());
+                while let Some(ended) = tasks.join_next().await {
+                    ended.map_err(io::Error::other)??;
                 }
                 Ok(())
-            });
-        }
-        Ok(Self { window, tasks })
+            })
+        });
+        all_open.await.map_err(io::Error::other)?;
+        Ok(Self { window, thread })
+    }
+
+    /// Begins a window, and returns the one before.
+    fn replace(&self, window: Window) -> Window {
+        mem::replace(&mut *self.window.lock().unwrap_or_else(PoisonError::into_inner), window)
     }
 
     /// What they notice meanwhile.
     async fn watch<T>(
-        &mut self,
+        &self,
         meanwhile: impl Future<Output = io::Result<T>>,
     ) -> io::Result<(Measured, T)> {
         let begin = Instant::now();
-        self.window.replace(Window::new(begin, Duration::from_hours(1)));
+        self.replace(Window::new(begin, Duration::from_hours(1)));
         let outcome = meanwhile.await?;
-        if let Some(ended) = self.tasks.try_join_next() {
-            ended.map_err(io::Error::other)??;
+        let window = self.replace(Window::new(begin, Duration::ZERO));
+        if self.thread.is_finished() {
+            return Err(io::Error::other("a prospect that talks was disconnected"));
         }
-        let window = self.window.replace(Window::new(begin, Duration::ZERO));
         Ok((window.measured(Used::default()), outcome))
     }
 }
 
+/// Sends one message after the other, each at its time, and counts how long it waits for `accepted`.
+async fn talk(mut socket: Socket, n: usize, window: Arc<Mutex<Window>>) -> io::Result<()> {
+    let (mut frame, at) = message_from();
+    let begin = Instant::now() + PAUSE * u32::try_from(n).unwrap_or(0) / 100;
+    for count in 0.. {
+        let due = begin + PAUSE * count;
+        tokio::time::sleep_until(due.into()).await;
+        write_count(&mut frame, at, count as usize);
+        socket.send(&frame).await?;
+        socket.next_like(ACCEPTED).await?;
+        // From when it was due: a wait of one delays the next ones too.
+        window.lock().unwrap_or_else(PoisonError::into_inner).count(due);
+    }
+    Ok(())
+}
+
 async fn troubles(subject: Subject<'_>, stress: Stress) -> io::Result<String> {
-    let mut talkers = Talkers::start(&subject, stress.talking).await?;
+    let talkers = Talkers::start(&subject, stress.talking).await?;
     let wait = || async {
         sleep(stress.time).await;
         Ok(())
@@ -178,7 +201,8 @@ async fn make(trouble: Trouble, subject: &Subject<'_>) -> io::Result<Vec<JoinHan
         })]);
     }
     let device = subject.devices(1).await?.remove(0);
-    let socket = subject.open(&subject.handshakes(std::slice::from_ref(&device)).await?[0]).await?;
+    let openings = subject.handshakes(std::slice::from_ref(&device)).await?;
+    let socket = openings[0].open(port).await?;
     if let Trouble::Flood = trouble {
         return Ok(vec![spawn_local(flood(port, device, socket))]);
     }
@@ -212,7 +236,7 @@ async fn come_back(port: u16, device: &Device, count: usize) -> io::Result<Socke
     write_count(&mut request, at, count);
     Http::open(port).await?.ask(&request, 200).await?;
     let mut socket = Socket::open(port, &device.handshake(&device.half_ref(count))).await?;
-    socket.next_like(br#"{"type":"hello""#).await?;
+    socket.next_like(HELLO).await?;
     Ok(socket)
 }
 
@@ -227,7 +251,7 @@ struct Return {
 }
 
 async fn storm(subject: Subject<'_>, stress: Stress) -> io::Result<String> {
-    let mut talkers = Talkers::start(&subject, stress.talking).await?;
+    let talkers = Talkers::start(&subject, stress.talking).await?;
     let lost = Subject { first_device: stress.talking, idle: stress.talking, ..subject };
     let devices = lost.devices(stress.lost).await?;
     let (sockets, opened) = lost.open_all(lost.handshakes(&devices).await?).await?;

@@ -13,6 +13,7 @@ use crate::{
     books::Books,
     client::{Http, Socket, request, text},
     process::{Cores, OPERATOR_KEY, Server},
+    protocol::Protocol,
     redis::RedisServer,
 };
 
@@ -62,13 +63,39 @@ pub const GATEWAY_FLAGS: [&str; 20] = [
     "1000000000000",
 ];
 
+/// The flags but for one and its value.
+pub fn flags_without(name: &str) -> Vec<String> {
+    let pairs = GATEWAY_FLAGS.chunks(2).filter(|pair| pair[0] != name);
+    pairs.flatten().map(ToString::to_string).collect()
+}
+
+/// How a socket is opened.
+pub struct Opening {
+    handshake: Vec<u8>,
+    greeting: Vec<(Option<Vec<u8>>, &'static [u8])>,
+}
+
+impl Opening {
+    /// Opens the socket, until a message could come.
+    pub async fn open(&self, port: u16) -> io::Result<Socket> {
+        let mut socket = Socket::open(port, &self.handshake).await?;
+        for (frame, answer) in &self.greeting {
+            if let Some(frame) = frame {
+                socket.send(frame).await?;
+            }
+            socket.next_like(answer).await?;
+        }
+        Ok(socket)
+    }
+}
+
 /// A server under load.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub server: &'a Server,
     /// The Redis that the gateway uses, if it uses one.
     pub redis: Option<&'a RedisServer>,
-    pub of_gateway: bool,
+    pub protocol: Protocol,
     pub load: Load,
     /// The number of its first device: no two exchanges with one server share a device.
     pub first_device: usize,
@@ -83,7 +110,7 @@ pub struct Device {
 }
 
 impl Device {
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("device-{}", self.number)
     }
 
@@ -119,14 +146,18 @@ impl Device {
     }
 }
 
-/// The head of a handshake with further headers.
+/// The head of a handshake that redeems `half_ref`, with further headers.
 pub fn handshake(half_ref: &str, headers: &str) -> Vec<u8> {
     let half_ref = BASE64_URL_SAFE_NO_PAD.encode(half_ref);
+    let protocol = format!("sec-websocket-protocol: prospect.v1, halfref.{half_ref}\r\n");
+    handshake_at("/prospect/socket", &(protocol + headers))
+}
+
+/// The head of a handshake at a path, with further headers.
+pub fn handshake_at(path: &str, headers: &str) -> Vec<u8> {
     format!(
-        "GET /prospect/socket HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\n\
-         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         sec-websocket-protocol: prospect.v1, halfref.{half_ref}\r\n{headers}\r\n"
+        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
     )
     .into_bytes()
 }
@@ -140,8 +171,8 @@ pub fn write_count(request: &mut [u8], at: usize, mut count: usize) {
 }
 
 impl<'a> Subject<'a> {
-    pub const fn new(server: &'a Server, of_gateway: bool, load: Load) -> Self {
-        Self { server, redis: None, of_gateway, load, first_device: 0, idle: 0 }
+    pub const fn new(server: &'a Server, protocol: Protocol, load: Load) -> Self {
+        Self { server, redis: None, protocol, load, first_device: 0, idle: 0 }
     }
 
     /// Devices, each with a token of the test channel.
@@ -150,7 +181,7 @@ impl<'a> Subject<'a> {
         let mut devices = Vec::with_capacity(count);
         for number in self.first_device..self.first_device + count {
             let mut token = "none".to_owned();
-            if self.of_gateway {
+            if self.protocol.is_gateway() {
                 let body = format!(r#"{{"channel":"test","deviceTag":"device-{number}"}}"#);
                 let answer = http.answer(&request("PUT /token", "", &body)).await?;
                 let body = String::from_utf8_lossy(&answer.body).into_owned();
@@ -164,44 +195,43 @@ impl<'a> Subject<'a> {
     }
 
     /// Authorises a socket for each device.
-    pub async fn handshakes(&self, devices: &[Device]) -> io::Result<Vec<Vec<u8>>> {
+    pub async fn handshakes(&self, devices: &[Device]) -> io::Result<Vec<Opening>> {
         let mut http = Http::open(self.server.port).await?;
         let mut handshakes = Vec::with_capacity(devices.len());
         for device in devices {
-            let half_ref = device.half_ref(0);
-            if self.of_gateway {
+            if self.protocol.is_gateway() {
                 http.ask(&device.authorisation().0, 200).await?;
             }
-            handshakes.push(device.handshake(&half_ref));
+            handshakes.push(Opening {
+                handshake: self.protocol.handshake(device),
+                greeting: self.protocol.greeting(device),
+            });
         }
         Ok(handshakes)
     }
 
-    /// Opens a socket, up to the gateway's first frame.
-    pub async fn open(&self, handshake: &[u8]) -> io::Result<Socket> {
-        let mut socket = Socket::open(self.server.port, handshake).await?;
-        if self.of_gateway {
-            socket.next_like(br#"{"type":"hello""#).await?;
-        }
-        Ok(socket)
-    }
-
     /// Fails unless the gateway has so many sockets, and those that are idle.
     pub async fn check_sockets(&self, count: usize) -> io::Result<()> {
-        if !self.of_gateway {
+        if !self.protocol.is_gateway() {
             return Ok(());
         }
         Books::read(self.server.port).await?.check("connectsocket_sockets", self.idle + count)
     }
 }
 
+pub const HELLO: &[u8] = br#"{"type":"hello""#;
 pub const MESSAGE: &[u8] = br#"{"type":"message""#;
 pub const ACCEPTED: &[u8] = br#"{"type":"accepted""#;
 
 /// A prospect's message of 100 bytes, and where in it the id is.
 pub fn message_from() -> (Vec<u8>, usize) {
-    let start = r#"{"type":"message","id":""#;
-    let frame = text(&format!(r#"{start}{:016}","data":"{}"}}"#, 0, "x".repeat(100)));
+    message_with(r#"{"type":"message","id":""#, r#"","data":""#, r#""}"#)
+}
+
+/// A frame with an id after `start`, and 100 bytes after `middle`; and where in it the id is.
+pub fn message_with(start: &str, middle: &str, end: &str) -> (Vec<u8>, usize) {
+    let frame = text(&format!("{start}{:016}{middle}{}{end}", 0, "x".repeat(100)));
+    // Its own head is 8 bytes long: it has more than 125 bytes.
     (frame, 8 + start.len())
 }
 
