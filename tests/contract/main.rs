@@ -8,4 +8,5 @@ mod examples;
 mod limits;
 mod routes;
 mod rules;
+mod scratch_build;
 mod served;

@@ -60,6 +60,7 @@ pub struct GatewayBuilder {
     ignored_signal: Option<&'static str>,
     subcommand: Option<&'static str>,
     other_user: Option<PathBuf>,
+    program: Option<PathBuf>,
 }
 
 impl GatewayBuilder {
@@ -81,6 +82,13 @@ impl GatewayBuilder {
     #[must_use]
     pub fn other_user(mut self, program: &Path) -> Self {
         self.other_user = Some(program.to_owned());
+        self
+    }
+
+    /// From this program instead of the one under test.
+    #[must_use]
+    pub fn program_at(mut self, program: &Path) -> Self {
+        self.program = Some(program.to_owned());
         self
     }
 
@@ -149,11 +157,12 @@ impl GatewayBuilder {
             self.ignored_signal.map(|name| format!("trap '' {name}")),
         ];
         let limits: Vec<_> = limits.into_iter().flatten().collect();
+        let program = self.program.as_deref().unwrap_or_else(|| binary());
         if limits.is_empty() {
-            return Command::new(binary());
+            return Command::new(program);
         }
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!(r#"{} && exec "$0" "$@""#, limits.join(" && "))).arg(binary());
+        shell.arg("-c").arg(format!(r#"{} && exec "$0" "$@""#, limits.join(" && "))).arg(program);
         shell
     }
 

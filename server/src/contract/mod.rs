@@ -2,6 +2,7 @@
 //! frames, events and problems, and the documents in which it is served.
 
 mod asyncapi;
+mod deprecated;
 mod event_stream;
 pub mod limits;
 mod openapi_30;
@@ -296,6 +297,7 @@ pub static DOCUMENTS: [Document; 4] = [
 pub fn documents(contract: &OpenApi) -> [(&'static str, String); DOCUMENTS.len()] {
     let mut contract = serde_json::to_value(contract).expect("a contract is JSON");
     event_stream::complete(&mut contract);
+    deprecated::mark(&mut contract);
     let version = contract["info"]["version"].clone();
     let versioned = &mut contract["paths"]["/contract/{version}/{document}"]["get"];
     versioned["parameters"][0]["example"] = version;

@@ -4,11 +4,12 @@
 //! extensions(("x-deprecated-since" = json!("2026-12-01")), ("x-sunset" = json!("2027-06-30")))
 //! ```
 //!
-//! From them come `deprecated: true` and the response headers in the contract, and the headers
+//! From them come `deprecated: true`, a sentence and the response headers in the contract, and the headers
 //! `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and `Link` of every response of the operation.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::{self, Display, Formatter},
     time::{Duration, SystemTime},
 };
 
@@ -74,6 +75,16 @@ impl Announcement {
     }
 }
 
+impl Display for Announcement {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let [since, sunset] = [self.since, self.sunset].map(|time| {
+            let text = humantime::format_rfc3339_seconds(time).to_string();
+            text.split('T').next().unwrap_or_default().to_owned()
+        });
+        write!(out, "Deprecated since {since}. It may be removed from {sunset} on.")
+    }
+}
+
 /// The beginning of a day such as `2027-06-30`, in UTC.
 fn day(value: &Value) -> Result<SystemTime, String> {
     let day = value.as_str().unwrap_or_default();
@@ -81,7 +92,8 @@ fn day(value: &Value) -> Result<SystemTime, String> {
         .map_err(|error| format!("{value} is not a day such as 2027-06-30: {error}"))
 }
 
-/// Marks the deprecated operations of a contract: `deprecated: true`, and the headers of their responses.
+/// Marks the deprecated operations of a contract: `deprecated: true`, a sentence with the days, and the
+/// headers of their responses.
 ///
 /// # Panics
 /// When a day is missing or wrong, or the sunset comes less than half a year after the deprecation. The
@@ -91,11 +103,21 @@ pub fn mark(contract: &mut OpenApi) {
     for (path, item) in &mut contract.paths.paths {
         for (_, operation) in operations_of(item) {
             let announced = Announcement::of(operation);
-            if announced.unwrap_or_else(|error| panic!("{path}: {error}")).is_none() {
+            let announced = announced.unwrap_or_else(|error| panic!("{path}: {error}"));
+            let Some(announcement) = announced else {
+                let is_marked = operation.deprecated == Some(Deprecated::True);
+                assert!(!is_marked, "{path}: a deprecated operation needs {SINCE} and {SUNSET}");
                 continue;
-            }
+            };
             any = true;
             operation.deprecated = Some(Deprecated::True);
+            let sentence = announcement.to_string();
+            operation.description = Some(match &operation.description {
+                Some(description) if !description.is_empty() => {
+                    format!("{description}\n\n{sentence}")
+                }
+                _ => sentence,
+            });
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
                     for (name, _) in header_components() {

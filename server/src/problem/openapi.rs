@@ -55,8 +55,11 @@ pub fn responses(
 }
 
 fn response(status: u16, kinds: &[ProblemKind], examples: Vec<(String, Example)>) -> Response {
-    let titles: Vec<_> =
-        kinds.iter().map(|kind| format!("`{}`: {}.", kind.name(), kind.title())).collect();
+    let titles = kinds.iter().map(|kind| {
+        let deprecated = kind.deprecated().map(|instead| format!(" Deprecated: {instead}"));
+        format!("`{}`: {}.{}", kind.name(), kind.title(), deprecated.unwrap_or_default())
+    });
+    let titles: Vec<_> = titles.collect();
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(examples)
