@@ -4,6 +4,7 @@ mod committed;
 mod deprecation;
 mod dialects;
 mod document;
+mod documented_operation;
 mod examples;
 mod limits;
 mod routes;
