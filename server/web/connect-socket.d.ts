@@ -94,7 +94,10 @@ export interface Connection {
   readonly queued: number;
   /** Drops the socket and opens the next one at once. Starts a closed connection again. */
   reconnect(): void;
-  /** Ends this object. Other tabs continue, and what is queued stays in the storage. */
+  /**
+   * Ends this object. Other tabs continue, and what is queued stays in the storage. A message whose handler runs is
+   * still acknowledged, if the handler ends within a second.
+   */
   close(): void;
 }
 

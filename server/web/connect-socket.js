@@ -28,7 +28,7 @@ export function connect({
   framesPerSecond = 20, maxQueued = 1000, maxFrameBytes = 4096, tabs = true,
   fetch = globalThis.fetch, WebSocket = globalThis.WebSocket,
 }) {
-  if (!WebSocket) throw new TypeError('Pass a WebSocket: there is none here.');
+  if (!WebSocket) throw new TypeError('There is no WebSocket: use Node 22, or pass one.');
   if (!channel && !token) throw new TypeError('Pass a channel or a token.');
   const name = `connect-socket:${new URL(url).host}:${deviceTag}`;
   const locks = tabs && globalThis.BroadcastChannel && globalThis.navigator?.locks;
@@ -42,6 +42,8 @@ export function connect({
   let socket; // from hello to the end
   let isLeader = false;
   let isEnded = false;
+  let isClosing = false; // on the caller's request
+  let isHandling = false;
   let leaving;
   let wake = () => {};
   let running = Promise.resolve();
@@ -210,18 +212,22 @@ export function connect({
 
   /** Hands a message to the handler unless it was handled before, then acknowledges it. */
   function deliver({ epoch, seq, data }, on) {
+    const isHandled = () => epoch === seen.epoch && seq <= seen.seq;
     handled = handled.then(async () => {
-      for (let failures = 1; (epoch !== seen.epoch || seq > seen.seq) && !isEnded; failures += 1) {
+      for (let failures = 1; !isHandled() && !isClosing && !isEnded; failures += 1) {
         try {
+          isHandling = true;
           await onMessage(data, { epoch, seq });
           seen = { epoch, seq };
           if (on) save('seen', seen);
         } catch (error) {
           onError(error);
+          isHandling = false;
           await sleep(backOffMs(failures));
         }
       }
-      if (on && on === socket) socket.ack(seq);
+      if (on && on === socket && isHandled()) socket.ack(seq);
+      isHandling = false;
     });
   }
 
@@ -253,7 +259,7 @@ export function connect({
       const entry = { id: secret().slice(16), data: JSON.stringify(data) };
       if (!entry.data) throw new TypeError('This is not JSON.');
       if (new Blob([entry.data]).size + 80 > maxFrameBytes) throw new RangeError(`More than ${maxFrameBytes} bytes.`);
-      if (isEnded) throw failure('The connection is closed.', status);
+      if (isClosing || isEnded) throw failure('The connection is closed.', status);
       if (queue.length >= maxQueued) throw failure('The queue is full.');
       waiting.set(entry.id, { resolve, reject });
       enqueue(entry);
@@ -305,7 +311,7 @@ export function connect({
   }
 
   function start() {
-    isEnded = false;
+    isEnded = isClosing = false;
     leaving = new AbortController();
     running = running.then(() => (locks ? locks.request(name, { signal: leaving.signal }, lead) : lead())).catch(() => {});
     tell({ isNew: true });
@@ -346,10 +352,17 @@ export function connect({
       wake();
     },
     close() {
-      isLeader = false; // the other tabs go on
-      finish({ state: 'closed' });
-      listen('removeEventListener');
-      bus?.close();
+      const leave = () => {
+        isLeader = false; // the other tabs go on
+        finish({ state: 'closed' });
+        listen('removeEventListener');
+        bus?.close();
+      };
+      isClosing = true;
+      if (!isHandling) return leave();
+      // The message that is being handled is still acknowledged.
+      const timer = setTimeout(leave, 1000);
+      handled.then(leave).then(() => clearTimeout(timer));
     },
   };
 }

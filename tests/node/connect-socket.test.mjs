@@ -175,6 +175,31 @@ test('a message is acknowledged after its handler, and a handler that fails is c
   assert.equal(told.errors.length, 1);
 });
 
+test('a message whose handler closes the connection is acknowledged', async (t) => {
+  const deviceTag = `device-${crypto.randomUUID()}`;
+  const { connection, told, is } = client(t, {
+    deviceTag, onMessage: async (data) => { told.messages.push(data); connection.close(); await sleep(10); },
+  });
+  await is('open');
+  await sendTo(deviceTag, 1);
+  await is('closed');
+  assert.deepEqual(told.messages, [1]);
+  await until('an empty outbox', async () => (await operator('GET', deviceTag)).unacknowledged === 0);
+});
+
+test('a connection closes although a handler does not end', async (t) => {
+  const deviceTag = `device-${crypto.randomUUID()}`;
+  const { connection, told, is } = client(t, {
+    deviceTag, onMessage: (data) => { told.messages.push(data); return new Promise(() => {}); },
+  });
+  await is('open');
+  await sendTo(deviceTag, 1);
+  await until('a message', () => told.messages.length === 1);
+  connection.close();
+  await is('closed');
+  await assert.rejects(connection.send('late'));
+});
+
 test('a message that was handled is not handled again after a restart', async (t) => {
   const [deviceTag, shared] = [`device-${crypto.randomUUID()}`, storage()];
   // Nothing that this one sends arrives, so the gateway does not hear of its acknowledgement.
