@@ -92,7 +92,18 @@ function leave() {
   askToErase(false);
   $('people').replaceChildren();
   $('people-empty').hidden = false;
+  explainEmpty();
   drawCode();
+}
+
+/** Says in the empty lists why they are empty. */
+function explainEmpty() {
+  $('people-empty').textContent = reading
+    ? 'No one is connected yet. Connect the prospect, and it appears here.'
+    : 'Connect the operator to see who is connected.';
+  $('events-empty').textContent = reading
+    ? 'Nothing has happened since you connected. Connect the prospect, or let it say something.'
+    : 'Connect the operator to read the event stream.';
 }
 
 $('enter').addEventListener('submit', (event) => {
@@ -107,9 +118,9 @@ $('enter').addEventListener('submit', (event) => {
   setState($('operator-state'), 'connecting', 'Connecting');
   trouble($('operator-trouble'));
   clear($('events'));
-  $('events-empty').textContent = 'Nothing has happened since you connected. Connect the prospect, or let it say something.';
   lastId = undefined;
   reading = new AbortController();
+  explainEmpty();
   readEvents(reading.signal);
   drawCode();
 });
