@@ -139,7 +139,15 @@ fn show(plan: &Plan<'_>) -> ExitCode {
     for step in plan.steps() {
         eprintln!("would do: {step}");
     }
-    verdict(&plan.review)
+    conclude(&plan.review)
+}
+
+/// The verdict, with the reason where it is a refusal: the report is far above by then.
+fn conclude(review: &Review) -> ExitCode {
+    if review.refused {
+        eprintln!("the review refuses this change: see its report above");
+    }
+    verdict(review)
 }
 
 /// Updates. The review comes before the steps, so that it is there whatever becomes of them.
@@ -148,7 +156,7 @@ fn perform(plan: &Plan<'_>) -> ExitCode {
     match plan.perform() {
         Ok(()) => {
             eprintln!("everything is up to date; read git diff, then run {TESTS}");
-            verdict(&plan.review)
+            conclude(&plan.review)
         }
         Err(error) => failed(&error),
     }

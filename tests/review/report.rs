@@ -212,7 +212,11 @@ fn update_plans_the_lowest_version_that_the_change_allows() {
     assert!(steps.starts_with(&format!("version {current} -> {next}\n")), "{steps}");
     let version = "would do: write the version into Cargo.toml and server/web/package.json\n";
     let documents = "would do: write openapi/openapi.json, openapi/";
-    assert_says(&steps, &[version, documents, "in tests/fuzz\n", "in tests/clients/rust\n"]);
+    let refused = "the review refuses this change";
+    assert_says(
+        &steps,
+        &[version, documents, "in tests/fuzz\n", "in tests/clients/rust\n", refused],
+    );
     assert_eq!(scratch.git(&["status", "--short"]), "");
     let report = String::from_utf8_lossy(&breaking.stdout).into_owned();
     assert_says(&report, &["# The contract: 1 breaking change", &format!("{current} → {next}.")]);
