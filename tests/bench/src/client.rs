@@ -260,11 +260,12 @@ impl Socket {
         }
     }
 
-    /// Waits for the next text frame that begins like this.
+    /// Waits for the next text frame of which a line begins like this: Centrifugo puts several messages
+    /// into one frame.
     pub async fn next_like(&mut self, start: &[u8]) -> io::Result<Vec<u8>> {
         loop {
             let payload = self.next().await?;
-            if payload.starts_with(start) {
+            if payload.split(|byte| *byte == b'\n').any(|line| line.starts_with(start)) {
                 return Ok(payload);
             }
         }

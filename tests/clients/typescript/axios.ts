@@ -74,7 +74,7 @@ for (let n = 0; n < 50; n += 1) {
 
 /** Its generated type is that of the whole text, but axios hands out the body as it comes. */
 async function openEvents(lastEventId: string) {
-  const stream = await operator.streamEvents(lastEventId, { responseType: 'stream' }).catch((thrown: unknown) => {
+  const stream = await operator.streamEvents(lastEventId, undefined, { responseType: 'stream' }).catch((thrown: unknown) => {
     const status = isAxiosError(thrown) ? thrown.response?.status : undefined;
     if (status !== undefined && status !== 429 && status < 500) throw new Refused(`status ${status}`);
     throw thrown;
