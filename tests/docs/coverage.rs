@@ -20,7 +20,7 @@ const BLOCKS: &[(&str, &str, &str)] = &[
     ("README.md", "HALF_REF=", "docs::commands::the_first_session_ends_with_a_message_each_way"),
     (
         "README.md",
-        "import { connect } from './server/web/connect-socket.js';",
+        "const key = 'paste the operator key here'",
         "docs::commands::the_session_in_javascript_ends_with_a_message_each_way",
     ),
     (
