@@ -122,8 +122,11 @@ impl Model {
 
     /// Whether two devices share a partition.
     fn share_partition(&self, one: &str, other: &str) -> bool {
-        let partition = |device| Home::of_device(device).partition(self.partitions);
-        self.partitions == 1 || partition(one) == partition(other)
+        self.partition(one) == self.partition(other)
+    }
+
+    fn partition(&self, device: &str) -> usize {
+        if self.partitions == 1 { 0 } else { Home::of_device(device).partition(self.partitions) }
     }
 
     fn after(&self, time: Duration) -> Millis {

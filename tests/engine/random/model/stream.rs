@@ -1,6 +1,6 @@
 //! The event stream.
 
-use std::{mem, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use engine::{Event, EventData, Millis};
 
@@ -33,8 +33,8 @@ fn bytes<'a>(events: impl Iterator<Item = &'a Event>, of: impl Fn(&str) -> bool)
 #[derive(Clone, Copy)]
 enum Of<'a> {
     This(&'a str),
-    /// All in the partition of this one.
-    Partition(&'a str),
+    /// All in this partition.
+    Partition(usize),
 }
 
 impl Stream {
@@ -96,21 +96,25 @@ impl Stream {
 impl Model {
     /// The events never take more room than they are given.
     pub fn check_bounds(&self) {
-        let kept = &self.stream.kept;
-        for event in kept {
-            let bytes = |of: Of<'_>| bytes(kept.iter(), |device| self.is_of(of, device));
-            let (of_all, of_device) =
-                (bytes(Of::Partition(&event.device)), bytes(Of::This(&event.device)));
-            assert!(of_all <= self.limits.event_bytes, "the bound of all events");
+        let mut of_devices = BTreeMap::<_, usize>::new();
+        let mut of_partitions = BTreeMap::<_, usize>::new();
+        for event in &self.stream.kept {
+            *of_devices.entry(&*event.device).or_default() += event.size();
+        }
+        for (device, bytes) in of_devices {
             let bound = self.limits.event_bytes_per_device;
-            assert!(of_device <= bound, "the bound of {}", event.device);
+            assert!(bytes <= bound, "the bound of {device}");
+            *of_partitions.entry(self.partition(device)).or_default() += bytes;
+        }
+        for bytes in of_partitions.into_values() {
+            assert!(bytes <= self.limits.event_bytes, "the bound of all events");
         }
     }
 
     fn is_of(&self, of: Of<'_>, device: &str) -> bool {
         match of {
             Of::This(this) => device == this,
-            Of::Partition(other) => self.share_partition(device, other),
+            Of::Partition(partition) => self.partition(device) == partition,
         }
     }
 
@@ -144,8 +148,8 @@ impl Model {
 
     /// Whether there is room for `bytes` more.
     fn has_room(&self, device: &str, bytes: usize) -> bool {
-        let of_all = self.stream.bytes(|it| self.share_partition(it, device))
-            + self.reserved(Of::Partition(device));
+        let partition = Of::Partition(self.partition(device));
+        let of_all = self.stream.bytes(|it| self.is_of(partition, it)) + self.reserved(partition);
         of_all + bytes <= self.limits.event_bytes && self.has_room_of_device(device, bytes)
     }
 
@@ -185,7 +189,7 @@ impl Model {
     /// Whether the operator can queue a message: reservations take a half at most.
     pub(super) fn has_room_for_message(&self, device: &str) -> bool {
         let size = self.size_of_expired(device);
-        self.reserved(Of::Partition(device)) + size <= self.limits.event_bytes / 2
+        self.reserved(Of::Partition(self.partition(device))) + size <= self.limits.event_bytes / 2
             && self.reserved(Of::This(device)) + size <= self.limits.event_bytes_per_device / 2
             && self.has_room(device, size)
     }
@@ -200,7 +204,7 @@ impl Model {
             let reserved = self.reserved(of) + self.stream.unswept_bytes(is_of);
             stored + self.reserved(of) + MOST <= limit && reserved + MOST / 2 <= limit / 2
         };
-        is_certain(Of::Partition(device), self.limits.event_bytes)
+        is_certain(Of::Partition(self.partition(device)), self.limits.event_bytes)
             && is_certain(Of::This(device), self.limits.event_bytes_per_device)
     }
 
