@@ -5,14 +5,14 @@
 //! at most [`MAX_DATA_BYTES`] of JSON  ->  at most 60 KiB of JSON
 //! ```
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use api_types::{close_code, device_data, event, frame, operator, parameter, payload};
 use engine::Limits;
 use serde_json::Value;
 
 /// The limits by their names: what stands behind the last `::` of a link.
-fn limits() -> Vec<(&'static str, String)> {
+static LIMITS: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
     let engine = Limits::default();
     vec![
         ("MAX_DATA_BYTES", bytes(operator::MAX_DATA_BYTES)),
@@ -30,7 +30,7 @@ fn limits() -> Vec<(&'static str, String)> {
         ("idempotency_memory", time(engine.idempotency_memory)),
         ("event_ttl", time(engine.event_ttl)),
     ]
-}
+});
 
 /// A size with the largest unit that shows it whole.
 fn bytes(size: usize) -> String {
@@ -61,8 +61,7 @@ pub fn shown(text: &str) -> Result<String, String> {
     for part in parts {
         let (link, rest) = part.split_once("`]").ok_or_else(|| part.to_owned())?;
         let name = link.rsplit("::").next().unwrap_or_default();
-        let limits = limits();
-        let limit = limits.iter().find(|(known, _)| *known == name);
+        let limit = LIMITS.iter().find(|(known, _)| *known == name);
         shown += &limit.ok_or_else(|| link.to_owned())?.1;
         shown += rest;
     }
@@ -121,9 +120,8 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_one_limit() {
-        let limits = limits();
-        let names: BTreeSet<_> = limits.iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), limits.len());
+        let names: BTreeSet<_> = LIMITS.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), LIMITS.len());
     }
 
     #[test]
