@@ -184,13 +184,11 @@ where
         // A peer that is gone already has none.
         let Ok(peer) = stream.peer_addr() else { return };
         let descriptor = self.gateway.descriptors.connect(self.limited(peer.ip()));
-        if descriptor.room == Room::NotForAddress {
-            log_limit(&OVER_LIMIT, "--connections-per-address", peer.ip());
-        }
         match descriptor.room {
             Room::Yes | Room::Reception => {}
             Room::No => return admission::turn_away(&self.gateway, &stream, None),
             Room::NotForAddress => {
+                log_limit(&OVER_LIMIT, "--connections-per-address", peer.ip());
                 return admission::turn_away(&self.gateway, &stream, Some(admission::ADDRESS_FULL));
             }
         }
