@@ -161,13 +161,16 @@ impl Program {
     }
 
     fn start(self, cores: Cores) -> io::Result<Server> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let free_port = || {
+            Ok::<_, io::Error>(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+        };
         match self {
             Self::Node(script) => {
                 let script = folder().join(script).display().to_string();
                 Server::start("node", &[script], cores)
             }
             Self::Centrifugo => {
+                let port = free_port()?;
                 let config = folder().join("centrifugo.json").display().to_string();
                 let port_flag = format!("--http_server.port={port}");
                 let address = "--http_server.address=127.0.0.1".to_owned();
@@ -175,6 +178,7 @@ impl Program {
                 Server::start_at(port, &[], centrifugo(), &arguments, cores)
             }
             Self::Nchan => {
+                let port = free_port()?;
                 let config = fs::read_to_string(folder().join("nginx.conf"))?;
                 let config = config.replace("PORT", &port.to_string());
                 let arguments = ["-c", "%/nginx.conf", "-e", "stderr"].map(str::to_owned);
