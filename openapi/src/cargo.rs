@@ -3,7 +3,7 @@
 use std::{env, process::Command};
 
 /// Cargo as from a terminal. What it tells the program that it runs, build scripts of dependencies
-/// (such as ring's) take for a change of theirs: everything above them would be built anew each time.
+/// (such as ring's) take for a change of theirs: everything above them would be rebuilt each time.
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -37,7 +37,7 @@ struct Turns {
     is_running: Cell<bool>,
 }
 
-/// Who waits for a turn of one kind.
+/// The connections that wait for a turn of one kind.
 struct Queue {
     per_turn: usize,
     waiting: RefCell<VecDeque<oneshot::Sender<()>>>,
@@ -87,7 +87,7 @@ async fn wait(queue: fn(&Turns) -> &Queue) {
     }
 }
 
-/// Hands out turns until nobody waits.
+/// Hands out turns while any connection waits.
 async fn run() {
     loop {
         // Comes back after the next look at the connections, behind what became ready there.

@@ -257,7 +257,7 @@ fn root() -> PathBuf {
 
 fn release_build() -> io::Result<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What Cargo tells this program would have ring, and all that is above it, built anew.
+    // With what Cargo tells this program, ring and all that is above it would be rebuilt.
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let told =
         names.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
